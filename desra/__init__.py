@@ -1,0 +1,15 @@
+"""DeSRA: find the artifacts that a GAN super-resolution network makes on real images, delete them.
+
+The stages, in order, each runnable alone as ``python -m desra.<stage> -opt <file>.yml``:
+
+1. ``desra.detect``    LR images (or finished SR pairs) -> SR, artifact map, mask, pseudo ground truth
+2. ``desra.train``     (lq, pseudo ground truth, mask) -> a finetuned GAN-SR network
+3. ``desra.evaluate``  before against after: what was removed, what was kept
+
+For notebooks: ``desra.artifacts`` is the method as pure functions of arrays, ``desra.models`` holds
+``SRModel`` (one network) and ``SRPair`` (GAN-SR and MSE-SR on one tile grid).
+
+Importing ``desra`` itself loads neither torch nor OpenCV nor basicsr.
+"""
+
+__version__ = "0.1.0"

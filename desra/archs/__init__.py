@@ -1,0 +1,3 @@
+"""Networks that basicsr lacks; importing this package registers them in ARCH_REGISTRY."""
+
+from desra.archs import patch_discriminator_arch  # noqa: F401

@@ -1,0 +1,75 @@
+"""The method of DeSRA as pure functions: arrays in, arrays out.
+
+In the order of the paper, for the two networks' outputs ``sr_mse`` and ``sr_gan`` of one image:
+
+1. `artifact_map`: how alike their local texture is, D in [0, 1], low at an artifact (Eq. 2-7);
+2. `class_weights`, `apply_class_weights`: the same in view of what a pixel shows (Eq. 9), with
+   weights from the paper (`ADE20K_INTERVALS`) or from data (`IntervalCalibration`);
+3. `artifact_mask`, `full_size_mask`: threshold, morphology and area;
+4. `compose_pseudo_gt`: MSE-SR inside the mask, GAN-SR outside, to learn from (Eq. 10);
+5. `count_mask`, `count_curve`, `count_change`: scores against a truth, and before against after.
+
+Images are RGB ``(H, W, 3)`` uint8, masks bool with True = artifact. Batches that lie on a device
+have their own map in `desra.artifacts.local_variance_torch`, which alone needs torch.
+"""
+
+from desra.artifacts.ade20k import ADE20K_INTERVALS
+from desra.artifacts.borders import border_between, crop_to
+from desra.artifacts.curve import CurveCounts, PRCurve, count_curve
+from desra.artifacts.local_variance import (
+    WindowSpec,
+    absolute_difference_map,
+    artifact_map,
+    local_std,
+)
+from desra.artifacts.mask import (
+    Components,
+    MaskRule,
+    artifact_mask,
+    components,
+    fill_holes,
+    full_size_mask,
+)
+from desra.artifacts.pseudo_gt import compose_pseudo_gt
+from desra.artifacts.scores import (
+    ChangeCounts,
+    MaskCounts,
+    count_change,
+    count_mask,
+    mean_iou,
+)
+from desra.artifacts.semantic import (
+    IntervalCalibration,
+    apply_class_weights,
+    class_weight,
+    class_weights,
+)
+
+__all__ = [
+    "ADE20K_INTERVALS",
+    "ChangeCounts",
+    "Components",
+    "CurveCounts",
+    "IntervalCalibration",
+    "MaskCounts",
+    "MaskRule",
+    "PRCurve",
+    "WindowSpec",
+    "absolute_difference_map",
+    "apply_class_weights",
+    "artifact_map",
+    "artifact_mask",
+    "border_between",
+    "class_weight",
+    "class_weights",
+    "components",
+    "compose_pseudo_gt",
+    "count_change",
+    "count_curve",
+    "count_mask",
+    "crop_to",
+    "fill_holes",
+    "full_size_mask",
+    "local_std",
+    "mean_iou",
+]

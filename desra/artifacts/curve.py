@@ -1,0 +1,98 @@
+"""Precision, recall and average precision of a similarity map over all thresholds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desra.artifacts.borders import crop_to
+
+
+class PRCurve(NamedTuple):
+    """Precision and recall of the mask ``D <= threshold``, thresholds ascending.
+
+    Attributes:
+        threshold: float64 ``(n,)``, the values that D takes.
+        precision: float64 ``(n,)``, share of the marked pixels that are artifacts.
+        recall: float64 ``(n,)``, share of the artifact pixels that are marked.
+    """
+
+    threshold: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class CurveCounts:
+    """How many artifact and clean pixels take each value of D. Adds up over images, exactly.
+
+    Attributes:
+        values: float64 ``(n,)``, distinct and ascending.
+        artifact: int64 ``(n,)``, pixels inside the truth with that value.
+        clean: int64 ``(n,)``, pixels outside it.
+    """
+
+    values: NDArray[np.float64]
+    artifact: NDArray[np.int64]
+    clean: NDArray[np.int64]
+
+    def __add__(self, other: CurveCounts) -> CurveCounts:
+        values, place = np.unique(np.append(self.values, other.values), return_inverse=True)
+        artifact, clean = np.zeros((2, len(values)), np.int64)
+        np.add.at(artifact, place, np.append(self.artifact, other.artifact))
+        np.add.at(clean, place, np.append(self.clean, other.clean))
+        return CurveCounts(values, artifact, clean)
+
+    def curve(self) -> PRCurve | None:
+        """The precision-recall curve; None without any artifact pixel."""
+        if not self.artifact.any():
+            return None
+        found = self.artifact.cumsum()
+        marked = found + self.clean.cumsum()
+        return PRCurve(self.values, found / marked, found / found[-1])
+
+    @property
+    def average_precision(self) -> float | None:
+        """Area under the curve as a sum of steps, sum (R_n - R_{n-1}) P_n; None without artifacts.
+
+        The score of a pixel is 1 - D; equal values are marked together.
+        """
+        curve = self.curve()
+        if curve is None:
+            return None
+        return float(np.sum(np.diff(curve.recall, prepend=0.0) * curve.precision))
+
+
+def count_curve(
+    D: NDArray[np.floating], truth: NDArray[np.bool_], levels: int | None = None
+) -> CurveCounts:
+    """Count the values of a similarity map inside and outside the truth.
+
+    Args:
+        D: similarity map, floating ``(h, w)``, low = artifact.
+        truth: bool, of D's size or of the image's, which is then cropped to D by its border.
+        levels: round D to multiples of ``1 / levels`` first, which bounds the memory of a sum
+            over many images; None keeps D as it is.
+
+    Raises:
+        ValueError: the truth is not bool or does not fit D, or D has NaN.
+
+    Example:
+        >>> D = np.array([[0.2, 0.9], [0.4, 0.8]])
+        >>> count_curve(D, D < 0.5).average_precision
+        1.0
+    """
+    if truth.dtype != np.bool_:
+        raise ValueError(f"truth must be bool, got {truth.dtype}")
+    truth = crop_to(truth, D.shape)
+    if np.isnan(D).any():
+        raise ValueError("D has NaN, which has no place among the thresholds")
+    values = D.astype(np.float64) if levels is None else np.rint(D * float(levels)) / levels
+    inside, n_inside = np.unique(values[truth], return_counts=True)
+    outside, n_outside = np.unique(values[~truth], return_counts=True)
+    return CurveCounts(inside, n_inside, np.zeros_like(n_inside)) + CurveCounts(
+        outside, np.zeros_like(n_outside), n_outside
+    )

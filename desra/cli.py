@@ -1,0 +1,63 @@
+"""The command line that all stages share: -opt, --force_yml, --check, and the exit status."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import yaml
+
+from desra.errors import InputError
+from desra.options import Strict, load, resolved
+
+Options = TypeVar("Options", bound=Strict)
+
+
+def main(
+    stage: str,
+    model: type[Options],
+    run: Callable[..., object],
+    argv: Sequence[str] | None = None,
+    add_arguments: Callable[[argparse.ArgumentParser], None] | None = None,
+) -> int:
+    """Parse, validate, run.
+
+    Args:
+        stage: the module's name, for the usage line.
+        model: what its options must fit.
+        run: the stage.
+        argv: arguments; None: those of the process.
+        add_arguments: adds the stage's own flags, which ``run`` gets as keyword arguments.
+
+    Returns:
+        0; 2 for wrong options or input (one sentence on stderr); a failure at work raises, which
+        Python ends with status 1.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m desra.{stage}", description=run.__doc__)
+    parser.add_argument("-opt", required=True, metavar="FILE", help="options (YAML)")
+    parser.add_argument(
+        "--force_yml", nargs="+", default=[], metavar="KEY:SUBKEY=VALUE", action="extend",
+        help="override options; values are read as YAML",
+    )  # fmt: skip
+    parser.add_argument(
+        "--check", action="store_true", help="validate, print the resolved options, stop"
+    )
+    if add_arguments is not None:
+        add_arguments(parser)
+    args = vars(parser.parse_args(argv))
+    path, assignments, check = (args.pop(key) for key in ("opt", "force_yml", "check"))
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        options = load(model, path, assignments)
+        if check:
+            yaml.safe_dump(resolved(options), sys.stdout, sort_keys=False, allow_unicode=True)
+        else:
+            run(options, **args)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        return 130
+    return 0

@@ -1,0 +1,82 @@
+"""Photographs -> (lq, gt) pairs, degraded on the fly in the workers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from desra import options
+from desra.data.degradations import degrade
+from desra.data.samples import (
+    augment,
+    crop_at,
+    pad_to,
+    pick,
+    read_cached,
+    rng_of,
+    to_tensor,
+)
+from desra.errors import InputError
+from desra.images import list_images
+from desra.data.pictures import resolve_folder
+from desra.registry import DATASET_REGISTRY
+
+
+@DATASET_REGISTRY.register()
+class DegradedDataset(Dataset[dict[str, Any]]):
+    """Crops of photographs and their Real-ESRGAN degradations.
+
+    Args:
+        dataroot_gt: folder of HR images (sub-folders too), or embedded:finetune / embedded:heldout.
+        scale: factor between gt and lq.
+        gt_size: side of the gt crop in pixels, divisible by ``scale``.
+        crop_pad_size: side of the larger crop that is degraded before the gt crop is cut from it,
+            so that the crop's edges are not the degradation's; divisible by ``scale``.
+        degradation: overrides of :class:`desra.options.Degradation`.
+        use_hflip, use_rot: augmentation.
+        seed: of everything random.
+
+    Samples: ``lq`` float32 (3, s, s) and ``gt`` float32 (3, s*scale, s*scale) in [0, 1], ``mask``
+    float32 (1, s*scale, s*scale) of zeros (no artifact), ``name``.
+
+    Raises:
+        InputError: the folder is missing or empty, or sizes do not fit.
+    """
+
+    def __init__(
+        self,
+        dataroot_gt: str,
+        scale: int,
+        gt_size: int,
+        crop_pad_size: int = 400,
+        degradation: Mapping[str, Any] | None = None,
+        use_hflip: bool = True,
+        use_rot: bool = True,
+        seed: int = 0,
+    ):
+        if gt_size % scale or crop_pad_size % scale or gt_size > crop_pad_size:
+            raise InputError(
+                f"gt_size {gt_size} and crop_pad_size {crop_pad_size} must be multiples of scale "
+                f"{scale}, and gt_size the smaller"
+            )
+        self.files = list_images(resolve_folder(dataroot_gt, "gt"))
+        self.scale, self.gt_size, self.crop_pad_size = scale, gt_size, crop_pad_size
+        self.settings = options.parse(options.Degradation, degradation or {}, "degradation")
+        self.use_hflip, self.use_rot, self.seed = use_hflip, use_rot, seed
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        file = self.files[pick(number, len(self.files), self.seed)]
+        rng = rng_of(self.seed, 2, number)
+        side = self.crop_pad_size
+        image = pad_to(read_cached(file.path), side, side)
+        top, left = (int(rng.integers(n - side + 1)) for n in image.shape[:2])
+        (gt,) = augment(crop_at([(image, 1)], top, left, side), rng, self.use_hflip, self.use_rot)
+        gt = np.ascontiguousarray(gt)
+        lq = degrade(gt.astype(np.float32) / 255, self.scale, self.settings, rng)
+        size = self.gt_size // self.scale
+        top, left = (int(v) for v in rng.integers(lq.shape[0] - size + 1, size=2))
+        lq, gt = crop_at([(lq, 1), (gt, self.scale)], top, left, size)
+        mask = np.zeros(gt.shape[:2], np.float32)
+        return {"lq": to_tensor(lq), "gt": to_tensor(gt), "mask": to_tensor(mask),
+                "name": file.stem}  # fmt: skip

@@ -1,0 +1,117 @@
+"""What datasets share: aligned crops, augmentation, tensors, and which image a sample number means.
+
+A sample is a pure function of (seed, number). Numbers never end; a run that resumes at iteration n
+continues at number n * batch_size and sees what the uninterrupted run would have seen.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, Sampler
+
+from desra.images import read_image
+
+Array = NDArray[Any]
+
+
+def rng_of(seed: int, *numbers: int) -> Generator:
+    """A generator that depends on nothing but its arguments (each >= 0)."""
+    return np.random.default_rng([seed, *numbers])
+
+
+@lru_cache(maxsize=8)
+def _order(seed: int, epoch: int, length: int) -> NDArray[np.int64]:
+    return rng_of(seed, epoch).permutation(length)
+
+
+def pick(number: int, length: int, seed: int) -> int:
+    """The image that sample ``number`` takes: each of ``length`` once an epoch, in a new order."""
+    epoch, place = divmod(number, length)
+    return int(_order(seed, epoch, length)[place])
+
+
+@lru_cache(maxsize=512)
+def read_cached(path: Path) -> NDArray[np.uint8]:
+    """``path`` as uint8 RGB; the last 512 images stay in the memory of the worker."""
+    return read_image(path).rgb8
+
+
+def pad_to(image: Array, height: int, width: int) -> Array:
+    """``image`` grown to at least (height, width) at the bottom and right by reflection.
+
+    Reflection repeats for images smaller than half of the size; one pixel is replicated.
+    """
+    while image.shape[0] < height or image.shape[1] < width:
+        pads = []
+        for have, want in zip(image.shape[:2], (height, width), strict=True):
+            pads.append((0, min(max(want - have, 0), max(have - 1, 1))))
+        mode = "reflect" if min(image.shape[:2]) > 1 else "edge"
+        image = np.pad(image, [*pads, *[(0, 0)] * (image.ndim - 2)], mode=mode)
+    return image
+
+
+def crop_at(images: Sequence[tuple[Array, int]], top: int, left: int, size: int) -> list[Array]:
+    """The same square out of aligned images of different scale.
+
+    Args:
+        images: (image, factor): the image is ``factor`` times as large as the unit of the others.
+        top, left, size: in that unit.
+    """
+    return [
+        image[top * f : (top + size) * f, left * f : (left + size) * f] for image, f in images
+    ]
+
+
+def augment(images: Sequence[Array], rng: Generator, hflip: bool, rot: bool) -> list[Array]:
+    """The same random flip and, if ``rot``, quarter turn for each image."""
+    flip_lr, flip_ud, transpose = rng.random(3) < 0.5
+
+    def one(image: Array) -> Array:
+        if hflip and flip_lr:
+            image = image[:, ::-1]
+        if rot and flip_ud:
+            image = image[::-1]
+        return image.swapaxes(0, 1) if rot and transpose else image
+
+    return [one(image) for image in images]
+
+
+def to_tensor(image: Array) -> torch.Tensor:
+    """(H, W, C) or (H, W), uint8, bool or float, -> float32 (C, H, W); uint8 becomes [0, 1]."""
+    array = image if image.ndim == 3 else image[..., None]
+    tensor = torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
+    return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor.float()
+
+
+class MixedDataset(Dataset[dict[str, Any]]):
+    """Several datasets as one; each sample number is given to one of them by its share."""
+
+    def __init__(self, datasets: Sequence[Dataset[Any]], shares: Sequence[float], seed: int):
+        self.datasets, self.seed = list(datasets), seed
+        self.bounds = np.cumsum(shares) / sum(shares)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        which = 0
+        if len(self.datasets) > 1:
+            draw = rng_of(self.seed, 1, number).random()
+            which = int(np.searchsorted(self.bounds, draw, side="right"))
+        return self.datasets[which][number]
+
+
+class Numbers(Sampler[int]):
+    """The sample numbers start, ..., stop - 1, in order."""
+
+    def __init__(self, start: int, stop: int):
+        self.start, self.stop = start, stop
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.start, self.stop))
+
+    def __len__(self) -> int:
+        return self.stop - self.start

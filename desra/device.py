@@ -1,0 +1,71 @@
+"""One ``device: auto`` and one ``precision: auto`` for everything that runs a network."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from desra.errors import InputError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def select_device(name: str = "auto") -> torch.device:
+    """``auto``: cuda if there is one, else mps, else cpu. Any other name is torch's own.
+
+    Raises:
+        InputError: a name that torch does not know, or a device that this machine lacks.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"device: '{name}' cannot be used here ({reason}); try 'auto'") from error
+    return device
+
+
+def select_precision(name: str, device: torch.device) -> torch.dtype:
+    """The dtype that convolutions compute in.
+
+    ``auto`` is bfloat16 where the device computes it natively (CPUs with avx512_bf16 or amx, CUDA
+    from Ampere on), float16 on older CUDA, and float32 elsewhere.
+
+    Raises:
+        InputError: an unknown name, or float16 on a CPU.
+    """
+    if name == "auto":
+        if device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        if device.type == "cpu":
+            cpu = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+            native = cpu.get("avx512_bf16") or cpu.get("amx_bf16")
+            return torch.bfloat16 if native else torch.float32
+        return torch.float32
+    if name not in DTYPES:
+        raise InputError(f"precision: '{name}' is not one of auto, {', '.join(DTYPES)}")
+    if name == "fp16" and device.type == "cpu":
+        raise InputError("precision: fp16 is not for a CPU; use auto, bf16 or fp32")
+    return DTYPES[name]
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
+    """Mixed precision in ``dtype``; nothing for float32."""
+    if dtype == torch.float32:
+        return nullcontext()
+    return torch.autocast(device.type, dtype)  # pyright: ignore[reportReturnType]
+
+
+def keep_residual_in_fp32(net: torch.nn.Module) -> torch.nn.Module:
+    """Let a network that ends in ``PixelShuffle`` + upscaled input add the two in float32.
+
+    Such networks (SRVGGNetCompact) add in place, so under autocast the sum would be rounded to the
+    8 bits of bfloat16: one or two grey levels lost in bright regions. Returns ``net``.
+    """
+    for module in net.modules():
+        if isinstance(module, torch.nn.PixelShuffle):
+            module.register_forward_hook(lambda _module, _inputs, output: output.float())
+    return net

@@ -1,0 +1,81 @@
+"""Pictures of results for people: overlay, map in colour, contact sheet. Arrays in, arrays out."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Image = NDArray[np.uint8]
+
+_RED = np.array([255, 40, 40], np.float32)
+
+
+def overlay(image: Image, mask: NDArray[np.bool_]) -> Image:
+    """``image`` with the mask tinted red and outlined.
+
+    Args:
+        image: uint8 (H, W, 3) RGB.
+        mask: bool (H, W), True = artifact.
+    """
+    drawn = image.astype(np.float32)
+    drawn[mask] = 0.75 * drawn[mask] + 0.25 * _RED
+    result = np.ascontiguousarray(drawn.round().astype(np.uint8))
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    width = max(1, round(min(mask.shape) / 256))
+    cv2.drawContours(result, contours, -1, tuple(map(int, _RED)), width)
+    return result
+
+
+def map_in_colour(D: NDArray[np.floating]) -> Image:
+    """D in [0, 1] as uint8 (H, W, 3) RGB: dark violet where texture differs, yellow where alike."""
+    grey = np.round(np.clip(D, 0, 1) * 255).astype(np.uint8)
+    return np.ascontiguousarray(cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS)[..., ::-1])
+
+
+def fit(image: Image, side: int, smooth: bool = True) -> Image:
+    """``image`` centred on a white square of ``side`` pixels, aspect kept."""
+    if image.ndim == 2:
+        image = np.repeat(image[..., None], 3, axis=2)
+    height, width = image.shape[:2]
+    factor = side / max(height, width)
+    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC if smooth else cv2.INTER_NEAREST
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    scaled = cv2.resize(image, size, interpolation=how)
+    square = np.full((side, side, 3), 255, np.uint8)
+    top, left = (side - scaled.shape[0]) // 2, (side - scaled.shape[1]) // 2
+    square[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
+    return square
+
+
+def _text(canvas: Image, text: str, x: int, y: int, size: float) -> None:
+    cv2.putText(canvas, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, (20, 20, 20), 1, cv2.LINE_AA)
+
+
+def contact_sheet(
+    rows: Sequence[tuple[str, Sequence[Image]]], titles: Sequence[str], side: int = 240
+) -> Image:
+    """A table of pictures.
+
+    Args:
+        rows: (caption, one image for each title).
+        titles: heads of the columns.
+        side: side of a cell in pixels.
+
+    Returns:
+        uint8 (H, W, 3) RGB.
+    """
+    gap, head, line = 6, 30, 22
+    width = len(titles) * (side + gap) + gap
+    height = head + len(rows) * (side + line + gap)
+    sheet = np.full((height, width, 3), 255, np.uint8)
+    for column, title in enumerate(titles):
+        _text(sheet, title, gap + column * (side + gap) + 2, 20, 0.5)
+    for number, (caption, images) in enumerate(rows):
+        top = head + number * (side + line + gap)
+        _text(sheet, caption, gap + 2, top + 15, 0.45)
+        for column, image in enumerate(images):
+            left = gap + column * (side + gap)
+            cell = fit(image, side, smooth=column > 0)
+            sheet[top + line : top + line + side, left : left + side] = cell
+    return sheet

@@ -1,0 +1,543 @@
+"""All pixel I/O: read and write images, list folders, pair them by name.
+
+Outside this module arrays are RGB, (H, W, 3); OpenCV's BGR lives here alone. Pillow opens every
+file, since it knows palettes, CMYK, transparency and EXIF and refuses a truncated file; OpenCV
+decodes what Pillow would cut to eight bits, and encodes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import secrets
+import struct
+import threading
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TypeAlias, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from PIL import ImageFile as PillowFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from desra.errors import InputError
+
+Pixels: TypeAlias = NDArray[np.uint8 | np.uint16]
+StrPath: TypeAlias = "str | os.PathLike[str]"
+
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+WRITABLE_SUFFIXES = (".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+_PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+_TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", *_TIFF_SIGNATURES)
+# What Pillow's decoders raise on bytes that they can't make sense of.
+_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError,
+           struct.error, zlib.error)  # fmt: skip
+_MAX_PIXELS = 2**30  # OpenCV's own limit; beyond it the RGB array alone takes 3 GiB
+_NAMES_SHOWN = 10
+
+
+# --------------------------------------------------------------------------------------- reading
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """The pixels of a file, upright, as RGB.
+
+    Attributes:
+        rgb: uint8 or uint16, (H, W, 3), the full range of its type.
+        alpha: (H, W) of the same type, not premultiplied, 0 = transparent; None without alpha.
+        notes: what was converted on the way, such as ``"gray to RGB"``; empty for plain 8-bit RGB.
+    """
+
+    rgb: Pixels
+    alpha: Pixels | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rgb8(self) -> NDArray[np.uint8]:
+        """``rgb`` as uint8 (H, W, 3); 16-bit values are rounded to the nearest."""
+        return to_uint8(self.rgb)
+
+    @property
+    def alpha8(self) -> NDArray[np.uint8] | None:
+        """``alpha`` as uint8 (H, W), or None."""
+        return None if self.alpha is None else to_uint8(self.alpha)
+
+
+def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:
+    """uint8 or uint16 of any shape -> uint8: v / 257, rounded, so that 65535 becomes 255."""
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.uint8, copy=False)
+    return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def read_image(path: StrPath) -> Picture:
+    """Read an image file of 8 or 16 bits a channel: PNG, JPEG, WebP, TIFF or BMP.
+
+    The content decides, not the extension. Gray, palette and CMYK become RGB, transparency
+    becomes ``alpha``, an EXIF rotation is applied, of several frames the first is taken; each
+    of these is noted. Colour profiles are not applied.
+
+    Raises:
+        InputError: the file is missing, empty, no image, truncated or of an unsupported kind.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        data = file.read()
+    with _pillow(path, io.BytesIO(data)) as image:
+        deep = _is_deep(path, image, data)
+        orientation = _orientation(image, io.BytesIO(data))
+        frames = getattr(image, "n_frames", 1)
+        image.load()  # all of it, for 16 bits too: this is where a truncated file is noticed
+
+    has_alpha = image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info
+    if deep:
+        pixels = _decode_deep(path, image, data)
+    else:
+        pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+    if not isinstance(image, TiffImageFile):  # both decoders turn a TIFF upright by themselves
+        pixels = _turn_upright(pixels, orientation)
+
+    kind = _kind(image, data)
+    notes = [
+        (kind != "RGB", f"{kind} to RGB"),
+        (deep, "16-bit"),
+        (has_alpha, "alpha split off"),
+        (orientation != 1, "EXIF rotation applied"),
+        (frames > 1, f"first of {frames} frames"),
+    ]
+    return Picture(
+        rgb=np.ascontiguousarray(pixels[..., :3]),
+        alpha=np.ascontiguousarray(pixels[..., 3]) if has_alpha else None,
+        notes=tuple(note for applies, note in notes if applies),
+    )
+
+
+def image_size(path: StrPath) -> tuple[int, int]:
+    """(height, width) that ``read_image`` would give, from the header alone.
+
+    Raises:
+        InputError: the file is missing, empty, no image, or its header is damaged. Pixels that
+            are cut off are not noticed here.
+    """
+    path = Path(path)
+    with _opened(path) as file, _pillow(path, file) as image:
+        width, height = image.size
+        if isinstance(image, TiffImageFile):  # Pillow's size is upright or not, by its version
+            width, height = image.tag_v2[256], image.tag_v2[257]
+        sideways = _orientation(image, file) >= 5
+    return (width, height) if sideways else (height, width)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """``path`` for reading, or one sentence on why not."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, an image file was expected")
+    try:
+        file = path.open("rb")
+    except FileNotFoundError as error:
+        raise InputError(f"image file {path} does not exist; check the path") from error
+    except OSError as error:
+        raise InputError(f"image file {path} cannot be read: {error.strerror}") from error
+    with file:
+        yield file
+
+
+class _PixelLimit:
+    """Lifts Pillow's limit of 179 megapixels while one of our readers is at work.
+
+    The limit is a variable of Pillow's module. Other users keep it, since the last reader that
+    leaves puts it back; ``_MAX_PIXELS`` stands in for it here.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._readers = 0
+        self._saved = Image.MAX_IMAGE_PIXELS
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._readers == 0:
+                self._saved, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self._readers += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._readers -= 1
+            if self._readers == 0:
+                Image.MAX_IMAGE_PIXELS = self._saved
+
+
+_PIXEL_LIMIT_LIFTED = _PixelLimit()
+
+
+@contextmanager
+def _pillow(path: Path, file: BinaryIO) -> Iterator[PillowFile.ImageFile]:
+    """The file opened by Pillow; what Pillow stumbles over inside becomes an InputError."""
+    head = file.read(8)
+    file.seek(0)
+    try:
+        with _PIXEL_LIMIT_LIFTED, Image.open(file, formats=_PILLOW_FORMATS) as image:
+            if image.width * image.height > _MAX_PIXELS:
+                raise InputError(
+                    f"{path} claims {image.width} x {image.height} pixels, more than the "
+                    f"{_MAX_PIXELS} that can be read; split it first"
+                )
+            yield image
+    except InputError:
+        raise
+    except _DAMAGE as error:
+        raise InputError(_why_unreadable(path, head, error)) from error
+
+
+def _why_unreadable(path: Path, head: bytes, error: Exception) -> str:
+    if not head:
+        return f"{path} is empty (0 bytes); copy it again or remove it"
+    if not head.startswith(_SIGNATURES):
+        return (
+            f"{path} is not an image: its content is none of {', '.join(_PILLOW_FORMATS)}, "
+            "whatever its name says; convert it or remove it"
+        )
+    if head.startswith(_TIFF_SIGNATURES) and isinstance(error, Image.UnidentifiedImageError):
+        return (
+            f"{path} is a TIFF that is damaged or of an unsupported kind; "
+            "save it as 8- or 16-bit gray or RGB"
+        )
+    return f"{path} is damaged or truncated ({error}); copy it again or remove it"
+
+
+def _is_deep(path: Path, image: PillowFile.ImageFile, data: bytes) -> bool:
+    """Whether the file holds 16 bits a channel, which Pillow would cut to eight."""
+    if image.format == "PNG":
+        return data[24] == 16
+    if not isinstance(image, TiffImageFile):
+        return False
+    tags = image.tag_v2
+    bits = max(tags.get(258, (1,)))
+    sample_formats = set(tags.get(339, (1,)))
+    if sample_formats != {1} or bits not in (1, 2, 4, 8, 16):
+        raise InputError(
+            f"{path} is a TIFF of other than 8- or 16-bit unsigned integers (float or signed "
+            "values, or an odd depth); save it as 8- or 16-bit"
+        )
+    # OpenCV would hand out wrong pixels for the rest without a word.
+    photometric, planar, extra = tags.get(262), tags.get(284, 1), tags.get(338, ())
+    if bits == 16 and (photometric not in (1, 2) or planar != 1 or 1 in extra):
+        raise InputError(
+            f"{path} is a 16-bit TIFF that is not plain gray or RGB (it is CMYK, inverted, "
+            "planar or has premultiplied alpha); save it as 16-bit RGB or as 8-bit"
+        )
+    return bits == 16
+
+
+def _kind(image: PillowFile.ImageFile, data: bytes) -> str:
+    """The colour model in words: RGB, gray, palette, CMYK, ..."""
+    if image.format == "PNG" and data[25] in (0, 4):  # Pillow calls 16-bit gray + alpha "RGBA"
+        return "gray"
+    if image.mode in ("1", "L", "LA") or image.mode.startswith("I;16"):
+        return "gray"
+    return {"RGBA": "RGB", "P": "palette", "PA": "palette"}.get(image.mode, image.mode)
+
+
+def _decode_deep(path: Path, image: PillowFile.ImageFile, data: bytes) -> NDArray[np.uint16]:
+    """uint16 (H, W, 3 or 4) by OpenCV, RGB(A), as stored (a TIFF: upright)."""
+    raw = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if raw is None or raw.dtype != np.uint16:
+        raise InputError(f"{path} cannot be decoded as a 16-bit image; save it again as PNG")
+    pixels = np.asarray(raw, np.uint16)
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    elif pixels.shape[2] == 3:
+        pixels = pixels[..., ::-1]
+    else:
+        return pixels[..., [2, 1, 0, 3]]
+    key = image.info.get("transparency")  # PNG: the one colour that is transparent
+    if key is None:
+        return pixels
+    opaque = np.any(pixels != np.asarray(key), axis=2, keepdims=True)
+    return np.concatenate([pixels, opaque * np.uint16(65535)], axis=2)
+
+
+def _orientation(image: PillowFile.ImageFile, file: BinaryIO) -> int:
+    """EXIF orientation 1-8; 1 = upright, also for an absent or meaningless entry."""
+    if isinstance(image, TiffImageFile):
+        value = image.tag_v2.get(274, 1)
+    else:
+        exif = Image.Exif()
+        try:
+            if image.format == "PNG":
+                exif.load(_png_exif(file))
+            else:
+                exif = image.getexif()
+            value = exif.get(274, 1)
+        except _DAMAGE:  # garbage in the EXIF block says nothing about the pixels
+            return 1
+    return value if value in range(1, 9) else 1
+
+
+def _png_exif(file: BinaryIO) -> bytes:
+    """The EXIF chunk of a PNG, found by its chunk headers: it may stand behind the pixels.
+
+    Pillow's getexif would decode the whole picture to look there.
+    """
+    file.seek(8)
+    while len(header := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", header)
+        if kind == b"eXIf":
+            return file.read(length)
+        file.seek(length + 4, os.SEEK_CUR)
+    return b""
+
+
+def _turn_upright(pixels: Pixels, orientation: int) -> Pixels:
+    """Undo an EXIF orientation: 5 to 8 are stored sideways, then rows or columns run backwards."""
+    if orientation >= 5:
+        pixels = np.swapaxes(pixels, 0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels
+
+
+# --------------------------------------------------------------------------------------- writing
+
+
+def write_image(
+    path: StrPath, image: NDArray[np.uint8 | np.uint16 | np.bool_], alpha: Pixels | None = None
+) -> None:
+    """Write an image so that it is either there whole or not at all; folders are created.
+
+    Args:
+        path: its extension is one of ``WRITABLE_SUFFIXES``. PNG, TIFF and WebP are lossless and
+            keep alpha, PNG and TIFF keep 16 bits.
+        image: RGB (H, W, 3) or gray (H, W); uint8, uint16, or bool, written as 0 and 255.
+        alpha: (H, W) of the type of ``image``, not premultiplied.
+
+    Raises:
+        InputError: an extension that is unknown or can't hold these pixels, or a place that
+            can't be written.
+        ValueError: an array of another shape or type.
+    """
+    path = Path(path)
+    encoded = _encode(path, _with_alpha(image, alpha))
+    with atomic_write(path) as file:
+        file.write(encoded)
+
+
+@contextmanager
+def atomic_write(path: StrPath) -> Iterator[BinaryIO]:
+    """A binary file that takes the place of ``path`` when the block ends without an error.
+
+    It is written under a hidden name beside ``path``, so a reader sees the old file or the new
+    one, never a part. Parent folders are created. When the block raises, the old file is left
+    as it was and nothing else is left behind.
+
+    >>> with atomic_write("out/scores.json") as file:            # doctest: +SKIP
+    ...     file.write(json.dumps(scores).encode())
+
+    Raises:
+        InputError: the folder can't be created or written, or ``path`` is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, so no file of this name can be written")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = temporary.open("xb")
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}: {error.filename}); "
+            "choose an output folder that can be written"
+        ) from error
+    try:
+        with file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _with_alpha(image: NDArray[np.generic], alpha: Pixels | None) -> Pixels:
+    """Check, and join to gray (H, W), RGB (H, W, 3) or RGBA (H, W, 4), contiguous."""
+    if image.dtype == np.bool_:
+        pixels: Pixels = image.astype(np.uint8) * np.uint8(255)
+    elif image.dtype in (np.uint8, np.uint16):
+        pixels = cast(Pixels, image)
+    else:
+        raise ValueError(f"an image to write must be uint8, uint16 or bool, not {image.dtype}")
+    if (pixels.ndim != 2 and (pixels.ndim != 3 or pixels.shape[2] != 3)) or pixels.size == 0:
+        raise ValueError(f"an image to write must be (H, W) or (H, W, 3), not {image.shape}")
+    if alpha is not None:
+        if alpha.dtype != pixels.dtype or alpha.shape != pixels.shape[:2]:
+            raise ValueError(
+                f"alpha must be {pixels.dtype} {pixels.shape[:2]}, not {alpha.dtype} {alpha.shape}"
+            )
+        rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2)
+        pixels = np.dstack([rgb, alpha])
+    return np.ascontiguousarray(pixels)
+
+
+def _encode(path: Path, pixels: Pixels) -> bytes:
+    suffix = path.suffix.lower()
+    if suffix not in WRITABLE_SUFFIXES:
+        raise InputError(
+            f"{path} cannot be written: its extension must be one of {', '.join(WRITABLE_SUFFIXES)}"
+        )
+    if pixels.dtype == np.uint16 and suffix not in (".png", ".tif", ".tiff"):
+        raise InputError(f"{path} cannot hold 16 bits a channel; use .png or .tif")
+    has_alpha = pixels.ndim == 3 and pixels.shape[2] == 4
+    if has_alpha and suffix in (".jpg", ".jpeg"):
+        raise InputError(f"{path} cannot hold transparency; use .png, .tif or .webp")
+    encoded = _encode_webp(pixels) if suffix == ".webp" else _encode_opencv(suffix, pixels)
+    if encoded is None:
+        raise InputError(
+            f"{path} cannot be written: {pixels.shape[1]} x {pixels.shape[0]} pixels are "
+            f"too many for {suffix}; use .tif"
+        )
+    return encoded
+
+
+def _encode_opencv(suffix: str, pixels: Pixels) -> bytes | None:
+    if pixels.ndim == 3:
+        to_bgr = cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
+        pixels = cast(Pixels, cv2.cvtColor(pixels, to_bgr))
+    # No compression level for PNG: OpenCV's own setting (run lengths of filtered rows) takes
+    # 0.05 s for a 2-megapixel photograph and is smaller than level 9, which takes ten times that.
+    try:
+        done, encoded = cv2.imencode(suffix, pixels)
+    except cv2.error:
+        return None
+    return encoded.tobytes() if done else None
+
+
+def _encode_webp(pixels: Pixels) -> bytes | None:
+    """Lossless, by Pillow: OpenCV would drop the colour of transparent pixels."""
+    stream = io.BytesIO()
+    try:
+        Image.fromarray(pixels).save(stream, "WEBP", lossless=True, exact=True, method=0)
+    except ValueError:
+        return None
+    return stream.getvalue()
+
+
+# ------------------------------------------------------------------------------ folders and pairs
+
+
+@dataclass(frozen=True, order=True)
+class ImageFile:
+    """An image file and the name that its results go by.
+
+    Attributes:
+        stem: path relative to the listed folder without the extension, with ``/`` on every
+            system, such as ``"a/b"``, in Unicode's composed form (NFC). A dot may be part of
+            it, so an output is ``folder / f"{stem}.png"``, not ``with_suffix``.
+        path: the file.
+    """
+
+    stem: str
+    path: Path
+
+
+def list_images(path: StrPath) -> list[ImageFile]:
+    """The image files under a folder, its sub-folders included, sorted by stem; or one file.
+
+    Files are chosen by extension (``IMAGE_SUFFIXES``, upper case too). Hidden files and folders
+    are passed over, and links to folders are not followed.
+
+    Raises:
+        InputError: no such path, no image in it, a folder that can't be read, or two files of
+            the same stem (``a.png`` beside ``a.jpg``), whose results would overwrite each other.
+    """
+    path = Path(path)
+    suffixes = ", ".join(IMAGE_SUFFIXES)
+    if not path.exists():
+        raise InputError(f"input folder {path} does not exist; check the path")
+    if path.is_file():
+        if not _has_image_suffix(path.name):
+            raise InputError(f"{path} is not an image file by its extension ({suffixes})")
+        return [_image_file(path, path.parent)]
+
+    files = sorted(_image_file(found, path) for found in _walk(path))
+    if not files:
+        raise InputError(f"input folder {path} holds no images; looked for {suffixes}")
+    counts = Counter(file.stem for file in files)
+    clashes = [str(file.path) for file in files if counts[file.stem] > 1]
+    if clashes:
+        raise InputError(
+            "these images differ in their extension alone, so their results would overwrite "
+            f"each other: {_shortened(clashes)}; rename or remove one of each"
+        )
+    return files
+
+
+def pair_by_stem(
+    first: Sequence[ImageFile],
+    second: Sequence[ImageFile],
+    names: tuple[str, str] = ("the first input", "the second input"),
+) -> list[tuple[ImageFile, ImageFile]]:
+    """Pair two listings by equal stems, in the order of ``first``; suffixes are not stripped.
+
+    Args:
+        first, second: as ``list_images`` gives them.
+        names: what to call the two in an error message, such as ``("sr_mse", "sr_gan")``.
+
+    Raises:
+        InputError: a file on either side has no partner; all are named, the list shortened.
+    """
+    partners = {file.stem: file for file in second}
+    stems = {file.stem for file in first}
+    only_first = [file.stem for file in first if file.stem not in partners]
+    only_second = [file.stem for file in second if file.stem not in stems]
+    if only_first or only_second:
+        parts = [
+            f"{len(alone)} only in {name}: {_shortened(alone)}"
+            for name, alone in zip(names, (only_first, only_second), strict=True)
+            if alone
+        ]
+        raise InputError(
+            f"{names[0]} and {names[1]} do not pair up by file name ({'; '.join(parts)}); "
+            "give both images of a pair the same name, and remove what has no partner"
+        )
+    return [(file, partners[file.stem]) for file in first]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        raise InputError(f"folder {error.filename} cannot be read: {error.strerror}") from error
+
+    for where, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (
+            Path(where, name)
+            for name in names
+            if not name.startswith(".") and _has_image_suffix(name)
+        )
+
+
+def _has_image_suffix(name: str) -> bool:
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES
+
+
+def _image_file(path: Path, folder: Path) -> ImageFile:
+    stem = path.relative_to(folder).with_suffix("").as_posix()
+    # macOS hands out decomposed names: the same name from two systems must pair.
+    return ImageFile(stem=unicodedata.normalize("NFC", stem), path=path)
+
+
+def _shortened(names: Sequence[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

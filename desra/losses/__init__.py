@@ -1,0 +1,1 @@
+"""Losses that basicsr lacks; importing this package registers them in LOSS_REGISTRY."""

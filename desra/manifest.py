@@ -1,0 +1,113 @@
+"""``manifest.jsonl``: one JSON row for each image that detect has looked at."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from desra.errors import InputError
+from desra.images import atomic_write
+
+FILE = "manifest.jsonl"
+KINDS = ("sr_gan", "sr_mse", "map", "mask", "overlay", "pseudo_gt")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What detect found in one image, also when that was nothing.
+
+    Attributes:
+        stem: name of the image's files, with its sub-folder.
+        lq: path of the LR image; None for finished SR images without one.
+        lq_size, sr_size: (height, width) in pixels.
+        scale: factor between the two.
+        mask_pixels, components: what is masked, 8-connected.
+        mean_D: mean of the similarity map; None for an image smaller than the window.
+        seconds: time of each stage.
+        settings: hash of the settings and of the input's content.
+        notes: what was converted when the input was read.
+    """
+
+    stem: str
+    lq: str | None
+    lq_size: tuple[int, int] | None
+    sr_size: tuple[int, int]
+    scale: int
+    mask_pixels: int
+    components: int
+    mean_D: float | None
+    seconds: dict[str, float]
+    settings: str
+    notes: tuple[str, ...]
+
+    @property
+    def mask_share(self) -> float:
+        """Masked pixels over all pixels."""
+        return self.mask_pixels / (self.sr_size[0] * self.sr_size[1])
+
+
+def result(folder: Path, kind: str, stem: str) -> Path:
+    """The file of one kind of result, such as ``<folder>/mask/<stem>.png``."""
+    return folder / kind / f"{stem}.png"
+
+
+def to_line(row: Row) -> str:
+    """The row as a line of JSON."""
+    return json.dumps(asdict(row), ensure_ascii=False) + "\n"
+
+
+def _from_line(line: str) -> Row:
+    content: dict[str, Any] = json.loads(line)
+    pairs = {k: tuple(content[k]) if content[k] else None for k in ("lq_size", "sr_size")}
+    return Row(**{**content, **pairs, "notes": tuple(content["notes"])})
+
+
+def read(folder: Path) -> dict[str, Row]:
+    """The rows of a results folder by stem; empty if there is no manifest.
+
+    A last line without its end (the process was killed as it wrote) is passed over.
+
+    Raises:
+        InputError: a whole line is no row.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return {}
+    rows: dict[str, Row] = {}
+    for number, line in enumerate(path.read_text("utf-8").splitlines(keepends=True), 1):
+        if not line.endswith("\n"):
+            break
+        try:
+            row = _from_line(line)
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}, line {number}: is no row of a manifest; delete {folder} and detect again"
+            ) from error
+        rows[row.stem] = row
+    return rows
+
+
+def read_results(folder: str | Path, key: str) -> dict[str, Row]:
+    """The rows of a folder that detect must have written.
+
+    Args:
+        folder: the folder.
+        key: the option that names it, for the message.
+
+    Raises:
+        InputError: there is no manifest, or it is empty.
+    """
+    rows = read(Path(folder))
+    if not rows:
+        raise InputError(
+            f"{key}: {folder} holds no {FILE}; make it with "
+            "`python -m desra.detect -opt options/detect.yml`"
+        )
+    return rows
+
+
+def write(folder: Path, rows: Iterable[Row]) -> None:
+    """Replace the manifest."""
+    with atomic_write(folder / FILE) as file:
+        file.write("".join(map(to_line, rows)).encode())

@@ -1,0 +1,7 @@
+"""``SRModel`` and ``SRPair`` are for notebooks and detection; ``DeSRAModel`` trains."""
+
+from desra.models.desra_model import DeSRAModel
+from desra.models.sr_model import SRModel
+from desra.models.sr_pair import SRImages, SRPair
+
+__all__ = ["DeSRAModel", "SRImages", "SRModel", "SRPair"]

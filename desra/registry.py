@@ -1,0 +1,117 @@
+"""basicsr's registries, filled, and the way from a YAML section to an object.
+
+The registries are basicsr's own, so a class that a user registers with ``ARCH_REGISTRY.register()``
+is usable from YAML by its name. With :mod:`desra.compat` this is the only module that touches
+basicsr; what others need of it (blur kernels, NIQE) they take from here.
+"""
+
+import difflib
+import importlib
+import inspect
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import desra.compat  # noqa: F401  (must come before basicsr)
+from desra.errors import InputError
+
+# isort: split
+# Importing any part of basicsr imports all of it, which fills its registries.
+from basicsr.data import degradations as kernels
+from basicsr.metrics.niqe import calculate_niqe
+from basicsr.utils.registry import (
+    ARCH_REGISTRY,
+    DATASET_REGISTRY,
+    LOSS_REGISTRY,
+    MODEL_REGISTRY,
+    Registry,
+)
+
+__all__ = [
+    "ARCH_REGISTRY",
+    "DATASET_REGISTRY",
+    "LOSS_REGISTRY",
+    "MODEL_REGISTRY",
+    "build",
+    "calculate_niqe",
+    "find",
+    "import_modules",
+    "kernels",
+    "register_own",
+]
+
+# basicsr registers the classes that Real-ESRGAN also registers under this suffix.
+_SUFFIX = "_basicsr"
+
+
+def register_own() -> None:
+    """Import the modules of desra that register archs, losses, datasets and models."""
+    for package in ("archs", "losses", "data", "models"):
+        importlib.import_module(f"desra.{package}")
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Import a user's modules, so that what they register is known (the option ``import``).
+
+    The working folder is searched first, as ``python my_script.py`` would.
+
+    Raises:
+        InputError: a module cannot be imported.
+    """
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            raise InputError(
+                f"import: the module '{name}' cannot be imported "
+                f"({type(error).__name__}: {error}); check its name and that it lies in the "
+                "working folder or is installed"
+            ) from error
+
+
+def find(registry: Registry, name: str, key: str) -> Any:
+    """The class registered under ``name``, or under basicsr's suffixed form of it.
+
+    Args:
+        registry: one of basicsr's registries.
+        name: the ``type`` in YAML.
+        key: the key path in YAML, for the message.
+
+    Raises:
+        InputError: no such name; the nearest ones are named.
+    """
+    known = dict(iter(registry))
+    for candidate in (name, name + _SUFFIX):
+        if candidate in known:
+            return known[candidate]
+    names = sorted(n.removesuffix(_SUFFIX) for n in known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+    raise InputError(
+        f"{key}.type: '{name}' is not registered; {hint} "
+        "(a class of your own is loaded with `import: [your_module]`)"
+    )
+
+
+def build(registry: Registry, spec: Mapping[str, Any], key: str, **extra: Any) -> Any:
+    """Make the object that a YAML section describes: ``type`` names the class, the rest are its
+    arguments.
+
+    Args:
+        registry: one of basicsr's registries.
+        spec: the section, with ``type``.
+        key: the key path in YAML, for messages.
+        extra: arguments that do not come from YAML.
+
+    Raises:
+        InputError: unknown ``type``, or arguments that the class does not take.
+    """
+    arguments = {k: v for k, v in spec.items() if k != "type"}
+    cls = find(registry, spec["type"], key)
+    try:
+        inspect.signature(cls).bind(**arguments, **extra)
+    except TypeError as error:
+        raise InputError(f"{key}: {cls.__name__} does not take these options: {error}") from error
+    return cls(**arguments, **extra)
