@@ -33,6 +33,19 @@ def map_in_colour(D: NDArray[np.floating]) -> Image:
     return np.ascontiguousarray(cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS)[..., ::-1])
 
 
+def thickest_spot(mask: NDArray[np.bool_]) -> tuple[int, int]:
+    """(row, column) of the pixel that lies deepest in the mask; with all True or all False, the centre.
+
+    Args:
+        mask: bool (H, W).
+    """
+    if mask.all() or not mask.any():
+        return mask.shape[0] // 2, mask.shape[1] // 2
+    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
+    row, column = np.unravel_index(int(np.argmax(depth)), depth.shape)
+    return int(row), int(column)
+
+
 def fit(image: Image, side: int, smooth: bool = True) -> Image:
     """``image`` centred on a white square of ``side`` pixels, aspect kept."""
     if image.ndim == 2:

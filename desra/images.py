@@ -15,7 +15,7 @@ import threading
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +140,7 @@ def image_size(path: StrPath) -> tuple[int, int]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Generator[BinaryIO, None, None]:
     """``path`` for reading, or one sentence on why not."""
     if path.is_dir():
         raise InputError(f"{path} is a folder, an image file was expected")
@@ -183,12 +183,13 @@ _PIXEL_LIMIT_LIFTED = _PixelLimit()
 
 
 @contextmanager
-def _pillow(path: Path, file: BinaryIO) -> Iterator[PillowFile.ImageFile]:
+def _pillow(path: Path, file: BinaryIO) -> Generator[PillowFile.ImageFile, None, None]:
     """The file opened by Pillow; what Pillow stumbles over inside becomes an InputError."""
     head = file.read(8)
     file.seek(0)
     try:
-        with _PIXEL_LIMIT_LIFTED, Image.open(file, formats=_PILLOW_FORMATS) as image:
+        with _PIXEL_LIMIT_LIFTED:
+            image = Image.open(file, formats=_PILLOW_FORMATS)
             if image.width * image.height > _MAX_PIXELS:
                 raise InputError(
                     f"{path} claims {image.width} x {image.height} pixels, more than the "
@@ -337,7 +338,7 @@ def write_image(
 
 
 @contextmanager
-def atomic_write(path: StrPath) -> Iterator[BinaryIO]:
+def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
     """A binary file that takes the place of ``path`` when the block ends without an error.
 
     It is written under a hidden name beside ``path``, so a reader sees the old file or the new
@@ -375,7 +376,7 @@ def _with_alpha(image: NDArray[np.generic], alpha: Pixels | None) -> Pixels:
     """Check, and join to gray (H, W), RGB (H, W, 3) or RGBA (H, W, 4), contiguous."""
     if image.dtype == np.bool_:
         pixels: Pixels = image.astype(np.uint8) * np.uint8(255)
-    elif image.dtype in (np.uint8, np.uint16):
+    elif image.dtype.type in (np.uint8, np.uint16):
         pixels = cast(Pixels, image)
     else:
         raise ValueError(f"an image to write must be uint8, uint16 or bool, not {image.dtype}")

@@ -10,7 +10,7 @@ import hashlib
 import json
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -397,6 +397,12 @@ class EvaluateOptions(CommonOptions):
     sheet_rows: Annotated[int, Field(ge=1)] = 8
     """Images on the contact sheet, those with most masked pixels before first."""
 
+    @model_validator(mode="after")
+    def _sheet_is_png(self) -> "EvaluateOptions":
+        if self.sheet is not None and not self.sheet.lower().endswith(".png"):
+            raise ValueError(f"sheet: must be the path of a .png file, not {self.sheet}")
+        return self
+
 
 # ----------------------------------------------------------------------------- loading, checking
 
@@ -411,6 +417,8 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)  # pyright: ignore
+        if not isinstance(key, Hashable):
+            continue  # construct_mapping below refuses it
         if key in seen:
             raise yaml.constructor.ConstructorError(
                 None, None, f"the key '{key}' is given twice", key_node.start_mark

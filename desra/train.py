@@ -192,6 +192,7 @@ def _loop(opt: TrainOptions, model: Any, folder: RunFolder, start: int) -> None:
                 bar.set_postfix_str(text)
                 logger.info("iter %d lr %.3g %s", iteration, rate, text)
             if save:
+                _check_weights_finite(model, iteration, folder)
                 folder.save(model, iteration)
                 saved = iteration
     except KeyboardInterrupt:
@@ -212,6 +213,15 @@ def _check_finite(
             f"{', '.join(bad)} not finite at iteration {iteration} (last samples: "
             f"{', '.join(names[:4])}); lower the learning rate or use `precision: fp32`. "
             f"The last good checkpoint is in {folder.models}"
+        )
+
+
+def _check_weights_finite(model: Any, iteration: int, folder: RunFolder) -> None:
+    """A step that is too long spoils weights before any loss shows it."""
+    if not all(bool(torch.isfinite(p).all()) for p in model.net_g.parameters()):
+        raise FloatingPointError(
+            f"weights not finite at iteration {iteration}; lower the learning rate or use "
+            f"`precision: fp32`. The last good checkpoint is in {folder.models}"
         )
 
 

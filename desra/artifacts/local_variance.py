@@ -142,7 +142,9 @@ def local_std(image: NDArray[Any], window: WindowSpec = WindowSpec()) -> Map:
     shape = _map_shape(image, window)
     if 0 in shape:
         return np.empty(shape + image.shape[2:], np.float64)
-    return np.sqrt(_variance(image, window)).reshape(shape + image.shape[2:])
+    std = np.sqrt(_variance(image, window))
+    # OpenCV drops a single channel.
+    return std[..., np.newaxis] if std.ndim < image.ndim else std
 
 
 def _map_pair(
@@ -205,7 +207,7 @@ def _checked(name: str, image: NDArray[Any], window: WindowSpec) -> NDArray[Any]
             f"{name} must be (H, W), (H, W, 1) or (H, W, 3), got {image.shape}; "
             "an alpha channel has no part in the map"
         )
-    if image.dtype not in (np.uint8, np.uint16, np.float32, np.float64):
+    if str(image.dtype) not in ("uint8", "uint16", "float32", "float64"):
         raise ValueError(f"{name} must be uint8, uint16, float32 or float64, got {image.dtype}")
     if image.dtype.kind == "f":
         if not np.isfinite(image).all():

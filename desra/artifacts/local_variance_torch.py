@@ -12,8 +12,10 @@ from torch.nn import functional
 
 from desra.artifacts.local_variance import WindowSpec
 
+_PAPERS = WindowSpec()
 
-def artifact_map_batch(sr_mse: Tensor, sr_gan: Tensor, window: WindowSpec = WindowSpec()) -> Tensor:
+
+def artifact_map_batch(sr_mse: Tensor, sr_gan: Tensor, window: WindowSpec = _PAPERS) -> Tensor:
     """`desra.artifacts.artifact_map` for a batch: high = same texture, **low = artifact**.
 
     Args:
@@ -63,7 +65,7 @@ def _variance(x: Tensor, window: WindowSpec) -> Tensor:
     shape = (n, channels, max(height - lost, 0), max(width - lost, 0))
     if 0 in shape:
         return x.new_empty(shape)
-    kernel = torch.from_numpy(window.kernel).to(x.device)
+    kernel = torch.as_tensor(window.kernel, device=x.device)
 
     def blur(planes: Tensor) -> Tensor:
         rows = functional.conv2d(planes, kernel.view(1, 1, -1, 1))

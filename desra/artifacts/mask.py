@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -46,7 +45,8 @@ class MaskRule:
                 raise ValueError(f"mask {name} must be 0 or more, got {value}")
 
 
-class Components(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Components:
     """The 8-connected components of a mask.
 
     Attributes:
@@ -96,7 +96,7 @@ def artifact_mask(D: NDArray[np.floating], rule: MaskRule = MaskRule(), border: 
     if np.isnan(D.min()):
         raise ValueError("D has NaN, which is neither artifact nor clean")
     square = np.ones((rule.kernel, rule.kernel), np.uint8)
-    low = np.ascontiguousarray(D < rule.threshold).view(np.uint8)
+    low = np.less(D, rule.threshold).astype(np.uint8, order="C")
     grown = cv2.dilate(
         cv2.erode(low, square, iterations=rule.erode), square, iterations=rule.dilate
     )
@@ -156,14 +156,14 @@ def components(mask: Mask) -> Components:
         raise ValueError(f"a mask must be bool (H, W), got {mask.dtype} {mask.shape}")
     if mask.size == 0:
         return Components(np.zeros(mask.shape, np.int32), np.zeros(1, np.int64))
-    pixels = np.ascontiguousarray(mask).view(np.uint8)
+    pixels = mask.astype(np.uint8, order="C")
     _, labels, stats, _ = cv2.connectedComponentsWithStats(pixels, connectivity=8)
     areas = np.asarray(stats)[:, cv2.CC_STAT_AREA].astype(np.int64)
     return Components(np.asarray(labels, np.int32), areas)
 
 
 def _keep_large(mask: Mask, min_area: int) -> Mask:
-    labels, areas = components(mask)
-    keep = areas > min_area
+    found = components(mask)
+    keep = found.areas > min_area
     keep[0] = False
-    return keep[labels]
+    return keep[found.labels]

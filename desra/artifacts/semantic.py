@@ -80,7 +80,7 @@ def apply_class_weights(
     last = int(ids.max(initial=0))
     lookup = np.ones(max(last + 1, len(weights)), np.float64)
     lookup[: len(weights)] = weights
-    return np.clip(lookup[ids] * D, 0.0, 1.0)
+    return np.minimum(np.maximum(lookup[ids] * D, 0.0), 1.0)
 
 
 class IntervalCalibration:
@@ -143,7 +143,8 @@ class IntervalCalibration:
         counted = ids < classes
         reached = np.searchsorted(self._ascending, D[counted], side="right")
         cells = ids[counted].astype(np.int64) * intervals + (intervals - reached)
-        self.counts += np.bincount(cells, minlength=self.counts.size).reshape(self.counts.shape)
+        counts = np.bincount(cells, minlength=self.counts.size)
+        self.counts += np.reshape(counts, self.counts.shape)
 
     def intervals(self) -> list[int | None]:
         """The interval ``i_k`` of each class; None for a class that no pixel had."""

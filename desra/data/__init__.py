@@ -1,3 +1,5 @@
 """Datasets; importing this package registers them in DATASET_REGISTRY."""
 
-from desra.data import degraded_dataset  # noqa: F401
+from desra.data import artifact_dataset, degraded_dataset
+
+__all__ = ["artifact_dataset", "degraded_dataset"]

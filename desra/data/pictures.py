@@ -1,7 +1,115 @@
-"""Pictures that need no download: photographs out of scikit-image, cut and degraded."""
+"""Pictures that need no download: photographs out of scikit-image, cut and degraded.
 
+Eight colour photographs ship inside scikit-image. They are cut into crops, and each crop is
+degraded by a milder form of Real-ESRGAN's model, seeded by its name: the same bytes every time.
+Whole photographs belong to one split, so what a network was finetuned on shares nothing with what
+it is judged on.
+"""
+
+import zlib
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import skimage.data
+from numpy.typing import NDArray
+
+from desra.data.degradations import degrade
+from desra.errors import InputError
+from desra.images import write_image
+from desra.options import Degradation
+
+SCALE = 4
+FOLDER = Path("datasets") / "embedded"
+
+#: Between clean downscaling and the published ranges: like a phone picture sent by a messenger.
+MILD = Degradation(
+    blur_sigma=(0.2, 1.2),
+    resize_range=(0.5, 1.2),
+    noise_range=(1, 8),
+    poisson_scale_range=(0.05, 0.5),
+    jpeg_range=(70, 95),
+    second_blur_prob=0.3,
+    blur_sigma2=(0.2, 0.8),
+    resize_range2=(0.8, 1.2),
+    noise_range2=(1, 5),
+    poisson_scale_range2=(0.05, 0.3),
+    jpeg_range2=(70, 95),
+    final_sinc_prob=0.3,
+)
+
+
+class Crops(NamedTuple):
+    """A photograph of ``skimage.data`` and how it is cut: a grid of equal crops."""
+
+    photograph: str
+    rows: int
+    columns: int
+
+
+SPLITS = {
+    "finetune": (
+        Crops("chelsea", 1, 2),
+        Crops("stereo_motorcycle", 2, 2),
+        Crops("immunohistochemistry", 2, 2),
+        Crops("hubble_deep_field", 2, 2),
+        Crops("retina", 3, 3),
+    ),
+    "heldout": (
+        Crops("astronaut", 2, 2),
+        Crops("coffee", 2, 2),
+        Crops("rocket", 2, 2),
+    ),
+}
+
+
+def _photograph(name: str) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) RGB."""
+    try:
+        image = getattr(skimage.data, name)()
+    except Exception as error:
+        raise InputError(
+            f"embedded pictures: scikit-image has no '{name}' ({error}); install scikit-image "
+            "0.19 or newer, or give a folder of your own"
+        ) from error
+    image = image[0] if isinstance(image, tuple) else image  # a stereo pair: the left one
+    return image[..., :3]
+
+
+def make(split: str) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+    """The pictures of a split: stem -> (lq, gt), uint8 (h, w, 3) and (4h, 4w, 3), RGB."""
+    pictures: dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
+    for crops in SPLITS[split]:
+        image = _photograph(crops.photograph)
+        height = image.shape[0] // crops.rows // SCALE * SCALE
+        width = image.shape[1] // crops.columns // SCALE * SCALE
+        for number in range(crops.rows * crops.columns):
+            top, left = (n * s for n, s in zip(divmod(number, crops.columns), (height, width)))
+            gt = np.ascontiguousarray(image[top : top + height, left : left + width])
+            stem = f"{crops.photograph}_{number + 1}"
+            rng = np.random.default_rng(zlib.crc32(stem.encode()))
+            lq = degrade(gt.astype(np.float32) / 255, SCALE, MILD, rng)
+            pictures[stem] = (np.round(lq * 255).astype(np.uint8), gt)
+    return pictures
 
 
 def resolve_folder(value: str, kind: str) -> Path:
-    return Path(value)
+    """The folder that an option names.
+
+    Args:
+        value: a path, or embedded:finetune / embedded:heldout; then the pictures are written to
+            ``datasets/embedded/<split>/{lq,gt}`` in the working folder.
+        kind: lq or gt, which of the two is wanted.
+
+    Raises:
+        InputError: there is no such split.
+    """
+    prefix, colon, split = value.partition(":")
+    if not colon or prefix != "embedded":
+        return Path(value)
+    if split not in SPLITS:
+        raise InputError(f"'{value}' is not one of {', '.join(f'embedded:{s}' for s in SPLITS)}")
+    for stem, (lq, gt) in make(split).items():
+        write_image(FOLDER / split / "lq" / f"{stem}.png", lq)
+        write_image(FOLDER / split / "gt" / f"{stem}.png", gt)
+    return FOLDER / split / kind

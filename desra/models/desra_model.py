@@ -10,6 +10,7 @@ from desra import checkpoints
 from desra.device import autocast, keep_residual_in_fp32, select_device, select_precision
 from desra.errors import InputError
 from desra.losses.pixel import pixel_weight
+from desra.models.sr_model import probe_scale
 from desra.options import Component, TrainOptions
 from desra.registry import ARCH_REGISTRY, LOSS_REGISTRY, MODEL_REGISTRY, build
 
@@ -70,6 +71,10 @@ class DeSRAModel:
 
     def _network(self, section: Component, weights: str | None, key: str) -> nn.Module:
         net: nn.Module = build(ARCH_REGISTRY, section.spec(), key)
+        if key == "network_g" and (factor := probe_scale(net)) != self.opt.scale:
+            raise InputError(
+                f"network_g: {section.type} is an x{factor} network, but scale is {self.opt.scale}"
+            )
         if weights:
             checkpoints.load_into(net, weights, f"path.pretrain_{key}")
         net.train()
@@ -85,9 +90,11 @@ class DeSRAModel:
         step = self.opt.train
         parts: list[Any] = []
         if step.warmup_iter:
+            # LinearLR multiplies the rate that it finds; LambdaLR would set it anew at every step
+            # and so undo the schedule chained to it.
             parts.append(
-                torch.optim.lr_scheduler.LambdaLR(
-                    optimizer, lambda i: min(1.0, (i + 1) / step.warmup_iter)
+                torch.optim.lr_scheduler.LinearLR(
+                    optimizer, 1 / step.warmup_iter, total_iters=step.warmup_iter - 1
                 )
             )
         if step.scheduler:

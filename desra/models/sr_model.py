@@ -73,7 +73,7 @@ class SRModel:
         if network_g is not None:
             net = build(ARCH_REGISTRY, network_g, "network_g")
             checkpoints.load_into(net, str(path), "network_g")
-            factor = _probe_scale(net)
+            factor = probe_scale(net)
         else:
             net, factor = _detect(path)
         if scale is not None and factor != scale:
@@ -126,6 +126,7 @@ def _detect(path: Path) -> tuple[nn.Module, int]:
 
 
 @torch.inference_mode()
-def _probe_scale(net: nn.Module) -> int:
+def probe_scale(net: nn.Module) -> int:
+    """The factor of a network on the CPU, by running it; leaves it in eval mode."""
     size = 64
     return net.eval()(torch.zeros(1, 3, size, size)).shape[-1] // size

@@ -59,7 +59,7 @@ def test_levels_bound_the_values_and_hardly_move_the_score() -> None:
     D = rng.random((100, 100))
     truth = rng.random((100, 100)) < 1 - D
     exact, coarse = count_curve(D, truth), count_curve(D, truth, levels=1000)
-    assert len(coarse.values) == 1001 and len(exact.values) == 10_000
+    assert len(coarse.values) <= 1001 and len(exact.values) == 10_000
     assert exact.average_precision != coarse.average_precision
     assert exact.average_precision == pytest.approx(coarse.average_precision, abs=1e-3)
 

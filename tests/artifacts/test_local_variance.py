@@ -101,6 +101,19 @@ def test_a_flat_pair_is_the_same_everywhere() -> None:
         np.testing.assert_allclose(D, 1.0, rtol=0, atol=1e-8)
 
 
+def test_rounding_never_leaves_the_range() -> None:
+    """A negative has the same texture but for rounding, which alone would lift D above 1."""
+    image = noise(20, (150, 150))
+    assert artifact_map(image, 255 - image).max() <= 1.0
+
+
+def test_a_flat_image_far_from_zero_is_not_nan() -> None:
+    """At a million grey levels E[x^2] - E[x]^2 of a flat patch is negative in float64 too."""
+    gan = noise(21, (20, 20)).astype(np.float64)
+    D = artifact_map(np.full((20, 20), 1e6), gan)
+    np.testing.assert_allclose(D, artifact_map(np.zeros((20, 20)), gan), rtol=0, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     "view",
     [

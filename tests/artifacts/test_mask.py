@@ -10,7 +10,7 @@ from desra.artifacts import MaskRule, artifact_mask, components, fill_holes, ful
 
 
 def naive_mask(D: np.ndarray, rule: MaskRule) -> np.ndarray:
-    mask = D < rule.threshold
+    mask = np.less(D, rule.threshold)
     square = np.ones((rule.kernel, rule.kernel), bool)
     for _ in range(rule.erode):  # outside the image counts as inside the mask for erosion
         mask = ndimage.binary_erosion(mask, square, border_value=1)

@@ -1,0 +1,132 @@
+"""The folder that detect wrote -> (lq, pseudo ground truth, mask) crops to finetune on."""
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from desra import manifest
+from desra.artifacts import components
+from desra.data.samples import (
+    augment,
+    crop_at,
+    pad_to,
+    pick,
+    read_cached,
+    rng_of,
+    to_tensor,
+)
+from desra.errors import InputError
+from desra.images import image_size
+from desra.registry import DATASET_REGISTRY
+
+
+@lru_cache(maxsize=512)
+def _component_pixels(mask: Path) -> list[NDArray[np.intp]]:
+    """(row, column) of the pixels of each component of a mask file."""
+    found = components(read_cached(mask)[..., 0] > 127)
+    return [np.argwhere(found.labels == number) for number in range(1, found.count + 1)]
+
+
+@DATASET_REGISTRY.register()
+class ArtifactDataset(Dataset[dict[str, Any]]):
+    """Crops of what detect found, and of everything around it.
+
+    Args:
+        dataroot: the output folder of detect.
+        scale: factor between gt and lq.
+        gt_size: side of the gt crop in pixels, divisible by ``scale``.
+        artifact_prob: share of the crops that are centred on a pixel of an artifact; the others lie
+            anywhere in any image, also in images without artifacts: they teach what to keep.
+        use_hflip, use_rot: augmentation.
+        seed: of everything random.
+
+    Samples: ``lq`` float32 (3, s, s) and ``gt`` (the pseudo ground truth, Eq. 10) float32
+    (3, s*scale, s*scale) in [0, 1]; ``mask`` float32 (1, s*scale, s*scale), 1 on artifacts; ``name``.
+
+    Raises:
+        InputError: the folder is no result of detect, holds no artifacts, or a file of it is missing
+            or of the wrong size; all are listed.
+    """
+
+    def __init__(
+        self,
+        dataroot: str,
+        scale: int,
+        gt_size: int,
+        artifact_prob: float = 0.5,
+        use_hflip: bool = True,
+        use_rot: bool = True,
+        seed: int = 0,
+    ):
+        if gt_size % scale:
+            raise InputError(f"gt_size {gt_size} must be a multiple of scale {scale}")
+        if not 0 <= artifact_prob <= 1:
+            raise InputError(f"artifact_prob {artifact_prob} must lie between 0 and 1")
+        self.folder = Path(dataroot)
+        self.rows = list(manifest.read_results(dataroot, "dataroot").values())
+        self.scale, self.size = scale, gt_size // scale
+        self.artifact_prob, self.seed = artifact_prob, seed
+        self.use_hflip, self.use_rot = use_hflip, use_rot
+        faults = [fault for row in self.rows if (fault := self._fault(row))]
+        if faults:
+            raise InputError(f"dataroot: {dataroot} cannot be trained on:\n  " + "\n  ".join(faults))
+        self.with_artifacts = [row for row in self.rows if row.components]
+        if not self.with_artifacts:
+            raise InputError(
+                f"dataroot: no artifacts were found in {dataroot}, so there is nothing to finetune "
+                "away; detect on more images, or with a higher mask.threshold or a lower "
+                "mask.min_area"
+            )
+
+    def _fault(self, row: manifest.Row) -> str | None:
+        """Why a row cannot be used; None if it can."""
+        if row.lq is None:
+            return f"{row.stem}: detect was given no LR image (input.lq) for it"
+        if row.scale != self.scale:
+            return f"{row.stem}: was made at scale {row.scale}, not {self.scale}"
+        try:
+            lq = image_size(row.lq)
+            for kind in ("pseudo_gt", "mask"):
+                path = manifest.result(self.folder, kind, row.stem)
+                if image_size(path) != (lq[0] * self.scale, lq[1] * self.scale):
+                    return f"{path} is not {self.scale} times as large as {row.lq}"
+        except InputError as error:
+            return str(error)
+        return None
+
+    def _place(self, number: int, rng: Generator) -> tuple[manifest.Row, tuple[int, int]]:
+        """An image and the LR pixel that the crop is centred on."""
+        if rng.random() < self.artifact_prob:
+            rows = self.with_artifacts
+            row = rows[pick(number, len(rows), self.seed)]
+            parts = _component_pixels(manifest.result(self.folder, "mask", row.stem))
+            part = parts[rng.integers(len(parts))]
+            y, x = part[rng.integers(len(part))]
+            return row, (int(y) // self.scale, int(x) // self.scale)
+        row = self.rows[pick(number, len(self.rows), self.seed)]
+        height, width = row.sr_size
+        y, x = rng.integers(height // self.scale), rng.integers(width // self.scale)
+        return row, (int(y), int(x))
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        rng = rng_of(self.seed, 3, number)
+        row, centre = self._place(number, rng)
+        assert row.lq is not None  # _fault has made sure
+        lq = read_cached(Path(row.lq))
+        gt = read_cached(manifest.result(self.folder, "pseudo_gt", row.stem))
+        mask = read_cached(manifest.result(self.folder, "mask", row.stem))[..., 0] > 127
+        size, f = self.size, self.scale
+        lq = pad_to(lq, size, size)
+        gt, mask = (pad_to(image, size * f, size * f) for image in (gt, mask))
+        top, left = (
+            min(max(c - size // 2, 0), n - size) for c, n in zip(centre, lq.shape[:2], strict=True)
+        )
+        crops = crop_at([(lq, 1), (gt, f), (mask, f)], top, left, size)
+        lq, gt, mask = augment(crops, rng, self.use_hflip, self.use_rot)
+        return {"lq": to_tensor(lq), "gt": to_tensor(gt), "mask": to_tensor(mask),
+                "name": row.stem}  # fmt: skip

@@ -1,0 +1,454 @@
+"""Stage 3: what a finetuning removed, and what it kept. ``python -m desra.evaluate -opt options/evaluate.yml``
+
+Compares two folders that detect wrote from the same inputs, with the network before and after.
+The detector is not the only judge: beside the components that went and came stand the change
+outside the masks (of before), NIQE, consistency with the LR image and, where it exists, the truth.
+
+Writes ``<output>/scores.json``: ``images`` by stem, ``total``, and the two folders. A value that is
+not defined is null, as is the PSNR of equal images (their ``mse_outside`` is 0). In ``total`` counts
+are added up first and divided once; ``psnr_outside`` and ``detail_kept`` are pooled over all
+pixels; ``*_mean``, SSIM, NIQE, consistency and whole-image PSNR are means over the images where
+they are defined and finite.
+"""
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from desra import cli, drawing, manifest
+from desra.artifacts import ChangeCounts, border_between, components, count_change
+from desra.data.pictures import resolve_folder
+from desra.errors import InputError
+from desra.images import atomic_write, list_images, read_image, write_image
+from desra.options import EvaluateOptions
+from desra.quality import (
+    Detail,
+    Mean,
+    SquaredError,
+    Sums,
+    consistency,
+    detail,
+    niqe,
+    psnr,
+    squared_error,
+    ssim,
+)
+from desra.registry import import_modules
+
+logger = logging.getLogger("desra")
+
+Image = NDArray[np.uint8]
+
+_NAMES_SHOWN = 10
+_COLUMNS = ("LR", "sr_mse", "sr_gan", "D (dark = artifact)", "mask", "after", "mask after")
+_CROP = 256  # pixels of SR on a side: about what a cell of the sheet shows without shrinking it
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The results of one image before and after, and where its LR image and its truth are."""
+
+    before: manifest.Row
+    after: manifest.Row
+    lq: Path | None
+    gt: Path | None
+
+    @property
+    def stem(self) -> str:
+        """Name of the image's files."""
+        return self.before.stem
+
+
+@dataclass(frozen=True)
+class Scores(Sums):
+    """What is measured on one image; added up, on several.
+
+    Attributes:
+        images, found_before, found_after: images, those with a mask before, those with one after.
+        change: components and pixels removed and added.
+        outside: sr_gan after against before, outside the mask before.
+        psnr_outside_mean: the PSNR of that as a mean over images.
+        ssim_outside, detail: likewise outside.
+        niqe_mse, niqe_before, niqe_after: of sr_mse and of sr_gan.
+        consistency_before, consistency_after: PSNR of the downscaled sr_gan to the LR image.
+        inside_before, inside_after: sr_gan against the truth, inside the mask before.
+        psnr_gt_before, psnr_gt_after: PSNR of the whole sr_gan to the truth.
+    """
+
+    images: int
+    found_before: int
+    found_after: int
+    change: ChangeCounts
+    outside: SquaredError
+    psnr_outside_mean: Mean
+    ssim_outside: Mean
+    detail: Detail
+    niqe_mse: Mean
+    niqe_before: Mean
+    niqe_after: Mean
+    consistency_before: Mean
+    consistency_after: Mean
+    inside_before: SquaredError
+    inside_after: SquaredError
+    psnr_gt_before: Mean
+    psnr_gt_after: Mean
+
+
+def _listed(names: Iterable[str]) -> str:
+    names = sorted(names)
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def find_pairs(opt: EvaluateOptions) -> list[Pair]:
+    """The images of the two folders, side by side, in the order of ``before``.
+
+    Raises:
+        InputError: a folder without results, an image that only one of them has, or in another
+            size, or that has no truth in ``gt``.
+    """
+    before = manifest.read_results(opt.before, "before")
+    after = manifest.read_results(opt.after, "after")
+    alone = [
+        f"{len(stems)} only in {name}: {_listed(stems)}"
+        for name, stems in (("before", before.keys() - after), ("after", after.keys() - before))
+        if stems
+    ]
+    if alone:
+        raise InputError(
+            f"before ({opt.before}) and after ({opt.after}) do not hold the same images "
+            f"({'; '.join(alone)}); run desra.detect on the same inputs for both"
+        )
+    resized = [s for s in before if before[s].sr_size != after[s].sr_size]
+    if resized:
+        raise InputError(
+            f"before ({opt.before}) and after ({opt.after}) differ in the size of "
+            f"{_listed(resized)}; run desra.detect on the same inputs, at one scale, for both"
+        )
+    truth: dict[str, Path] = {}
+    if opt.gt is not None:
+        truth = {file.stem: file.path for file in list_images(resolve_folder(opt.gt, "gt"))}
+        if missing := before.keys() - truth:
+            raise InputError(
+                f"gt: {opt.gt} lacks {len(missing)} of {len(before)} images: {_listed(missing)}; "
+                "give it the same file names as the inputs, or leave gt out"
+            )
+    if all(before[s].settings == after[s].settings for s in before):
+        logger.warning("before and after were made from the same inputs by the same networks")
+    pairs = []
+    for stem, row in before.items():
+        name = row.lq or after[stem].lq
+        lq = Path(name) if name is not None and Path(name).is_file() else None
+        pairs.append(Pair(row, after[stem], lq, truth.get(stem)))
+    if lost := [p.stem for p in pairs if p.before.lq and not p.lq]:
+        logger.warning("LR images that are no longer there, left out: %s", _listed(lost))
+    return pairs
+
+
+def _read(path: Path, size: tuple[int, int]) -> Image:
+    """A picture as uint8 (H, W, 3).
+
+    Raises:
+        InputError: it cannot be read, or has another size than the manifest says.
+    """
+    image = read_image(path).rgb8
+    if image.shape[:2] != size:
+        raise InputError(
+            f"{path} is {image.shape[:2]}, but {size} is expected (height, width); "
+            "detect again, or give the file that belongs to the results"
+        )
+    return image
+
+
+def _lq_size(row: manifest.Row) -> tuple[int, int]:
+    return row.lq_size or (row.sr_size[0] // row.scale, row.sr_size[1] // row.scale)
+
+
+class _Results:
+    """The pictures of one pair, read when asked for."""
+
+    def __init__(self, opt: EvaluateOptions, pair: Pair) -> None:
+        self._folders = {"before": Path(opt.before), "after": Path(opt.after)}
+        self._pair = pair
+
+    def image(self, when: str, kind: str) -> Image:
+        """sr_gan or sr_mse, uint8 (H, W, 3)."""
+        path = manifest.result(self._folders[when], kind, self._pair.stem)
+        return _read(path, self._pair.before.sr_size)
+
+    def mask(self, when: str) -> NDArray[np.bool_]:
+        """bool (H, W)."""
+        return self.image(when, "mask")[..., 0] > 127
+
+    def map(self) -> NDArray[np.float64]:
+        """D before in the size of the image (H, W): its border repeated outwards."""
+        row = self._pair.before
+        if row.mean_D is None:  # smaller than the window
+            return np.ones(row.sr_size)
+        path = manifest.result(self._folders["before"], "map", row.stem)
+        D = read_image(path).rgb8[..., 0] / 255
+        return np.pad(D, border_between(D.shape, row.sr_size), mode="edge")
+
+    def lq(self) -> Image | None:
+        """uint8 (h, w, 3), if there is one."""
+        pair = self._pair
+        return _read(pair.lq, _lq_size(pair.before)) if pair.lq else None
+
+    def gt(self) -> Image | None:
+        """uint8 (H, W, 3), if there is one."""
+        return _read(self._pair.gt, self._pair.before.sr_size) if self._pair.gt else None
+
+
+def score(results: _Results) -> Scores:
+    """Measure one image.
+
+    Raises:
+        InputError: a file is missing or of the wrong size.
+    """
+    before, after = (results.image(when, "sr_gan") for when in ("before", "after"))
+    mask, mask_after = results.mask("before"), results.mask("after")
+    lq, gt = results.lq(), results.gt()
+    outside = squared_error(before, after, ~mask)
+    return Scores(
+        images=1,
+        found_before=int(mask.any()),
+        found_after=int(mask_after.any()),
+        change=count_change(mask, mask_after),
+        outside=outside,
+        psnr_outside_mean=Mean.of(outside.psnr),
+        ssim_outside=Mean.of(ssim(before, after, ~mask)),
+        detail=detail(before, after, ~mask),
+        niqe_mse=Mean.of(niqe(results.image("before", "sr_mse"))),
+        niqe_before=Mean.of(niqe(before)),
+        niqe_after=Mean.of(niqe(after)),
+        consistency_before=Mean.of(None if lq is None else consistency(lq, before)),
+        consistency_after=Mean.of(None if lq is None else consistency(lq, after)),
+        inside_before=SquaredError() if gt is None else squared_error(gt, before, mask),
+        inside_after=SquaredError() if gt is None else squared_error(gt, after, mask),
+        psnr_gt_before=Mean.of(None if gt is None else psnr(gt, before)),
+        psnr_gt_after=Mean.of(None if gt is None else psnr(gt, after)),
+    )
+
+
+def to_json(scores: Scores) -> dict[str, Any]:
+    """The scores of one image or of the total as plain data: numbers, and None for null."""
+    change, outside = scores.change, scores.outside
+
+    def finite(value: float | None) -> float | None:
+        return value if value is not None and math.isfinite(value) else None
+
+    counts = asdict(change)
+    return {
+        "images": scores.images,
+        "images_with_mask_before": scores.found_before,
+        "images_with_mask_after": scores.found_after,
+        **{k if k.startswith("pixels") else f"components_{k}": v for k, v in counts.items()},
+        "removal_rate": change.removal_rate,
+        "addition_rate": change.addition_rate,
+        "pixel_removal_rate": change.pixel_removal_rate,
+        "pixel_addition_rate": change.pixel_addition_rate,
+        "mse_outside": outside.value,
+        "psnr_outside": finite(outside.psnr),
+        "psnr_outside_mean": scores.psnr_outside_mean.value,
+        "ssim_outside": scores.ssim_outside.value,
+        "detail_kept": scores.detail.kept,
+        "niqe_mse": scores.niqe_mse.value,
+        "niqe_before": scores.niqe_before.value,
+        "niqe_after": scores.niqe_after.value,
+        "consistency_before": scores.consistency_before.value,
+        "consistency_after": scores.consistency_after.value,
+        "psnr_gt_inside_before": finite(scores.inside_before.psnr),
+        "psnr_gt_inside_after": finite(scores.inside_after.psnr),
+        "psnr_gt_before": scores.psnr_gt_before.value,
+        "psnr_gt_after": scores.psnr_gt_after.value,
+    }
+
+
+# ------------------------------------------------------------------------------ the printed table
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def table(scores: dict[str, Scores]) -> str:
+    """One line for each image."""
+    heads = ("components", "removed", "added", "masked px", "PSNR out", "SSIM out", "detail",
+             "NIQE", "PSNR to gt in")  # fmt: skip
+    widths = (10, 7, 5, 14, 8, 8, 6, 12, 14)
+
+    def line(cells: Iterable[str], name: str) -> str:
+        return "  ".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True)) + f"  {name}"
+
+    lines = [line(heads, "image (-> : before -> after; out, in: outside and inside the mask)")]
+    for stem, s in scores.items():
+        c = s.change
+        inside = (_number(e.psnr) for e in (s.inside_before, s.inside_after))
+        cells = (
+            f"{c.before} -> {c.after}",
+            str(c.removed),
+            str(c.added),
+            f"{c.pixels_before} -> {c.pixels_after}",
+            _number(s.outside.psnr),
+            _number(s.ssim_outside.value, 3),
+            _number(s.detail.kept, 3),
+            f"{_number(s.niqe_before.value)} -> {_number(s.niqe_after.value)}",
+            " -> ".join(inside),
+        )
+        lines.append(line(cells, stem))
+    return "\n".join(lines)
+
+
+def summary(total: Scores) -> str:
+    """The total as ``name: value`` lines, counts beside the rates."""
+    c = total.change
+
+    def change(before: float | None, after: float | None, unit: str = "") -> str:
+        return f"{_number(before)} -> {_number(after)}{unit}"
+
+    def over(mean: Mean) -> str:
+        return f"(mean over {mean.count} images)"
+
+    lines = {
+        "images with artifacts": f"{total.found_before} -> {total.found_after} of {total.images}",
+        "removal rate": f"{_number(c.removal_rate)} ({c.removed} of {c.before} components)",
+        "addition rate": f"{_number(c.addition_rate)} ({c.added} new, {c.before} before)",
+        "removal rate, pixels":
+            f"{_number(c.pixel_removal_rate)} ({c.pixels_removed} of {c.pixels_before})",
+        "addition rate, pixels":
+            f"{_number(c.pixel_addition_rate)} ({c.pixels_added} new, {c.pixels_before} before)",
+        "PSNR to before, outside":
+            f"{_number(total.outside.psnr)} dB over all pixels, "
+            f"{_number(total.psnr_outside_mean.value)} dB {over(total.psnr_outside_mean)}",
+        "SSIM to before, outside":
+            f"{_number(total.ssim_outside.value, 4)} {over(total.ssim_outside)}",
+        "detail kept, outside": f"{_number(total.detail.kept, 3)} over all pixels",
+        "NIQE (lower is better)":
+            f"{change(total.niqe_before.value, total.niqe_after.value)}, "
+            f"sr_mse {_number(total.niqe_mse.value)} {over(total.niqe_after)}",
+        "consistency with LR":
+            f"{change(total.consistency_before.value, total.consistency_after.value, ' dB')} "
+            f"{over(total.consistency_after)}",
+        "PSNR to truth, inside":
+            f"{change(total.inside_before.psnr, total.inside_after.psnr, ' dB')} over all pixels",
+        "PSNR to truth, whole":
+            f"{change(total.psnr_gt_before.value, total.psnr_gt_after.value, ' dB')} "
+            f"{over(total.psnr_gt_after)}",
+    }  # fmt: skip
+    if not total.psnr_gt_before.count and not total.inside_before.count:
+        lines = {name: value for name, value in lines.items() if "truth" not in name}
+    return "\n".join(f"{name}: {value}" for name, value in lines.items())
+
+
+# -------------------------------------------------------------------------------- the contact sheet
+
+
+def _crop(mask: NDArray[np.bool_], step: int) -> tuple[slice, slice]:
+    """A square around the thickest spot of the largest component, cut on whole LR pixels."""
+    found = components(mask)
+    largest = found.labels == (np.argmax(found.areas[1:]) + 1 if found.count else 0)
+    row, column = drawing.thickest_spot(largest)
+
+    def span(centre: int, length: int) -> slice:
+        side = min(_CROP // step * step, length)
+        start = min(max(centre - side // 2, 0), length - side) // step * step
+        return slice(start, start + side)
+
+    return span(row, mask.shape[0]), span(column, mask.shape[1])
+
+
+def _sheet_row(results: _Results, pair: Pair, scores: Scores) -> tuple[str, list[Image]]:
+    mask, mask_after = results.mask("before"), results.mask("after")
+    scale = pair.before.scale
+    view = _crop(mask if mask.any() else mask_after, scale)
+    lq = results.lq()
+    if lq is None:
+        small = np.full((1, 1, 3), 235, np.uint8)  # no LR image: a grey cell
+    else:
+        small = lq[tuple(slice(s.start // scale, s.stop // scale) for s in view)]
+    gan, after = (results.image(when, "sr_gan")[view] for when in ("before", "after"))
+    change = scores.change
+    caption = (
+        f"{pair.stem}: components {change.before} -> {change.after}, "
+        f"masked {change.pixels_before} -> {change.pixels_after} px, "
+        f"PSNR to before outside the mask {_number(scores.outside.psnr, 1)} dB"
+    )
+    return caption, [
+        small,
+        results.image("before", "sr_mse")[view],
+        gan,
+        drawing.map_in_colour(results.map()[view]),
+        drawing.overlay(gan, mask[view]),
+        after,
+        drawing.overlay(after, mask_after[view]),
+    ]
+
+
+def sheet(opt: EvaluateOptions, pairs: list[Pair], scores: dict[str, Scores]) -> Image:
+    """The images with most masked pixels before, each cut to its largest artifact."""
+
+    def masked(pair: Pair) -> tuple[int, int]:
+        change = scores[pair.stem].change
+        return change.pixels_before, change.pixels_after
+
+    worst = sorted(pairs, key=masked, reverse=True)[: opt.sheet_rows]
+    rows = [_sheet_row(_Results(opt, pair), pair, scores[pair.stem]) for pair in worst]
+    return drawing.contact_sheet(rows, _COLUMNS)
+
+
+# --------------------------------------------------------------------------------------- the stage
+
+
+def evaluate(opt: EvaluateOptions) -> dict[str, Any]:
+    """Compare the results of a network before and after finetuning.
+
+    Args:
+        opt: the options.
+
+    Returns:
+        What ``scores.json`` holds.
+
+    Raises:
+        InputError: wrong options or input; said before anything is written.
+    """
+    import_modules(opt.imports)
+    pairs = find_pairs(opt)
+    scores: dict[str, Scores] = {}
+    for pair in tqdm(pairs, desc="evaluate", unit="image"):
+        scores[pair.stem] = score(_Results(opt, pair))
+    first, *others = scores.values()
+    total = sum(others, start=first)
+    content = {
+        "before": opt.before,
+        "after": opt.after,
+        "gt": opt.gt,
+        "total": to_json(total),
+        "images": {stem: to_json(s) for stem, s in scores.items()},
+    }
+    picture = sheet(opt, pairs, scores) if opt.sheet else None
+    out = Path(opt.output) / "scores.json"
+    with atomic_write(out) as file:
+        file.write(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False).encode())
+    if picture is not None and opt.sheet:
+        write_image(opt.sheet, picture)
+    print(table(scores), summary(total), sep="\n\n")
+    logger.info("written: %s%s", out, f", {opt.sheet}" if opt.sheet else "")
+    return content
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    return cli.main("evaluate", EvaluateOptions, evaluate, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
