@@ -30,11 +30,12 @@ def overlay(image: Image, mask: NDArray[np.bool_]) -> Image:
 def map_in_colour(D: NDArray[np.floating]) -> Image:
     """D in [0, 1] as uint8 (H, W, 3) RGB: dark violet where texture differs, yellow where alike."""
     grey = np.round(np.clip(D, 0, 1) * 255).astype(np.uint8)
-    return np.ascontiguousarray(cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS)[..., ::-1])
+    colours = np.asarray(cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS), np.uint8)
+    return np.ascontiguousarray(colours[..., ::-1])
 
 
 def thickest_spot(mask: NDArray[np.bool_]) -> tuple[int, int]:
-    """(row, column) of the pixel that lies deepest in the mask; with all True or all False, the centre.
+    """(row, column) of the pixel that lies deepest in the mask; the centre if it is all one value.
 
     Args:
         mask: bool (H, W).

@@ -1,14 +1,18 @@
-"""Stage 3: what a finetuning removed, and what it kept. ``python -m desra.evaluate -opt options/evaluate.yml``
+"""Stage 3: compare. ``python -m desra.evaluate -opt options/evaluate.yml``
+
+What a finetuning removed, and what it kept.
 
 Compares two folders that detect wrote from the same inputs, with the network before and after.
 The detector is not the only judge: beside the components that went and came stand the change
 outside the masks (of before), NIQE, consistency with the LR image and, where it exists, the truth.
 
-Writes ``<output>/scores.json``: ``images`` by stem, ``total``, and the two folders. A value that is
-not defined is null, as is the PSNR of equal images (their ``mse_outside`` is 0). In ``total`` counts
-are added up first and divided once; ``psnr_outside`` and ``detail_kept`` are pooled over all
-pixels; ``*_mean``, SSIM, NIQE, consistency and whole-image PSNR are means over the images where
-they are defined and finite.
+Writes ``<output>/scores.json``: ``images`` by stem, ``total``, and the two folders. A value that
+is not defined is null, as is the PSNR of equal images (their ``mse_outside`` is 0). In ``total``
+counts are added up first and divided once; ``psnr_outside``, ``detail_kept`` and
+``psnr_gt_inside_*`` are pooled over all pixels; ``psnr_outside_mean``, SSIM, NIQE, consistency and
+whole-image PSNR are means over images. An image has a part in the means of NIQE, consistency and
+PSNR to the truth only where they are defined and finite both before and after, so that the two
+are means over the same images.
 """
 
 import json
@@ -50,7 +54,7 @@ Image = NDArray[np.uint8]
 
 _NAMES_SHOWN = 10
 _COLUMNS = ("LR", "sr_mse", "sr_gan", "D (dark = artifact)", "mask", "after", "mask after")
-_CROP = 256  # pixels of SR on a side: about what a cell of the sheet shows without shrinking it
+_CROP = 256  # SR pixels on a side: a cell of the sheet shows them almost one to one
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ def find_pairs(opt: EvaluateOptions) -> list[Pair]:
         name = row.lq or after[stem].lq
         lq = Path(name) if name is not None and Path(name).is_file() else None
         pairs.append(Pair(row, after[stem], lq, truth.get(stem)))
-    if lost := [p.stem for p in pairs if p.before.lq and not p.lq]:
+    if lost := [p.stem for p in pairs if (p.before.lq or p.after.lq) and not p.lq]:
         logger.warning("LR images that are no longer there, left out: %s", _listed(lost))
     return pairs
 
@@ -208,6 +212,12 @@ class _Results:
         return _read(self._pair.gt, self._pair.before.sr_size) if self._pair.gt else None
 
 
+def _both(before: float | None, after: float | None) -> tuple[Mean, Mean]:
+    """The two values, or neither."""
+    means = Mean.of(before), Mean.of(after)
+    return means if all(mean.count for mean in means) else (Mean(), Mean())
+
+
 def score(results: _Results) -> Scores:
     """Measure one image.
 
@@ -216,8 +226,15 @@ def score(results: _Results) -> Scores:
     """
     before, after = (results.image(when, "sr_gan") for when in ("before", "after"))
     mask, mask_after = results.mask("before"), results.mask("after")
-    lq, gt = results.lq(), results.gt()
     outside = squared_error(before, after, ~mask)
+    niqe_before, niqe_after = _both(niqe(before), niqe(after))
+    consistent = closer = (Mean(), Mean())
+    inside = (SquaredError(), SquaredError())
+    if (lq := results.lq()) is not None:
+        consistent = _both(consistency(lq, before), consistency(lq, after))
+    if (gt := results.gt()) is not None:
+        inside = squared_error(gt, before, mask), squared_error(gt, after, mask)
+        closer = _both(psnr(gt, before), psnr(gt, after))
     return Scores(
         images=1,
         found_before=int(mask.any()),
@@ -228,19 +245,19 @@ def score(results: _Results) -> Scores:
         ssim_outside=Mean.of(ssim(before, after, ~mask)),
         detail=detail(before, after, ~mask),
         niqe_mse=Mean.of(niqe(results.image("before", "sr_mse"))),
-        niqe_before=Mean.of(niqe(before)),
-        niqe_after=Mean.of(niqe(after)),
-        consistency_before=Mean.of(None if lq is None else consistency(lq, before)),
-        consistency_after=Mean.of(None if lq is None else consistency(lq, after)),
-        inside_before=SquaredError() if gt is None else squared_error(gt, before, mask),
-        inside_after=SquaredError() if gt is None else squared_error(gt, after, mask),
-        psnr_gt_before=Mean.of(None if gt is None else psnr(gt, before)),
-        psnr_gt_after=Mean.of(None if gt is None else psnr(gt, after)),
+        niqe_before=niqe_before,
+        niqe_after=niqe_after,
+        consistency_before=consistent[0],
+        consistency_after=consistent[1],
+        inside_before=inside[0],
+        inside_after=inside[1],
+        psnr_gt_before=closer[0],
+        psnr_gt_after=closer[1],
     )
 
 
 def to_json(scores: Scores) -> dict[str, Any]:
-    """The scores of one image or of the total as plain data: numbers, and None for null."""
+    """The scores of one image, or of several together: numbers, and None for null."""
     change, outside = scores.change, scores.outside
 
     def finite(value: float | None) -> float | None:
@@ -248,9 +265,6 @@ def to_json(scores: Scores) -> dict[str, Any]:
 
     counts = asdict(change)
     return {
-        "images": scores.images,
-        "images_with_mask_before": scores.found_before,
-        "images_with_mask_after": scores.found_after,
         **{k if k.startswith("pixels") else f"components_{k}": v for k, v in counts.items()},
         "removal_rate": change.removal_rate,
         "addition_rate": change.addition_rate,
@@ -258,7 +272,6 @@ def to_json(scores: Scores) -> dict[str, Any]:
         "pixel_addition_rate": change.pixel_addition_rate,
         "mse_outside": outside.value,
         "psnr_outside": finite(outside.psnr),
-        "psnr_outside_mean": scores.psnr_outside_mean.value,
         "ssim_outside": scores.ssim_outside.value,
         "detail_kept": scores.detail.kept,
         "niqe_mse": scores.niqe_mse.value,
@@ -270,6 +283,18 @@ def to_json(scores: Scores) -> dict[str, Any]:
         "psnr_gt_inside_after": finite(scores.inside_after.psnr),
         "psnr_gt_before": scores.psnr_gt_before.value,
         "psnr_gt_after": scores.psnr_gt_after.value,
+    }
+
+
+def total_to_json(total: Scores) -> dict[str, Any]:
+    """`to_json`, and what has a meaning for several images only."""
+    return {
+        "images": total.images,
+        "images_with_mask_before": total.found_before,
+        "images_with_mask_after": total.found_after,
+        "share_with_mask_before": total.found_before / total.images,
+        "psnr_outside_mean": total.psnr_outside_mean.value,
+        **to_json(total),
     }
 
 
@@ -319,7 +344,9 @@ def summary(total: Scores) -> str:
         return f"(mean over {mean.count} images)"
 
     lines = {
-        "images with artifacts": f"{total.found_before} -> {total.found_after} of {total.images}",
+        "images with a mask":
+            f"{_number(total.found_before / total.images)} ({total.found_before} of "
+            f"{total.images}) -> {total.found_after} of {total.images}",
         "removal rate": f"{_number(c.removal_rate)} ({c.removed} of {c.before} components)",
         "addition rate": f"{_number(c.addition_rate)} ({c.added} new, {c.before} before)",
         "removal rate, pixels":
@@ -431,7 +458,7 @@ def evaluate(opt: EvaluateOptions) -> dict[str, Any]:
         "before": opt.before,
         "after": opt.after,
         "gt": opt.gt,
-        "total": to_json(total),
+        "total": total_to_json(total),
         "images": {stem: to_json(s) for stem, s in scores.items()},
     }
     picture = sheet(opt, pairs, scores) if opt.sheet else None

@@ -6,6 +6,7 @@ the sums, which add up over images and are divided once.
 """
 
 import math
+import warnings
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
@@ -193,7 +194,8 @@ def niqe(image: Image) -> float | None:
     if blocks < 2:
         return None
     try:
-        with np.errstate(all="ignore"):  # flat blocks give 0/0, which it leaves out by itself
+        with warnings.catch_warnings():  # flat blocks give 0/0, which it leaves out by itself
+            warnings.simplefilter("ignore", RuntimeWarning)
             value = float(calculate_niqe(image[..., ::-1], crop_border=0))
     except np.linalg.LinAlgError:
         return None

@@ -125,7 +125,7 @@ def _detect(path: Path) -> tuple[nn.Module, int]:
     return model.model, model.scale
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def probe_scale(net: nn.Module) -> int:
     """The factor of a network on the CPU, by running it; leaves it in eval mode."""
     size = 64

@@ -1,0 +1,85 @@
+"""DegradedDataset: shapes, alignment, the same sample for the same number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from desra.data.degraded_dataset import DegradedDataset
+from desra.data.samples import Numbers
+from desra.errors import InputError
+
+# Nothing but resizing: then lq is gt made smaller.
+NOTHING = {
+    "kernel_list": ["iso"], "kernel_prob": [1.0], "sinc_prob": 0.0, "blur_sigma": [0.2, 0.2],
+    "resize_prob": [0.0, 0.0, 1.0], "gaussian_noise_prob": 1.0, "noise_range": [0.0, 0.0],
+    "jpeg_range": [100.0, 100.0], "second_blur_prob": 0.0, "resize_prob2": [0.0, 0.0, 1.0],
+    "gaussian_noise_prob2": 1.0, "noise_range2": [0.0, 0.0], "jpeg_range2": [100.0, 100.0],
+    "final_sinc_prob": 0.0,
+}  # fmt: skip
+
+
+def dataset(folder: Path, **changes: Any) -> DegradedDataset:
+    return DegradedDataset(
+        **{"dataroot_gt": str(folder), "scale": 2, "gt_size": 32, "crop_pad_size": 40, **changes}
+    )
+
+
+def test_a_sample(photographs: Path):
+    sample = dataset(photographs)[0]
+    assert sample["lq"].shape == (3, 16, 16) and sample["gt"].shape == (3, 32, 32)
+    assert sample["mask"].shape == (1, 32, 32) and not sample["mask"].any()
+    for key in ("lq", "gt"):
+        assert sample[key].dtype == torch.float32
+        assert 0 <= sample[key].min() and sample[key].max() <= 1
+    assert sample["name"] in {"p0", "p1", "p2"}
+
+
+def test_lq_and_gt_show_the_same_place(photographs: Path):
+    for number in range(9):
+        sample = dataset(photographs, degradation=NOTHING)[number]
+        gt = sample["gt"].numpy().transpose(1, 2, 0)
+        small = cv2.resize(gt, (16, 16), interpolation=cv2.INTER_AREA)
+        lq = sample["lq"].numpy().transpose(1, 2, 0)
+        right = np.abs(lq - small).mean()
+        shifted = np.abs(lq[:, 1:] - small[:, :-1]).mean()
+        assert right < 0.03 and right < 0.6 * shifted
+
+
+def test_samples_are_the_same_whoever_makes_them(photographs: Path):
+    def batches(start: int, workers: int) -> list[torch.Tensor]:
+        loader = DataLoader(
+            dataset(photographs), batch_size=2, sampler=Numbers(start, 8), num_workers=workers
+        )
+        return [batch["lq"] for batch in loader]
+
+    alone, apart, later = batches(0, 0), batches(0, 2), batches(4, 0)
+    assert all(torch.equal(a, b) for a, b in zip(alone, apart, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(alone[2:], later, strict=True))
+    assert not torch.equal(alone[0], dataset(photographs, seed=1)[0]["lq"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"gt_size": 31},
+        {"crop_pad_size": 41},
+        {"gt_size": 48},
+        {"degradation": {"jpeg_rnage": [1, 2]}},
+        {"dataroot_gt": "no/such/folder"},
+    ],
+)
+def test_wrong_options(photographs: Path, changes: dict[str, Any]):
+    with pytest.raises(InputError):
+        dataset(photographs, **changes)
+
+
+def test_photographs_smaller_than_the_crop_are_padded(photographs: Path):
+    sample = dataset(photographs, crop_pad_size=80, gt_size=64)[0]
+    assert sample["gt"].shape == (3, 64, 64)

@@ -1,0 +1,76 @@
+"""Imports point one way. Read from the import statements, so nothing has to be loaded."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "desra"
+
+# A module imports from lower levels and from its own package only. A new module takes its place here.
+LEVELS = [
+    {"errors", "artifacts", "tiling", "compat"},
+    {"registry", "options", "images", "device"},
+    {"archs", "losses", "detectors", "checkpoints", "manifest", "drawing", "segment", "cli"},
+    {"data", "models"},
+    {"detect", "train", "evaluate", "calibrate", "report"},  # the stages
+    {"run"},
+]
+LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def imported(path: Path) -> set[str]:
+    """Full names of all modules that a file imports, in functions too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute here"
+            assert node.module
+            # `from desra import cli` imports desra.cli; of other packages the first part suffices.
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def ours(path: Path) -> set[str]:
+    return {name.split(".")[1] for name in imported(path) if name.startswith("desra.")}
+
+
+def foreign(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imported(path)}
+
+
+def module_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_imports_point_down(path: Path):
+    me = module_of(path)
+    assert me in LEVEL, f"desra.{me} is new: give it a place in LEVELS"
+    for other in ours(path) - {me}:
+        assert other in LEVEL, f"{path} imports desra.{other}, which has no place in LEVELS"
+        assert LEVEL[other] < LEVEL[me], f"desra.{me} must not import desra.{other}"
+
+
+def test_basicsr_is_touched_in_one_place():
+    users = {module_of(path) for path in FILES if "basicsr" in foreign(path)}
+    assert users <= {"registry", "compat"}
+    assert "registry" in users  # else this test reads nothing
+
+
+def test_artifacts_are_pure():
+    for path in (PACKAGE / "artifacts").glob("*.py"):
+        assert not foreign(path) & {"yaml", "logging", "pydantic", "basicsr", "os", "pathlib"}, path
+        assert ("torch" in foreign(path)) == (path.name == "local_variance_torch.py"), path
+
+
+def test_only_run_imports_stages():
+    stages = LEVELS[4]
+    for path in FILES:
+        if module_of(path) != "run":
+            assert not ours(path) & stages - {module_of(path)}, path

@@ -1,0 +1,15 @@
+"""``import desra`` is light."""
+
+import subprocess
+import sys
+
+HEAVY = ["torch", "torchvision", "cv2", "basicsr", "scipy", "pydantic", "spandrel", "numpy"]
+
+
+def test_import_loads_nothing_heavy():
+    code = (
+        "import sys, desra; assert desra.__version__; "
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"

@@ -1,0 +1,246 @@
+"""Options: every error at once, with its path and the neighbour; nothing is evaluated."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from desra import options
+from desra.errors import InputError
+from desra.options import DetectOptions, EvaluateOptions, TrainOptions
+
+ROOT = Path(__file__).parent.parent
+STAGES = {"detect": DetectOptions, "train": TrainOptions, "evaluate": EvaluateOptions}
+SHIPPED = sorted(ROOT.glob("options/**/*.yml"))
+DETECT: dict[str, Any] = {"input": {"lq": "a"}, "output": "b"}
+
+
+def write(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def refusal(content: dict[str, Any], model: Any = DetectOptions) -> str:
+    with pytest.raises(InputError) as caught:
+        options.parse(model, content, "file.yml")
+    return str(caught.value)
+
+
+def test_all_errors_at_once_with_their_paths():
+    message = refusal(
+        {
+            "input": {"lq": "a"},
+            "scale": 0,
+            "mask": {"treshold": 0.6, "kernel": "five"},
+            "tile": {"size": 32, "overlap": 16},
+        }
+    )
+    assert message.startswith("file.yml: ")
+    assert "output: this key is needed" in message
+    assert "scale: " in message and "(given: 0)" in message
+    assert "mask.treshold: unknown key; did you mean 'threshold'?" in message
+    assert "mask.kernel: " in message and "'five'" in message
+    assert "tile: overlap 16 must be less than half of size 32" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ({**DETECT, "ouput": "c"}, "ouput: unknown key; did you mean 'output'?"),
+        ({**DETECT, "input": {"zz": "a", "lq": "b"}}, "known here: lq, sr_gan, sr_mse"),
+        ({**DETECT, "imports": 3}, "import"),
+        ({**DETECT, "window": {"size": 10}}, "window: "),
+        ({**DETECT, "input": {}}, "input: give lq"),
+        ({**DETECT, "input": {"sr_gan": "a"}}, "input: sr_gan and sr_mse belong together"),
+        ({**DETECT, "mask": {"threshold": ".nan?"}}, "mask.threshold: "),
+    ],
+)
+def test_sentences(content: dict[str, Any], sentence: str):
+    assert sentence in refusal(content)
+
+
+def test_training_without_a_loss_or_with_half_a_gan():
+    content: dict[str, Any] = {
+        "name": "n",
+        "network_g": {"type": "X"},
+        "datasets": {"train": {"type": "Y"}},
+        "train": {"total_iter": 1, "optim_g": {"lr": 1}},
+    }
+    assert "no loss is given" in refusal(content, TrainOptions)
+    content["train"]["gan_opt"] = {"type": "GANLoss"}
+    assert "train.gan_opt needs network_d and train.optim_d" in refusal(content, TrainOptions)
+    content["name"] = "../elsewhere"
+    assert "name: " in refusal(content, TrainOptions)
+
+
+def test_a_component_keeps_the_arguments_of_its_class():
+    section = options.DatasetOptions.model_validate({"type": "D", "share": 2, "gt_size": 16})
+    assert section.share == 2
+    assert section.spec() == {"type": "D", "gt_size": 16}
+
+
+# ------------------------------------------------------------------------------------- files
+
+
+def test_missing_file(tmp_path: Path):
+    with pytest.raises(InputError, match=r"-opt: the options file .*none\.yml does not exist"):
+        options.load(DetectOptions, str(tmp_path / "none.yml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("output: a\noutput: b\n", "the key 'output' is given twice"),
+        ("input: {lq: a, lq: b}\noutput: c\n", "the key 'lq' is given twice"),
+        ("input: [\n", "is not valid YAML"),
+        ("? [a, b]\n: 1\n", "is not valid YAML"),
+        ("- a\n- b\n", "must hold `key: value` lines"),
+        ("", "must hold `key: value` lines"),
+        ("output: !!python/object/apply:os.system ['true']\n", "is not valid YAML"),
+    ],
+)
+def test_faulty_files(tmp_path: Path, text: str, reason: str):
+    with pytest.raises(InputError, match=re.escape(reason)):
+        options.load(DetectOptions, write(tmp_path / "o.yml", text))
+
+
+def test_not_text(tmp_path: Path):
+    (tmp_path / "o.yml").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(InputError, match=r"o\.yml: cannot be read as text"):
+        options.load(DetectOptions, str(tmp_path / "o.yml"))
+
+
+def test_shipped_files_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    found = options.find_options_file("options/detect.yml")
+    assert found.read_bytes() == (ROOT / "options/detect.yml").read_bytes()
+    (tmp_path / "options").mkdir()
+    mine = tmp_path / "options/detect.yml"
+    mine.write_text("output: x\n")
+    assert options.find_options_file("options/detect.yml").resolve() == mine  # one's own is first
+
+
+# --------------------------------------------------------------------------------- --force_yml
+
+
+def test_forced_values_are_yaml():
+    content = {"mask": {"threshold": 0.7, "min_area": 1}, "output": "a"}
+    forced = options.force(
+        content,
+        ["mask:threshold=0.5", "output=x=y", "input:lq=a", "import=[m, n]", "sr_gan:weights=null"],
+    )
+    assert forced == {
+        "mask": {"threshold": 0.5, "min_area": 1},
+        "output": "x=y",
+        "input": {"lq": "a"},
+        "import": ["m", "n"],
+        "sr_gan": {"weights": None},
+    }
+    assert content == {"mask": {"threshold": 0.7, "min_area": 1}, "output": "a"}
+
+
+def test_forced_values_are_never_evaluated(tmp_path: Path):
+    sign = tmp_path / "sign"
+    code = f"__import__('pathlib').Path({str(sign)!r}).touch()"
+    assert options.force({}, [f"output={code}"]) == {"output": code}
+    with pytest.raises(InputError, match="is not YAML"):
+        options.force({}, [f"output=!!python/object/apply:eval [{json.dumps(code)}]"])
+    assert not sign.exists()
+
+
+@pytest.mark.parametrize(
+    ("assignment", "reason"),
+    [
+        ("mask:threshold", "must be written key:subkey=value"),
+        ("=1", "must be written key:subkey=value"),
+        ("output=[1", "is not YAML"),
+        ("output:deeper=1", "'output' in 'output:deeper' is a value, not a section"),
+    ],
+)
+def test_faulty_assignments(assignment: str, reason: str):
+    with pytest.raises(InputError, match=re.escape(reason)):
+        options.force({"output": "a"}, [assignment])
+
+
+def test_a_misspelt_forced_key_is_answered(tmp_path: Path):
+    path = write(tmp_path / "o.yml", yaml.safe_dump(DETECT))
+    with pytest.raises(InputError, match=r"mask\.min_aera: unknown key; did you mean 'min_area'\?"):
+        options.load(DetectOptions, path, ["mask:min_aera=3"])
+
+
+# -------------------------------------------------------------------------- what ships, schemas
+
+
+def stage_of(path: Path) -> str:
+    """The stage whose schema a file's first line names, relative to the file."""
+    first = path.read_text("utf-8").splitlines()[0]
+    match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+    assert match, f"{path}: the first line must name its schema"
+    schema = (path.parent / match[1]).resolve()
+    assert schema.parent == ROOT / "options/schema"
+    assert schema.is_file()
+    return schema.stem
+
+
+def test_there_are_shipped_files():
+    assert ROOT / "options/detect.yml" in SHIPPED
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_shipped_files_are_valid_and_resolve_to_themselves(path: Path, tmp_path: Path):
+    model = STAGES[stage_of(path)]
+    loaded = options.load(model, str(path))
+    dumped = yaml.safe_dump(options.resolved(loaded), sort_keys=False, allow_unicode=True)
+    again = options.load(model, write(tmp_path / "again.yml", dumped))
+    assert again == loaded
+    assert options.fingerprint(options.resolved(again)) == options.fingerprint(
+        options.resolved(loaded)
+    )
+
+
+def sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    yield model
+    todo: list[Any] = [f.annotation for f in model.model_fields.values()]
+    while todo:
+        annotation = todo.pop()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield from sections(annotation)
+        else:
+            todo += typing.get_args(annotation)
+
+
+@pytest.mark.parametrize("model", [*STAGES.values(), options.Degradation])
+def test_every_key_is_described(model: type[BaseModel]):
+    for section in sections(model):
+        for name, field in section.model_fields.items():
+            assert field.description and len(field.description) > 5, f"{section.__name__}.{name}"
+
+
+def test_schemas_are_up_to_date():
+    spec = importlib.util.spec_from_file_location("write_schema", ROOT / "scripts/write_schema.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert set(module.MODELS) == set(STAGES)
+    assert module.out_of_date() == [], "run: python scripts/write_schema.py"
+
+
+def test_schema_knows_the_keys_by_their_yaml_names():
+    schema = json.loads((ROOT / "options/schema/detect.json").read_text("utf-8"))
+    assert "import" in schema["properties"] and "imports" not in schema["properties"]
+    assert schema["additionalProperties"] is False
+    assert schema["$defs"]["MaskOptions"]["properties"]["threshold"]["description"]
+
+
+def test_fingerprint_depends_on_content_alone():
+    assert options.fingerprint({"a": 1, "b": 2}) == options.fingerprint({"b": 2, "a": 1})
+    assert options.fingerprint({"a": 1}) != options.fingerprint({"a": 2})
