@@ -2,7 +2,7 @@
 
 The stages, in order, each runnable alone as ``python -m desra.<stage> -opt <file>.yml``:
 
-1. ``desra.detect``    LR images (or finished SR pairs) -> SR, artifact map, mask, pseudo ground truth
+1. ``desra.detect``    LR images (or finished SR pairs) -> SR, map, mask, pseudo ground truth
 2. ``desra.train``     (lq, pseudo ground truth, mask) -> a finetuned GAN-SR network
 3. ``desra.evaluate``  before against after: what was removed, what was kept
 

@@ -1,8 +1,8 @@
-"""Make basicsr 1.4.2 import beside a current torchvision. Import this before any ``basicsr`` module.
+"""Make basicsr 1.4.2 import beside a current torchvision; to be imported before any of basicsr.
 
-basicsr imports ``torchvision.transforms.functional_tensor``, which torchvision 0.17 removed; the one
-function that it takes from there now lives in ``torchvision.transforms.functional``. A module of that
-name with just that function is put in its place, if and only if torchvision has none.
+basicsr imports ``torchvision.transforms.functional_tensor``, which torchvision 0.17 removed; the
+one function that it takes from there now lives in ``torchvision.transforms.functional``. A module
+of that name with just that function is put in its place, if and only if torchvision has none.
 """
 
 import importlib.util

@@ -80,7 +80,8 @@ def _fault(job: Job, scale: int) -> str | None:
     except InputError as error:
         return str(error)
     if job.finished and sizes[-1] != sizes[-2]:
-        return f"{job.finished[0]} and {job.finished[1]} differ in size: {sizes[-2]} and {sizes[-1]}"
+        gan, mse = job.finished
+        return f"{gan} and {mse} differ in size: {sizes[-2]} and {sizes[-1]}"
     if job.finished and job.lq:
         expected = tuple(scale * n for n in sizes[0])
         if sizes[1] != expected:

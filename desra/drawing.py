@@ -12,7 +12,7 @@ _RED = np.array([255, 40, 40], np.float32)
 
 
 def overlay(image: Image, mask: NDArray[np.bool_]) -> Image:
-    """``image`` with the mask tinted red and outlined.
+    """``image`` with the mask tinted red and outlined, red on white so that it shows on red too.
 
     Args:
         image: uint8 (H, W, 3) RGB.
@@ -23,6 +23,7 @@ def overlay(image: Image, mask: NDArray[np.bool_]) -> Image:
     result = np.ascontiguousarray(drawn.round().astype(np.uint8))
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     width = max(1, round(min(mask.shape) / 256))
+    cv2.drawContours(result, contours, -1, (255, 255, 255), width + 2)
     cv2.drawContours(result, contours, -1, tuple(map(int, _RED)), width)
     return result
 

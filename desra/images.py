@@ -123,6 +123,34 @@ def read_image(path: StrPath) -> Picture:
     )
 
 
+def read_labels(path: StrPath) -> NDArray[np.int32]:
+    """The class ids in a PNG: gray values of 1 to 16 bits, or palette indices, as stored.
+
+    An EXIF rotation is applied, as to the image that the ids belong to.
+
+    Returns:
+        int32 (H, W).
+
+    Raises:
+        InputError: the file is missing, damaged, not a PNG (its ids may be lossy), or in colour.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        data = file.read()
+    with _pillow(path, io.BytesIO(data)) as image:
+        is_png = image.format == "PNG"
+        depth, colour_type = data[24], data[25]
+        if not is_png or colour_type not in (0, 3):
+            kind = "colour or with alpha" if is_png else image.format
+            raise InputError(f"{path} is {kind}; class ids must be a gray or palette PNG")
+        orientation = _orientation(image, io.BytesIO(data))
+        image.load()
+        ids = np.asarray(image).astype(np.uint16)
+    if colour_type == 0 and depth in (2, 4):  # Pillow stretches these to 0..255, but not one bit
+        ids //= 255 // (2**depth - 1)
+    return np.ascontiguousarray(_turn_upright(ids, orientation), np.int32)
+
+
 def image_size(path: StrPath) -> tuple[int, int]:
     """(height, width) that ``read_image`` would give, from the header alone.
 

@@ -1,4 +1,4 @@
-"""Typed, strict options: every key described, an unknown key answered with its path and its neighbour.
+"""Typed, strict options: every key described, an unknown key answered with path and neighbour.
 
 A YAML file becomes one frozen object; nothing in it is ever evaluated. Sections that describe a
 registered class (``network_g``, ``pixel_opt``, a dataset) hold ``type`` and that class's own
@@ -67,7 +67,7 @@ class InputOptions(Strict):
     """Either LR images, or two folders of finished SR images."""
 
     lq: str | None = None
-    """An LR image, a folder of them, or embedded:finetune / embedded:heldout (pictures that ship)."""
+    """An LR image, a folder of them, or embedded:finetune / embedded:heldout (pictures inside)."""
     sr_gan: str | None = None
     """A folder of finished GAN-SR images; then no network runs."""
     sr_mse: str | None = None
@@ -153,8 +153,51 @@ class MaskOptions(Strict):
         return self
 
 
+class SegmentOptions(Strict):
+    """What each pixel shows: class ids and the interval of each class, hence its weight (Eq. 9)."""
+
+    type: Literal["none", "labels", "segformer"] = "none"
+    """none: no classes; labels: class-id PNGs; segformer: a SegFormer by transformers."""
+    labels: str | None = None
+    """With labels: a folder of gray or palette PNGs, with the SR images' names and sizes."""
+    names: list[str] | str | None = None
+    """With labels: the class names in the order of their ids from 0, or a text file, one a line."""
+    model: str = "nvidia/segformer-b5-finetuned-ade-640-640"
+    """With segformer: a folder of save_pretrained, or a name on huggingface.co."""
+    table: str | None = None
+    """The intervals.yml that calibrate wrote, or JSON like it; none: the paper's, for ADE20K."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "SegmentOptions":
+        given = self.labels is not None, self.names is not None
+        if self.type == "labels" and not all(given):
+            raise ValueError("type: labels needs labels (a folder) and names (of the classes)")
+        if self.type != "labels" and any(given):
+            raise ValueError(f"labels and names are for type: labels, not {self.type}")
+        if self.type == "none" and self.table is not None:
+            raise ValueError("table needs classes: type: labels or segformer")
+        return self
+
+
+class IntervalTable(Strict):
+    """The file that ``segment.table`` names: the interval of each class (Fig. 10b)."""
+
+    intervals: Annotated[int, Field(ge=1)] = 20
+    """Into how many equal intervals [0, 1] is cut, n."""
+    classes: dict[str, Annotated[int, Field(ge=0)]]
+    """Class name -> interval i, counted from D = 1 down; its weight is n / (n - i)."""
+
+    @model_validator(mode="after")
+    def _in_range(self) -> "IntervalTable":
+        beyond = [name for name, i in self.classes.items() if i >= self.intervals]
+        if beyond:
+            last = self.intervals - 1
+            raise ValueError(f"classes: an interval is at most {last}: {', '.join(beyond)}")
+        return self
+
+
 class DetectOptions(CommonOptions):
-    """``python -m desra.detect``: LR images or SR pairs -> map, mask, overlay, pseudo ground truth."""
+    """``python -m desra.detect``: LR images or SR pairs -> map, mask, pseudo ground truth."""
 
     input: InputOptions
     """What to look at."""
@@ -404,6 +447,92 @@ class EvaluateOptions(CommonOptions):
         return self
 
 
+# ------------------------------------------------------------------------------------ calibrate
+
+
+class CalibrateInputOptions(Strict):
+    """SR pairs: a folder that detect wrote, or two folders of finished images."""
+
+    results: str | None = None
+    """A folder that detect wrote; its sr_gan and sr_mse are read."""
+    sr_gan: str | None = None
+    """A folder of GAN-SR images."""
+    sr_mse: str | None = None
+    """The folder of their MSE-SR partners, paired by file name."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "CalibrateInputOptions":
+        folders = (self.sr_gan is not None, self.sr_mse is not None)
+        if any(folders) == (self.results is not None) or any(folders) != all(folders):
+            raise ValueError("give results (written by detect), or sr_gan and sr_mse (two folders)")
+        return self
+
+
+class CalibrateOptions(CommonOptions):
+    """``python -m desra.calibrate``: SR pairs and class ids -> the interval of each class."""
+
+    input: CalibrateInputOptions
+    """What to measure: ordinary images, in which artifacts are rare."""
+    output: str
+    """Folder for intervals.yml (for segment.table), intervals.csv and plots/."""
+    segment: SegmentOptions = SegmentOptions()
+    """Where the class ids come from; none: one class, all."""
+    quantile: Annotated[float, Field(ge=0, lt=1)] = 0.85
+    """More than this share of a class's pixels must lie within its intervals."""
+    intervals: Annotated[int, Field(ge=1)] = 20
+    """Into how many equal intervals [0, 1] is cut."""
+    window: WindowOptions = WindowOptions()
+    """Local variance; as in detect."""
+    plots: bool = False
+    """Draw the shares of each class into plots/; needs `pip install 'desra[plot]'`."""
+
+
+# ---------------------------------------------------------------------------------------- sweep
+
+
+class DetectorOptions(Strict):
+    """What makes the similarity map of an SR pair."""
+
+    type: str = "relative_local_variance"
+    """Another: absolute_local_variance, local_ssim, bicubic_reference, ldl, or one of your own."""
+
+
+class SweepOptions(CommonOptions):
+    """``python -m desra.sweep``: what other thresholds and areas would find, without a network."""
+
+    input: str
+    """Folder that detect wrote; its sr_gan and sr_mse are read."""
+    output: str
+    """Folder for sweep.csv."""
+    thresholds: Annotated[list[Probability], Field(min_length=1)] = [0.5, 0.6, 0.7, 0.8]
+    """A pixel with D below it is a candidate."""
+    min_areas: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0, 1000, 4000]
+    """A component is kept if its area in pixels is greater than this."""
+    kernel: Annotated[int, Field(ge=1)] = MaskRule.kernel
+    """As in detect's mask."""
+    erode: Annotated[int, Field(ge=0)] = MaskRule.erode
+    """As in detect's mask."""
+    dilate: Annotated[int, Field(ge=0)] = MaskRule.dilate
+    """As in detect's mask."""
+    window: WindowOptions = WindowOptions()
+    """Local variance; as in detect."""
+    detector: DetectorOptions = DetectorOptions()
+    """What makes the similarity map."""
+    truth: str | None = None
+    """True masks: a folder of LabelMe files or of mask images (0 and 255), or a COCO file."""
+    gt: str | None = None
+    """True HR images for a detector that needs them: a folder, or embedded:finetune / :heldout."""
+
+    def rule(self, threshold: float) -> MaskRule:
+        """The rule at one threshold that keeps components of any area."""
+        return MaskRule(threshold, self.kernel, self.erode, self.dilate, min_area=0)
+
+    @model_validator(mode="after")
+    def _valid(self) -> "SweepOptions":
+        self.rule(self.thresholds[0])
+        return self
+
+
 # ----------------------------------------------------------------------------- loading, checking
 
 Options = TypeVar("Options", bound=Strict)
@@ -487,9 +616,10 @@ def force(content: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, A
         for key in parents:
             if place.get(key) is None:
                 place[key] = {}
-            place = place[key]
-            if not isinstance(place, dict):
+            inner: Any = place[key]
+            if not isinstance(inner, dict):
                 raise InputError(f"--force_yml: '{key}' in '{path}' is a value, not a section")
+            place = typing.cast(dict[str, Any], inner)
         place[last] = value
     return result
 

@@ -104,6 +104,8 @@ def make_loader(opt: TrainOptions, start: int) -> DataLoader[dict[str, Any]]:
         worker_init_fn=_one_thread,
         prefetch_factor=4 if opt.datasets.num_workers else None,
         pin_memory=torch.cuda.is_available(),
+        # Of its own, for a loader draws from the global one, once more in a run that resumes.
+        generator=torch.Generator().manual_seed(opt.manual_seed),
     )
 
 
@@ -112,9 +114,12 @@ def _text_log(path: Path) -> Iterator[None]:
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logger.addHandler(handler)
+    level = logger.level
+    logger.setLevel(logging.INFO)  # also where train() is called from Python, without our set-up
     try:
         yield
     finally:
+        logger.setLevel(level)
         logger.removeHandler(handler)
         handler.close()
 

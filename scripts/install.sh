@@ -52,7 +52,9 @@ if [ "$(cat "$stamp" 2>/dev/null)" = "$state" ] && "$python" -c 'import desra' 2
     exit 0
 fi
 
-install() { "$python" -m pip install --disable-pip-version-check --quiet "$@"; }
+quiet=--quiet
+if [ -t 1 ]; then quiet=; fi # a person at a terminal sees pip's progress bars
+install() { "$python" -m pip install --disable-pip-version-check $quiet "$@"; }
 
 # basicsr's build asks for torch, which pip would download a second time into an isolated build
 # environment. So torch comes first, then what the build needs, then basicsr in the environment itself.

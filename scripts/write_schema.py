@@ -9,11 +9,12 @@ import json
 import sys
 from pathlib import Path
 
-from desra.options import DetectOptions, EvaluateOptions, Strict, TrainOptions
+from desra.options import CalibrateOptions, DetectOptions, EvaluateOptions, Strict, TrainOptions
 
 FOLDER = Path(__file__).resolve().parent.parent / "options" / "schema"
 MODELS: dict[str, type[Strict]] = {
     "detect": DetectOptions,
+    "calibrate": CalibrateOptions,
     "train": TrainOptions,
     "evaluate": EvaluateOptions,
 }

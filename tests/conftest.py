@@ -37,10 +37,10 @@ def save_compact(path: Path, scale: int = 2, seed: int = 0) -> Path:
     """A checkpoint of a tiny SRVGGNetCompact with random weights."""
     import torch
 
-    from desra.registry import ARCH_REGISTRY
+    from desra.registry import ARCH_REGISTRY, find
 
     torch.manual_seed(seed)
-    net = ARCH_REGISTRY.get("SRVGGNetCompact")(num_feat=4, num_conv=1, upscale=scale)
+    net = find(ARCH_REGISTRY, "SRVGGNetCompact", "")(num_feat=4, num_conv=1, upscale=scale)
     path.parent.mkdir(parents=True, exist_ok=True)
     torch.save({"params": net.state_dict()}, path)
     return path

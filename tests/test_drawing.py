@@ -14,7 +14,10 @@ def test_overlay_reddens_the_mask_and_leaves_the_rest():
     before = GREY.copy()
     drawn = overlay(GREY, mask)
     np.testing.assert_array_equal(GREY, before)
-    np.testing.assert_array_equal(drawn[~mask], GREY[~mask])
+    near = np.zeros_like(mask)
+    near[8:32, 18:42] = True  # the white rim of the outline
+    np.testing.assert_array_equal(drawn[~near], GREY[~near])
+    assert drawn[9, 25].tolist() == drawn[11, 25].tolist() == [255, 255, 255]
     assert drawn[20, 30].tolist() == [160, 106, 106]  # 3/4 grey, 1/4 red
     assert drawn[10, 25].tolist() == [255, 40, 40]  # the outline
     np.testing.assert_array_equal(overlay(GREY, np.zeros_like(mask)), GREY)

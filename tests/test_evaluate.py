@@ -226,11 +226,12 @@ def test_the_sheet_shows_the_worst_first(folders, tmp_path):
 
 
 def test_the_sheet_is_cut_to_the_largest_artifact(tmp_path):
-    # A large image with one small artifact in a corner, of a colour that is nowhere else.
+    # A large image with an artifact in a corner, of a colour of its own, and a smaller one.
     gan = np.full((800, 1200, 3), 90, np.uint8)
     mask = np.zeros((800, 1200), bool)
     mask[700:760, 1100:1160] = True
     gan[mask] = (0, 0, 250)
+    mask[20:60, 20:60] = True
     options = {"output": str(tmp_path / "out"), "sheet": str(tmp_path / "sheet.png")}
     for name, found in (("before", mask), ("after", np.zeros_like(mask))):
         results(tmp_path / name, {"a": (gan, found)}, name)

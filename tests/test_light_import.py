@@ -11,5 +11,6 @@ def test_import_loads_nothing_heavy():
         "import sys, desra; assert desra.__version__; "
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"

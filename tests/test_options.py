@@ -8,6 +8,7 @@ import re
 import typing
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,10 +17,21 @@ from pydantic import BaseModel
 
 from desra import options
 from desra.errors import InputError
-from desra.options import DetectOptions, EvaluateOptions, TrainOptions
+from desra.options import DetectOptions, TrainOptions
 
 ROOT = Path(__file__).parent.parent
-STAGES = {"detect": DetectOptions, "train": TrainOptions, "evaluate": EvaluateOptions}
+
+
+def write_schema() -> ModuleType:
+    """The script, which knows the model of each stage."""
+    spec = importlib.util.spec_from_file_location("write_schema", ROOT / "scripts/write_schema.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+STAGES: dict[str, type[options.Strict]] = write_schema().MODELS
 SHIPPED = sorted(ROOT.glob("options/**/*.yml"))
 DETECT: dict[str, Any] = {"input": {"lq": "a"}, "output": "b"}
 
@@ -226,12 +238,8 @@ def test_every_key_is_described(model: type[BaseModel]):
 
 
 def test_schemas_are_up_to_date():
-    spec = importlib.util.spec_from_file_location("write_schema", ROOT / "scripts/write_schema.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    assert set(module.MODELS) == set(STAGES)
-    assert module.out_of_date() == [], "run: python scripts/write_schema.py"
+    assert {"detect": DetectOptions, "train": TrainOptions}.items() <= STAGES.items()
+    assert write_schema().out_of_date() == [], "run: python scripts/write_schema.py"
 
 
 def test_schema_knows_the_keys_by_their_yaml_names():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -88,7 +90,7 @@ def test_tiles_are_equal_cover_all_and_overlap(length: int):
     found = spans(length, tiles)
     assert found[0][0] == 0 and found[-1][1] == length
     assert {stop - start for start, stop in found} == {min(16, length)}
-    for (_, stop), (start, _) in zip(found, found[1:], strict=False):
+    for (_, stop), (start, _) in itertools.pairwise(found):
         assert stop - start >= 7
 
 
@@ -97,7 +99,6 @@ def test_tiles_are_equal_cover_all_and_overlap(length: int):
 def test_weights_are_never_zero_and_sum_to_one_where_two_tiles_meet(length: int, scale: int):
     tiles = Tiles(16, 7)
     total, count = torch.zeros(length * scale), torch.zeros(length * scale)
-    regular = True
     found = spans(length, tiles)
     for span in found:
         ramp = _ramp(span, length, tiles.overlap, scale)
@@ -105,7 +106,7 @@ def test_weights_are_never_zero_and_sum_to_one_where_two_tiles_meet(length: int,
         total[span[0] * scale : span[1] * scale] += ramp
         count[span[0] * scale : span[1] * scale] += 1
     assert count.min() >= 1
-    regular = all(a[1] - b[0] == 7 for a, b in zip(found, found[1:], strict=False))
+    regular = all(a[1] - b[0] == 7 for a, b in itertools.pairwise(found))
     if regular:  # else the last tile was moved back, and run_tiled divides by the sum
         torch.testing.assert_close(total, torch.ones_like(total))
     assert total.min() > 0

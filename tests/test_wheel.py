@@ -12,8 +12,10 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.mark.slow
 def test_the_wheel_carries_weights_and_options(tmp_path: Path):
-    command = [sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--quiet",
-               "--no-build-isolation", "--disable-pip-version-check", "-w", str(tmp_path)]  # fmt: skip
+    command = [
+        sys.executable, "-m", "pip", "wheel", str(ROOT), "--no-deps", "--quiet",
+        "--no-build-isolation", "--disable-pip-version-check", "-w", str(tmp_path),
+    ]  # fmt: skip
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     (wheel,) = tmp_path.glob("desra-*.whl")

@@ -18,7 +18,7 @@ class PatchDiscriminator(nn.Module):
         num_feat: channels of the first layer; doubled at each stride, at most eightfold.
         num_strides: how often the resolution is halved; 3 sees patches of 56 pixels.
 
-    Input float32 (N, num_in_ch, H, W) in [0, 1]; output logits (N, 1, H / 2^s, W / 2^s), rounded down.
+    Input float32 (N, num_in_ch, H, W) in [0, 1]; output logits (N, 1, H / 2^s, W / 2^s), floored.
     """
 
     def __init__(self, num_in_ch: int = 3, num_feat: int = 32, num_strides: int = 3):

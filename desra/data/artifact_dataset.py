@@ -46,11 +46,12 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
         seed: of everything random.
 
     Samples: ``lq`` float32 (3, s, s) and ``gt`` (the pseudo ground truth, Eq. 10) float32
-    (3, s*scale, s*scale) in [0, 1]; ``mask`` float32 (1, s*scale, s*scale), 1 on artifacts; ``name``.
+    (3, s*scale, s*scale) in [0, 1]; ``mask`` float32 (1, s*scale, s*scale), 1 on artifacts;
+    ``name``.
 
     Raises:
-        InputError: the folder is no result of detect, holds no artifacts, or a file of it is missing
-            or of the wrong size; all are listed.
+        InputError: the folder is no result of detect, holds no artifacts, or a file of it is
+            missing or of the wrong size; all are listed.
     """
 
     def __init__(
@@ -74,7 +75,8 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
         self.use_hflip, self.use_rot = use_hflip, use_rot
         faults = [fault for row in self.rows if (fault := self._fault(row))]
         if faults:
-            raise InputError(f"dataroot: {dataroot} cannot be trained on:\n  " + "\n  ".join(faults))
+            listed = "\n  ".join(faults)
+            raise InputError(f"dataroot: {dataroot} cannot be trained on:\n  {listed}")
         self.with_artifacts = [row for row in self.rows if row.components]
         if not self.with_artifacts:
             raise InputError(

@@ -84,11 +84,11 @@ def gaussian_noise(image: Image, sigma: float, gray: bool, rng: Generator) -> Im
 def poisson_noise(image: Image, scale: float, gray: bool, rng: Generator) -> Image:
     """Add ``scale`` times Poisson noise and clip to [0, 1].
 
-    Counts are proportional to 2^ceil(log2(number of distinct grey levels)), as published. Gray noise
-    is that of the luma (ITU-R 601), the same in each channel.
+    Counts are proportional to 2^ceil(log2(number of distinct grey levels)), as published. Gray
+    noise is that of the luma (ITU-R 601), the same in each channel.
     """
     if gray:
-        image8 = np.round(image @ np.float32([0.299, 0.587, 0.114]) * 255)[..., None] / 255
+        image8 = np.round(image @ np.array([0.299, 0.587, 0.114], np.float32) * 255)[..., None] / 255
     else:
         image8 = np.round(np.clip(image, 0, 1) * 255) / 255
     image8 = np.clip(image8, 0, 1)
@@ -179,4 +179,4 @@ def degrade(gt: Image, scale: int, settings: Degradation, rng: Generator) -> Ima
         image = blur(image, sinc)
     if jpeg_last:
         image = jpeg(image, quality)
-    return np.round(np.clip(image, 0, 1) * 255).astype(np.float32) / np.float32(255)
+    return np.divide(np.round(np.clip(image, 0, 1) * 255), 255, dtype=np.float32)

@@ -8,6 +8,7 @@ from torch.utils.data import Dataset
 
 from desra import options
 from desra.data.degradations import degrade
+from desra.data.pictures import resolve_folder
 from desra.data.samples import (
     augment,
     crop_at,
@@ -18,9 +19,17 @@ from desra.data.samples import (
     to_tensor,
 )
 from desra.errors import InputError
-from desra.images import list_images
-from desra.data.pictures import resolve_folder
+from desra.images import ImageFile, image_size, list_images
 from desra.registry import DATASET_REGISTRY
+
+
+def _fault(file: ImageFile) -> str | None:
+    """Why a file cannot be read, as far as its header tells; None if it can."""
+    try:
+        image_size(file.path)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 @DATASET_REGISTRY.register()
@@ -41,7 +50,8 @@ class DegradedDataset(Dataset[dict[str, Any]]):
     float32 (1, s*scale, s*scale) of zeros (no artifact), ``name``.
 
     Raises:
-        InputError: the folder is missing or empty, or sizes do not fit.
+        InputError: the folder is missing or empty, a file of it is no image (all are listed), or
+            sizes do not fit.
     """
 
     def __init__(
@@ -62,6 +72,12 @@ class DegradedDataset(Dataset[dict[str, Any]]):
             )
         self.files = list_images(resolve_folder(dataroot_gt, "gt"))
         self.scale, self.gt_size, self.crop_pad_size = scale, gt_size, crop_pad_size
+        faults = [fault for file in self.files if (fault := _fault(file))]
+        if faults:  # said now rather than by a worker an hour later
+            raise InputError(
+                f"dataroot_gt: {dataroot_gt} holds files that cannot be read:\n  "
+                + "\n  ".join(faults)
+            )
         self.settings = options.parse(options.Degradation, degradation or {}, "degradation")
         self.use_hflip, self.use_rot, self.seed = use_hflip, use_rot, seed
 
@@ -73,7 +89,7 @@ class DegradedDataset(Dataset[dict[str, Any]]):
         top, left = (int(rng.integers(n - side + 1)) for n in image.shape[:2])
         (gt,) = augment(crop_at([(image, 1)], top, left, side), rng, self.use_hflip, self.use_rot)
         gt = np.ascontiguousarray(gt)
-        lq = degrade(gt.astype(np.float32) / 255, self.scale, self.settings, rng)
+        lq = degrade(np.divide(gt, 255, dtype=np.float32), self.scale, self.settings, rng)
         size = self.gt_size // self.scale
         top, left = (int(v) for v in rng.integers(lq.shape[0] - size + 1, size=2))
         lq, gt = crop_at([(lq, 1), (gt, self.scale)], top, left, size)

@@ -84,7 +84,8 @@ def make(split: str) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
         height = image.shape[0] // crops.rows // SCALE * SCALE
         width = image.shape[1] // crops.columns // SCALE * SCALE
         for number in range(crops.rows * crops.columns):
-            top, left = (n * s for n, s in zip(divmod(number, crops.columns), (height, width)))
+            row, column = divmod(number, crops.columns)
+            top, left = row * height, column * width
             gt = np.ascontiguousarray(image[top : top + height, left : left + width])
             stem = f"{crops.photograph}_{number + 1}"
             rng = np.random.default_rng(zlib.crc32(stem.encode()))

@@ -128,8 +128,8 @@ class DeSRAModel:
         """
         step = self.opt.train
         lq, gt, mask = (
-            batch[k].to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
-            for k in ("lq", "gt", "mask")
+            batch[key].to(self.device, memory_format=torch.channels_last, non_blocking=True)
+            for key in ("lq", "gt", "mask")
         )
         losses: dict[str, Tensor] = {}
         update_g = iteration > step.net_d_init_iters and iteration % step.net_d_iters == 0
@@ -146,7 +146,9 @@ class DeSRAModel:
                 scheduler.step()
         return losses
 
-    def _update_g(self, output: Tensor, gt: Tensor, mask: Tensor, losses: dict[str, Tensor]) -> None:
+    def _update_g(
+        self, output: Tensor, gt: Tensor, mask: Tensor, losses: dict[str, Tensor]
+    ) -> None:
         total = output.new_zeros(())
         if self.pixel_loss is not None:
             section = self.opt.train.pixel_opt

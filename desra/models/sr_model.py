@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,8 +15,6 @@ from desra.device import autocast, keep_residual_in_fp32, select_device, select_
 from desra.errors import InputError
 from desra.registry import ARCH_REGISTRY, build
 from desra.tiling import Tiles, run_tiled
-
-Image = NDArray[np.uint8]
 
 
 class SRModel:
@@ -81,27 +79,30 @@ class SRModel:
         return cls(net, factor, **settings)
 
     @torch.inference_mode()
-    def __call__(self, image: Image) -> Image:
+    def __call__(self, image: NDArray[Any], bits: Literal[8, 16] = 8) -> NDArray[Any]:
         """Upscale one image.
 
         Args:
-            image: uint8 (H, W, 3), RGB.
+            image: uint8 or uint16 (H, W, 3), RGB, the full range of its type.
+            bits: of the result.
 
         Returns:
-            uint8 (H*scale, W*scale, 3), RGB, rounded to nearest and clipped.
+            uint8 or uint16 (H*scale, W*scale, 3), RGB, rounded to nearest and clipped.
 
         Raises:
             ValueError: another shape or dtype.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype not in (np.uint8, np.uint16):
             raise ValueError(
-                f"an image must be uint8 (H, W, 3), not {image.dtype} {tuple(image.shape)}"
+                f"an image must be uint8 or uint16 (H, W, 3), not {image.dtype} "
+                f"{tuple(image.shape)}"
             )
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self.device)
-        lq = (pixels.permute(2, 0, 1).float() / 255)[None].to(memory_format=torch.channels_last)
-        sr = run_tiled(self._run, lq, self.scale, self.tiles)
-        pixels = (sr[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
-        return pixels.contiguous().cpu().numpy()
+        top = np.float32(np.iinfo(image.dtype).max)
+        planes = np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32) / top
+        lq = torch.from_numpy(planes).to(self.device, memory_format=torch.channels_last)
+        sr = run_tiled(self._run, lq, self.scale, self.tiles)[0].clamp(0, 1)
+        pixels = (sr * (2**bits - 1)).round().permute(1, 2, 0).contiguous().cpu().numpy()
+        return pixels.astype(np.uint8 if bits == 8 else np.uint16)
 
     def _run(self, lq: Tensor) -> Tensor:
         with autocast(self.device, self.dtype):

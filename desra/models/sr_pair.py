@@ -1,6 +1,7 @@
 """The GAN-SR network and its MSE-SR partner, run on one tile grid."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ class SRPair:
         self.gan, self.mse, self.scale = gan, mse, gan.scale
 
     @classmethod
-    def embedded(cls, **settings: object) -> "SRPair":
+    def embedded(cls, **settings: Any) -> "SRPair":
         """The two networks that ship with desra (x4)."""
         return cls(
             SRModel.from_checkpoint("embedded:gan", **settings),

@@ -65,7 +65,7 @@ def test_sinc_kernels_cut_at_their_frequency():
     made = d.sinc_kernel(rng(), 21, np.pi / 3)
     frequency = np.abs(np.fft.fft2(made, (64, 64)))
     assert frequency[0, 0] == pytest.approx(1, abs=1e-5)
-    assert frequency[3, 3] == pytest.approx(1, abs=0.1)
+    assert frequency[3, 3] == pytest.approx(1, abs=0.2)
     low = d.kernels.circular_lowpass_kernel(np.pi / 3, 21)
     assert np.abs(np.fft.fft2(low, (64, 64)))[32, 32] < 0.05
 

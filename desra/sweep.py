@@ -1,0 +1,282 @@
+"""Choose a mask rule. ``python -m desra.sweep -opt options/sweep.yml``
+
+What detect would have found at other thresholds and areas, and by other detectors: computed from
+the SR images that it wrote, without the networks. The map is made anew (``map/*.png`` holds it in
+steps of 1/255, which moves masks), without class weights.
+
+Writes ``<output>/sweep.csv``, a row for each threshold and area; shares and scores are pooled over
+all images, ``iou`` is the mean over images. With ``truth`` the scores are over the images that have
+a true mask, ``scored`` of them. What is not defined is left empty.
+"""
+
+import csv
+import io
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from desra import cli, manifest
+from desra.annotations import RLE, find_human_masks
+from desra.artifacts import MaskCounts, components, full_size_mask, mean_iou
+from desra.artifacts.scores import COVERED
+from desra.data.pictures import resolve_folder
+from desra.detectors import Detector, find_detector
+from desra.errors import InputError
+from desra.images import atomic_write, list_images, read_image
+from desra.options import SweepOptions
+from desra.registry import import_modules
+
+logger = logging.getLogger("desra")
+
+Image = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one rule finds in one image: kept components and pixels, and their scores."""
+
+    components: int
+    pixels: int
+    scores: MaskCounts | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: one rule over all images. See the head of this module."""
+
+    threshold: float
+    min_area: int
+    images: int
+    images_found: int
+    components: int
+    masked_pixels: int
+    masked_share: float
+    scored: int
+    iou: float | None
+    pixel_f1: float | None
+    region_precision: float | None
+    region_recall: float | None
+    predicted: int
+    correct: int
+    true: int
+    found: int
+
+
+@dataclass
+class _Tally:
+    """What one rule found so far."""
+
+    images: int = 0
+    images_found: int = 0
+    components: int = 0
+    pixels: int = 0
+    scores: list[MaskCounts] = field(default_factory=list)
+
+    def add(self, found: Found) -> None:
+        self.images += 1
+        self.images_found += found.components > 0
+        self.components += found.components
+        self.pixels += found.pixels
+        if found.scores is not None:
+            self.scores.append(found.scores)
+
+    def row(self, threshold: float, min_area: int, all_pixels: int) -> Row:
+        total = sum(self.scores, start=MaskCounts())
+        return Row(
+            threshold=threshold,
+            min_area=min_area,
+            images=self.images,
+            images_found=self.images_found,
+            components=self.components,
+            masked_pixels=self.pixels,
+            masked_share=self.pixels / all_pixels,
+            scored=len(self.scores),
+            iou=mean_iou(self.scores),
+            pixel_f1=total.pixel_f1,
+            region_precision=total.region_precision,
+            region_recall=total.region_recall,
+            predicted=total.predicted,
+            correct=total.correct,
+            true=total.true,
+            found=total.found,
+        )
+
+
+def count_areas(mask: Mask, min_areas: Sequence[int], truth: Mask | None = None) -> list[Found]:
+    """What is left of a mask at each ``min_area``, from one labelling.
+
+    The same as `desra.artifacts.artifact_mask` with that area, then `components` and `count_mask`:
+    an area decides about whole components, so their overlaps with the truth are counted once.
+
+    Args:
+        mask: bool ``(H, W)``, components of any area.
+        min_areas: a component is kept when it has more pixels than this.
+        truth: bool ``(H, W)``, to score against.
+
+    Returns:
+        One for each of ``min_areas``.
+    """
+    regions = components(mask)
+    areas = regions.areas
+    if truth is not None:
+        targets = components(truth)
+        # The pairs (component, true component) that share pixels, and how many.
+        both = mask & truth
+        codes = regions.labels[both].astype(np.int64) * len(targets.areas) + targets.labels[both]
+        pairs, shared = np.unique(codes, return_counts=True)
+        region_of, target_of = np.divmod(pairs, len(targets.areas))
+        inside = np.bincount(region_of, shared, len(areas))
+        true_pixels = int(targets.areas[1:].sum())
+
+    def found(min_area: int) -> Found:
+        keep = areas > min_area
+        keep[0] = False
+        count, pixels = int(keep.sum()), int(areas[keep].sum())
+        if truth is None:
+            return Found(count, pixels, None)
+        tp = int(inside[keep].sum())
+        kept = keep[region_of]
+        covered = np.bincount(target_of[kept], shared[kept], len(targets.areas))
+        scores = MaskCounts(
+            tp=tp,
+            fp=pixels - tp,
+            fn=true_pixels - tp,
+            predicted=count,
+            correct=int((inside[keep] / areas[keep] >= COVERED).sum()),
+            true=targets.count,
+            found=int((covered[1:] / targets.areas[1:] >= COVERED).sum()),
+        )
+        return Found(count, pixels, scores)
+
+    return [found(min_area) for min_area in min_areas]
+
+
+def _read(path: Path) -> Image:
+    return read_image(path).rgb8
+
+
+def _similarity(
+    opt: SweepOptions, detector: Detector, row: manifest.Row, gt: Mapping[str, Path]
+) -> NDArray[np.float64]:
+    """The map of one image.
+
+    Raises:
+        InputError: a picture cannot be read, or they do not fit together.
+    """
+    folder = Path(opt.input)
+    needed: dict[str, Path] = {
+        "sr_gan": manifest.result(folder, "sr_gan", row.stem),
+        "sr_mse": manifest.result(folder, "sr_mse", row.stem),
+        "lq": Path(row.lq or ""),
+        "gt": gt.get(row.stem, Path()),
+    }
+    images = {
+        kind: _read(path) if kind in detector.needs | {"sr_gan"} else None
+        for kind, path in needed.items()
+    }
+    assert images["sr_gan"] is not None
+    if images["sr_gan"].shape[:2] != row.sr_size:
+        raise InputError(
+            f"{needed['sr_gan']} is {images['sr_gan'].shape[:2]}, not {row.sr_size} as the "
+            "manifest says; detect again"
+        )
+    try:
+        return detector(
+            images["sr_mse"], images["sr_gan"], images["lq"], images["gt"], opt.window.spec()
+        )
+    except ValueError as error:
+        raise InputError(f"{row.stem}: {error}") from error
+
+
+def _available(rows: Mapping[str, manifest.Row], gt: Mapping[str, Path]) -> set[str]:
+    """Which inputs of a detector every image has."""
+    available = {"sr_mse"}
+    if all(row.lq is not None and Path(row.lq).is_file() for row in rows.values()):
+        available.add("lq")
+    if rows.keys() <= gt.keys():
+        available.add("gt")
+    return available
+
+
+def sweep(opt: SweepOptions) -> list[Row]:
+    """Count what other thresholds and areas would find.
+
+    Args:
+        opt: the options.
+
+    Returns:
+        A row for each threshold and area, in the order of the options.
+
+    Raises:
+        InputError: no results of detect, an input that the detector needs is missing, true masks
+            that cannot be read or fit no image.
+    """
+    import_modules(opt.imports)
+    rows = manifest.read_results(opt.input, "input")
+    gt: dict[str, Path] = {}
+    if opt.gt is not None:
+        gt = {file.stem: file.path for file in list_images(resolve_folder(opt.gt, "gt"))}
+    detector = find_detector(opt.detector.type, _available(rows, gt))
+    truth: dict[str, RLE] = {}
+    if opt.truth is not None:
+        sizes = {stem: row.sr_size for stem, row in rows.items()}
+        truth = find_human_masks(opt.truth, sizes, "truth")
+        logger.info("true masks for %d of %d images", len(truth), len(rows))
+
+    tallies = {(t, a): _Tally() for t in opt.thresholds for a in opt.min_areas}
+    for stem, row in tqdm(rows.items(), desc="sweep", unit="image"):
+        D = _similarity(opt, detector, row, gt)
+        true_mask = truth[stem].mask() if stem in truth else None
+        for threshold in opt.thresholds:
+            mask = full_size_mask(D, row.sr_size, opt.rule(threshold))
+            for area, found in zip(
+                opt.min_areas, count_areas(mask, opt.min_areas, true_mask), strict=True
+            ):
+                tallies[threshold, area].add(found)
+    all_pixels = sum(row.sr_size[0] * row.sr_size[1] for row in rows.values())
+    table = [tally.row(t, a, all_pixels) for (t, a), tally in tallies.items()]
+
+    path = Path(opt.output) / "sweep.csv"
+    with atomic_write(path) as file:
+        file.write(_csv(table).encode())
+    _log_table(table)
+    logger.info("written: %s", path)
+    return table
+
+
+def _csv(table: Sequence[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [f.name for f in fields(Row)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in table)
+    return text.getvalue()
+
+
+def _log_table(table: Sequence[Row]) -> None:
+    scored = table[0].scored > 0
+    head = f"{'threshold':>9} {'min_area':>8} {'masked':>8} {'images':>6} {'components':>10}"
+    scores = ("iou", "pixel_f1", "region_precision", "region_recall")
+    logger.info("%s", head + "".join(f" {name:>{max(len(name), 5)}}" for name in scores if scored))
+    for r in table:
+        line = f"{r.threshold:9.3g} {r.min_area:8d} {100 * r.masked_share:7.2f}%"
+        line += f" {r.images_found:6d} {r.components:10d}"
+        for name in scores if scored else ():
+            value: float | None = getattr(r, name)
+            line += f" {'-' if value is None else f'{value:.3f}':>{max(len(name), 5)}}"
+        logger.info("%s", line)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    return cli.main("sweep", SweepOptions, sweep, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

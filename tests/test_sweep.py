@@ -1,0 +1,192 @@
+"""The table of the sweep against the functions of the method, called once for each rule."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from desra.annotations import write_labelme
+from desra.artifacts import (
+    MaskRule,
+    artifact_map,
+    artifact_mask,
+    components,
+    count_mask,
+    full_size_mask,
+    mean_iou,
+)
+from desra.detect import detect
+from desra.images import write_image
+from desra.options import DetectOptions, SweepOptions, parse
+from desra.sweep import count_areas, main, sweep
+
+AREAS = [0, 60, 150, 100000]
+
+
+def field(seed: int, shape: tuple[int, int] = (90, 120), smooth: float = 2.5) -> np.ndarray:
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), smooth)
+    return (noise - noise.min()) / (noise.max() - noise.min())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_areas_at_once_equal_one_by_one(seed: int) -> None:
+    D, truth = field(seed), field(seed) + 0.5 * field(seed + 9)
+    truth = truth < np.quantile(truth, 0.2)
+    for threshold in np.quantile(D, [0.3, 0.2, 0.1]):
+        unfiltered = artifact_mask(D, MaskRule(threshold, 3, dilate=1, min_area=0))
+        results = count_areas(unfiltered, AREAS, truth)
+        for area, result in zip(AREAS, results, strict=True):
+            mask = artifact_mask(D, MaskRule(threshold, 3, dilate=1, min_area=area))
+            assert result.components == components(mask).count
+            assert result.pixels == mask.sum()
+            assert result.scores == count_mask(mask, truth)
+    assert results[0].components > results[1].components > results[2].components > 0
+    assert results[3].pixels == 0
+    assert results[2].scores.correct > 0 and 0 < results[2].scores.found < results[0].scores.true
+
+
+@pytest.mark.parametrize("mask", [np.zeros((9, 9), bool), np.ones((9, 9), bool)])
+@pytest.mark.parametrize("truth", [np.zeros((9, 9), bool), np.ones((9, 9), bool)])
+def test_empty_and_full_masks(mask: np.ndarray, truth: np.ndarray) -> None:
+    assert count_areas(mask, [0], truth)[0].scores == count_mask(mask, truth)
+    assert count_areas(mask, [0])[0].scores is None
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A folder that detect wrote: three pairs, the second without artifacts, the third tiny."""
+    rng = np.random.default_rng(0)
+    for stem, size in (("a", (96, 128)), ("sub/b", (96, 96)), ("tiny", (8, 8))):
+        smooth = cv2.resize(rng.random((*np.array(size) // 4, 3)), size[::-1])
+        mse = (60 + 120 * smooth).round().astype(np.uint8)
+        gan = mse.copy()
+        if stem == "a":
+            for rows, columns in ((slice(20, 60), slice(20, 60)), (slice(30, 45), slice(90, 105))):
+                gan[rows, columns] = rng.integers(0, 256, gan[rows, columns].shape)
+        write_image(tmp_path / "mse" / f"{stem}.png", mse)
+        write_image(tmp_path / "gan" / f"{stem}.png", gan)
+    options = {
+        "input": {"sr_gan": str(tmp_path / "gan"), "sr_mse": str(tmp_path / "mse")},
+        "output": str(tmp_path / "detect"),
+    }
+    detect(parse(DetectOptions, options, "test"))
+    return tmp_path / "detect"
+
+
+def options(results: Path, **extra: Any) -> SweepOptions:
+    content = {
+        "input": str(results),
+        "output": str(results.parent / "sweep"),
+        "thresholds": [0.4, 0.7],
+        "min_areas": [0, 1000],
+        **extra,
+    }
+    return parse(SweepOptions, content, "test")
+
+
+def pictures(results: Path, stem: str) -> tuple[np.ndarray, np.ndarray]:
+    read = [cv2.imread(str(results / kind / f"{stem}.png")) for kind in ("sr_mse", "sr_gan")]
+    return read[0], read[1]  # BGR, which the mean over channels does not mind
+
+
+def test_table_equals_detection_with_each_rule(results: Path) -> None:
+    (results / "truth").mkdir()
+    truths = {"a": np.zeros((96, 128), bool), "sub/b": np.zeros((96, 96), bool)}
+    truths["a"][18:62, 25:62] = truths["a"][80:90, 5:15] = True
+    for stem, truth in truths.items():
+        write_labelme(results.parent / "truth" / f"{stem}.json", truth, "x.png")
+    table = sweep(options(results, truth=str(results.parent / "truth"), dilate=2))
+
+    assert [(r.threshold, r.min_area) for r in table] == [
+        (0.4, 0), (0.4, 1000), (0.7, 0), (0.7, 1000),
+    ]  # fmt: skip
+    for row in table:
+        rule = MaskRule(row.threshold, dilate=2, min_area=row.min_area)
+        masks = {}
+        for stem in ("a", "sub/b", "tiny"):
+            mse, gan = pictures(results, stem)
+            masks[stem] = full_size_mask(artifact_map(mse, gan), gan.shape, rule)
+        assert row.images == 3
+        assert row.images_found == sum(m.any() for m in masks.values())
+        assert row.components == sum(components(m).count for m in masks.values())
+        assert row.masked_pixels == sum(m.sum() for m in masks.values())
+        assert row.masked_share == row.masked_pixels / (96 * 128 + 96 * 96 + 64)
+        counts = [count_mask(masks[stem], truth) for stem, truth in truths.items()]
+        total = counts[0] + counts[1]
+        assert row.scored == 2
+        assert (row.iou, row.pixel_f1) == (mean_iou(counts), total.pixel_f1)
+        assert (row.region_precision, row.region_recall) == (
+            total.region_precision, total.region_recall,
+        )  # fmt: skip
+        assert (row.predicted, row.correct) == (total.predicted, total.correct)
+        assert (row.true, row.found) == (2, 1)
+    assert [r.components for r in table] == [2, 1, 2, 1]
+    assert table[0].iou != table[2].iou
+
+
+def test_default_rule_is_what_detect_masked(results: Path) -> None:
+    (row,) = sweep(options(results, thresholds=[0.7], min_areas=[4000]))
+    masks = [cv2.imread(str(path), 0) for path in (results / "mask").rglob("*.png")]
+    assert row.masked_pixels == sum((mask > 127).sum() for mask in masks)
+    (row,) = sweep(options(results, thresholds=[0.7], min_areas=[1000]))
+    assert row.masked_pixels > 0
+
+
+def test_csv_and_printed_table(results: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="desra"):
+        table = sweep(options(results))
+    rows = list(csv.DictReader((results.parent / "sweep" / "sweep.csv").open()))
+    assert [float(r["threshold"]) for r in rows] == [0.4, 0.4, 0.7, 0.7]
+    assert [int(r["components"]) for r in rows] == [r.components for r in table]
+    assert {r["iou"] for r in rows} == {""} and {r["scored"] for r in rows} == {"0"}
+    assert "pixel_f1" not in caplog.text and "min_area" in caplog.text
+
+
+def test_another_detector(results: Path) -> None:
+    texture = sweep(options(results))
+    ssim = sweep(options(results, detector={"type": "local_ssim"}))
+    assert [r.masked_pixels for r in ssim] != [r.masked_pixels for r in texture]
+    gt = results.parent / "mse"
+    ldl = sweep(options(results, detector={"type": "ldl"}, gt=str(gt)))
+    assert ldl[2].images_found == 1
+
+
+def run(capsys: pytest.CaptureFixture[str], tmp_path: Path, *assignments: str) -> tuple[int, str]:
+    file = tmp_path / "sweep.yml"
+    file.write_text(f"input: {tmp_path / 'detect'}\noutput: {tmp_path / 'sweep'}\n")
+    force = ["--force_yml", *assignments] if assignments else []
+    return main(["-opt", str(file), *force]), capsys.readouterr().err
+
+
+def test_errors_in_one_sentence(
+    results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for assignment, words in (
+        ("detector:type=ldl", "'ldl' needs the true HR image (gt)"),
+        ("detector:type=bicubic_reference", "needs the LR image (lq)"),
+        ("detector:type=local_sim", "did you mean local_ssim"),
+        (f"input={tmp_path / 'gan'}", "holds no manifest.jsonl"),
+        ("truth=nowhere", "truth: nowhere does not exist"),
+        ("thresholds=[]", "thresholds"),
+        ("thresholds=[1.5]", "thresholds"),
+        ("kernel=4", "kernel must be odd"),
+    ):
+        code, err = run(capsys, tmp_path, assignment)
+        assert code == 2 and words in err and "Traceback" not in err, assignment
+    write_image(results / "sr_gan" / "a.png", np.zeros((5, 5, 3), np.uint8))
+    code, err = run(capsys, tmp_path)
+    assert code == 2 and "is (5, 5), not (96, 128)" in err
+
+
+def test_the_shipped_options_are_the_defaults() -> None:
+    from desra.options import find_options_file, read_yaml
+
+    content = read_yaml(find_options_file("options/sweep.yml"))
+    given = parse(SweepOptions, content, "sweep.yml")
+    assert given == SweepOptions(input=given.input, output=given.output)
