@@ -246,7 +246,7 @@ def calibrate(opt: CalibrateOptions) -> IntervalTable:
     if segmenter is None:
         threshold = MaskOptions().threshold
         logger.info(
-            "without classes, the weight does what mask.threshold %.4g in place of %g does",
+            "this weight on every pixel is the same as mask.threshold %.4g in place of %g",
             threshold / results[0].weight, threshold,
         )  # fmt: skip
     logger.info("written: %s", out)

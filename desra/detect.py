@@ -17,21 +17,35 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from desra import checkpoints, cli, drawing, manifest
+from desra.annotations import find_human_masks, write_coco, write_labelme
 from desra.artifacts import (
-    artifact_map,
+    apply_class_weights,
     components,
     compose_pseudo_gt,
+    crop_to,
     full_size_mask,
 )
 from desra.data.pictures import resolve_folder
+from desra.detectors import find_detector
 from desra.errors import InputError
-from desra.images import ImageFile, image_size, list_images, pair_by_stem, read_image, write_image
+from desra.images import (
+    ImageFile,
+    enlarge,
+    image_size,
+    list_images,
+    pair_by_stem,
+    read_image,
+    to_uint8,
+    write_image,
+)
 from desra.models import SRImages, SRModel, SRPair
 from desra.options import DetectOptions, NetworkOptions, fingerprint, resolved
 from desra.registry import import_modules, register_own
+from desra.segment import Segmenter, make_segmenter, segment_weights
 from desra.tiling import Tiles
 
 logger = logging.getLogger("desra")
@@ -73,10 +87,12 @@ def find_jobs(opt: DetectOptions) -> list[Job]:
     ]
 
 
-def _fault(job: Job, scale: int) -> str | None:
+def _fault(job: Job, scale: int, segmenter: Segmenter | None) -> str | None:
     """Why a job cannot be done, as far as headers tell; None if it can."""
     try:
         sizes = [image_size(path) for path in job.files]
+        if segmenter is not None:
+            segmenter.check(job.stem, _sr_size(job, scale))
     except InputError as error:
         return str(error)
     if job.finished and sizes[-1] != sizes[-2]:
@@ -89,9 +105,9 @@ def _fault(job: Job, scale: int) -> str | None:
     return None
 
 
-def _preflight(jobs: list[Job], opt: DetectOptions) -> list[Job]:
+def _preflight(jobs: list[Job], opt: DetectOptions, segmenter: Segmenter | None) -> list[Job]:
     """The jobs that can be done; the others are listed, and stop the work if so wanted."""
-    faults = {job.stem: fault for job in jobs if (fault := _fault(job, opt.scale))}
+    faults = {job.stem: fault for job in jobs if (fault := _fault(job, opt.scale, segmenter))}
     if faults and (opt.on_error == "stop" or len(faults) == len(jobs)):
         raise InputError(
             "these inputs cannot be used (on_error: skip passes over them):\n  "
@@ -102,41 +118,38 @@ def _preflight(jobs: list[Job], opt: DetectOptions) -> list[Job]:
     return [job for job in jobs if job.stem not in faults]
 
 
-def load_pair(opt: DetectOptions) -> SRPair:
-    """The two networks of the options.
+def load_model(section: NetworkOptions, opt: DetectOptions) -> SRModel:
+    """One of the two networks.
 
     Raises:
         InputError: weights that cannot be loaded, or are of another scale.
     """
-    tiles = Tiles(opt.tile.size, opt.tile.overlap)
-
-    def load(section: NetworkOptions) -> SRModel:
-        spec = section.network_g.spec() if section.network_g else None
-        return SRModel.from_checkpoint(
-            section.weights, spec, opt.scale,
-            device=opt.device, precision=opt.precision, tiles=tiles,
-        )  # fmt: skip
-
-    return SRPair(load(opt.sr_gan), load(opt.sr_mse))
+    return SRModel.from_checkpoint(
+        section.weights,
+        section.network_g.spec() if section.network_g else None,
+        opt.scale,
+        device=opt.device,
+        precision=opt.precision,
+        tiles=Tiles(opt.tile.size, opt.tile.overlap),
+    )
 
 
 def _settings_hash(opt: DetectOptions) -> str:
-    """A hash of all that decides the results except the input images."""
+    """A hash of all that decides the results of an image except what belongs to that image."""
     settings = resolved(opt)
-    for key in ("input", "output", "on_error"):
+    for key in ("input", "output", "on_error", "segment", "masks", "export"):
         del settings[key]
     if opt.input.sr_gan is not None:
-        for key in ("sr_gan", "sr_mse", "tile", "device", "precision"):
+        for key in ("sr_gan", "sr_mse", "tile"):
             del settings[key]
+        if opt.segment.type != "segformer":  # then no network runs
+            del settings["device"], settings["precision"]
     else:
         for key, section in (("sr_gan", opt.sr_gan), ("sr_mse", opt.sr_mse)):
-            content = checkpoints.resolve(section.weights).read_bytes()
-            settings[key]["weights"] = sha256(content).hexdigest()
+            if section is not None:
+                content = checkpoints.resolve(section.weights).read_bytes()
+                settings[key]["weights"] = sha256(content).hexdigest()
     return fingerprint(settings)
-
-
-def _job_hash(settings: str, job: Job) -> str:
-    return fingerprint([settings, [sha256(path.read_bytes()).hexdigest() for path in job.files]])
 
 
 class _Clock(dict[str, float]):
@@ -149,50 +162,131 @@ class _Clock(dict[str, float]):
         self[stage] = round(self.get(stage, 0.0) + time.perf_counter() - start, 4)
 
 
-def _run(job: Job, pair: SRPair | None, opt: DetectOptions, settings: str) -> manifest.Row:
-    """Do one job, write its files, return its row."""
-    seconds = _Clock()
+class Detection:
+    """All that finding artifacts in one image takes, loaded once.
+
+    Args:
+        opt: the options.
+        jobs: what will be asked for.
+        segmenter: the source of class ids, if there is one.
+
+    Raises:
+        InputError: weights, a table of classes or human masks that cannot be used.
+    """
+
+    def __init__(self, opt: DetectOptions, jobs: list[Job], segmenter: Segmenter | None):
+        self.opt, self.segmenter = opt, segmenter
+        finished = opt.input.sr_gan is not None
+        available = {"lq"} if all(job.lq for job in jobs) else set[str]()
+        if finished or opt.sr_mse is not None:
+            available.add("sr_mse")
+        self.detector = find_detector(opt.detector.type, available)
+        self.pair: SRPair | None = None
+        if not finished:
+            partner = load_model(opt.sr_mse, opt) if opt.sr_mse else None
+            self.pair = SRPair(load_model(opt.sr_gan, opt), partner)
+        self.weights = segment_weights(opt.segment, segmenter.names) if segmenter else np.ones(0)
+        sizes = {job.stem: _sr_size(job, opt.scale) for job in jobs}
+        self.human = find_human_masks(opt.masks, sizes) if opt.masks else {}
+        self._settings = _settings_hash(opt)
+
+    def hash_of(self, job: Job) -> str:
+        """Changes when the results of the job would."""
+        human, segmenter = self.human.get(job.stem), self.segmenter
+        classes = None
+        if segmenter is not None:
+            classes = [segmenter.fingerprint(job.stem), segmenter.names, self.weights.tolist()]
+        files = [sha256(path.read_bytes()).hexdigest() for path in job.files]
+        return fingerprint([self._settings, files, classes, human.counts if human else None])
+
+    def run(self, job: Job, settings: str) -> manifest.Row:
+        """Do one job, write its files, return its row."""
+        opt, seconds = self.opt, _Clock()
+        with seconds("read"):
+            lq = read_image(job.lq) if job.lq else None
+            notes = list(lq.notes) if lq else []
+            alpha = lq.alpha if lq else None
+            if job.finished:
+                gan, mse = (read_image(path) for path in job.finished)
+                sr = SRImages(job.stem, mse=mse.rgb, gan=gan.rgb)
+                alpha = gan.alpha
+                notes += [f"sr_gan: {n}" for n in gan.notes] + [f"sr_mse: {n}" for n in mse.notes]
+        if not job.finished:
+            assert self.pair is not None and lq is not None
+            with seconds("sr"):
+                deep = opt.sr_bits == 16 and lq.rgb.dtype == np.uint16
+                sr = self.pair(lq.rgb, job.stem, bits=16 if deep else 8)
+                alpha = enlarge(alpha, sr.gan.shape[:2], deep) if alpha is not None else None
+        # The map is always that of 8 bits: a run in memory and one from files agree.
+        gan8, mse8 = to_uint8(sr.gan), to_uint8(sr.mse)
+        with seconds("map"):
+            D = self.detector(mse8, gan8, lq.rgb8 if lq else None, None, opt.window.spec())
+        if self.segmenter is not None:
+            with seconds("segment"):
+                D = apply_class_weights(D, self.segmenter(gan8, job.stem), self.weights)
+        with seconds("mask"):
+            rule = opt.mask.rule(gan8.shape[:2], opt.scale)
+            if job.stem in self.human:
+                mask = self.human[job.stem].mask()
+                notes.append("mask: by a human")
+            else:
+                mask = full_size_mask(D, gan8.shape, rule)
+        with seconds("write"):
+            out = Path(opt.output)
+            shown = crop_to(mask, D.shape) if opt.protocol == "released" and D.size else mask
+            colour = {
+                "sr_gan": sr.gan,
+                "sr_mse": sr.mse,
+                "pseudo_gt": compose_pseudo_gt(sr.mse, sr.gan, mask),
+            }
+            plain = {
+                "map": np.round(D * 255).astype(np.uint8) if D.size else np.zeros((1, 1), np.uint8),
+                "mask": shown,
+                "overlay": drawing.overlay(gan8, mask),
+            }
+            for kind, image in colour.items():
+                write_image(manifest.result(out, kind, job.stem), image, alpha)
+            for kind, image in plain.items():
+                write_image(manifest.result(out, kind, job.stem), image)
+        return manifest.Row(
+            stem=job.stem,
+            lq=str(job.lq) if job.lq else None,
+            lq_size=(lq.rgb.shape[0], lq.rgb.shape[1]) if lq else None,
+            sr_size=(mask.shape[0], mask.shape[1]),
+            scale=opt.scale,
+            mask_pixels=int(shown.sum()),
+            components=components(shown).count,
+            mean_D=float(D.mean()) if D.size else None,
+            seconds=dict(seconds),
+            settings=settings,
+            notes=tuple(notes),
+        )
+
+
+def _sr_size(job: Job, scale: int) -> tuple[int, int]:
+    if job.finished:
+        return image_size(job.finished[0])
+    assert job.lq is not None  # a job has one or the other
+    height, width = image_size(job.lq)
+    return height * scale, width * scale
+
+
+def _export(opt: DetectOptions, rows: list[manifest.Row]) -> None:
+    """Write the masks for annotation tools; files that are there may have been corrected: kept."""
     out = Path(opt.output)
-    with seconds("read"):
-        lq = read_image(job.lq) if job.lq else None
-        notes = list(lq.notes) if lq else []
-        if job.finished:
-            gan, mse = (read_image(path) for path in job.finished)
-            images = SRImages(job.stem, mse=mse.rgb8, gan=gan.rgb8)
-            notes += [f"sr_gan: {n}" for n in gan.notes] + [f"sr_mse: {n}" for n in mse.notes]
-    if not job.finished:
-        assert pair is not None and lq is not None
-        with seconds("sr"):
-            images = pair(lq.rgb8, job.stem)
-    with seconds("map"):
-        D = artifact_map(images.mse, images.gan, opt.window.spec())
-    with seconds("mask"):
-        mask = full_size_mask(D, images.gan.shape, opt.mask.rule())
-    with seconds("write"):
-        results = {
-            "sr_gan": images.gan,
-            "sr_mse": images.mse,
-            "map": np.round(D * 255).astype(np.uint8) if D.size else np.zeros((1, 1), np.uint8),
-            "mask": mask,
-            "overlay": drawing.overlay(images.gan, mask),
-            "pseudo_gt": compose_pseudo_gt(images.mse, images.gan, mask),
-        }
-        for kind in manifest.KINDS:
-            write_image(manifest.result(out, kind, job.stem), results[kind])
-    height, width = mask.shape
-    return manifest.Row(
-        stem=job.stem,
-        lq=str(job.lq) if job.lq else None,
-        lq_size=(lq.rgb.shape[0], lq.rgb.shape[1]) if lq else None,
-        sr_size=(height, width),
-        scale=opt.scale,
-        mask_pixels=int(mask.sum()),
-        components=components(mask).count,
-        mean_D=float(D.mean()) if D.size else None,
-        seconds=dict(seconds),
-        settings=settings,
-        notes=tuple(notes),
-    )
+
+    def mask_of(row: manifest.Row) -> NDArray[np.bool_]:
+        return read_image(manifest.result(out, "mask", row.stem)).rgb8[..., 0] > 127
+
+    if "labelme" in opt.export:
+        for row in rows:
+            path = out / "labelme" / f"{row.stem}.json"
+            if path.exists():
+                logger.warning("kept: %s (delete it to have it written anew)", path)
+            else:
+                write_labelme(path, mask_of(row), manifest.result(out, "sr_gan", row.stem))
+    if "coco" in opt.export:
+        write_coco(out / "coco.json", ((f"{row.stem}.png", mask_of(row)) for row in rows))
 
 
 def _log_table(rows: list[manifest.Row], shown: int = 10) -> None:
@@ -222,28 +316,29 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
     """
     register_own()
     import_modules(opt.imports)
-    jobs = _preflight(find_jobs(opt), opt)
-    pair = None if opt.input.sr_gan is not None else load_pair(opt)
+    segmenter = make_segmenter(opt.segment, opt.device, opt.precision)
+    jobs = _preflight(find_jobs(opt), opt, segmenter)
+    detection = Detection(opt, jobs, segmenter)
 
     out = Path(opt.output)
     known = manifest.read(out)
-    settings = _settings_hash(opt)
-    rows: list[manifest.Row] = []
+    hashes = {job.stem: detection.hash_of(job) for job in jobs}
     out.mkdir(parents=True, exist_ok=True)
     # What is known but out of date must not stand beside the new results.
-    hashes = {job.stem: _job_hash(settings, job) for job in jobs}
     manifest.write(out, (r for s, r in known.items() if hashes.get(s) == r.settings))
+    rows: list[manifest.Row] = []
     with (out / manifest.FILE).open("a", encoding="utf-8") as file:
         for job in tqdm(jobs, desc="detect", unit="image"):
             row = known.get(job.stem)
             files = [manifest.result(out, kind, job.stem) for kind in manifest.KINDS]
             whole = row is not None and all(path.is_file() for path in files)
             if row is None or row.settings != hashes[job.stem] or not whole:
-                row = _run(job, pair, opt, hashes[job.stem])
+                row = detection.run(job, hashes[job.stem])
                 file.write(manifest.to_line(row))
                 file.flush()
             rows.append(row)
     manifest.write(out, rows)
+    _export(opt, rows)
     _log_table(rows)
     logger.info("written: %s", out)
     return rows

@@ -81,6 +81,25 @@ def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
+def enlarge(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> Pixels:
+    """Resize up, bicubically: the alpha of an SR image, or a reference without a network.
+
+    Args:
+        pixels: uint8 or uint16, (H, W) or (H, W, 3).
+        size: (height, width) of the result.
+        deep: whether the result is uint16; None: as ``pixels``.
+
+    Returns:
+        uint8 or uint16, clipped.
+    """
+    top = np.iinfo(pixels.dtype).max
+    deep = pixels.dtype == np.uint16 if deep is None else deep
+    new_top, dtype = (65535, np.uint16) if deep else (255, np.uint8)
+    values = pixels.astype(np.float32) * np.float32(new_top / top)
+    large = cv2.resize(values, size[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.clip(np.round(large), 0, new_top).astype(dtype)
+
+
 def read_image(path: StrPath) -> Picture:
     """Read an image file of 8 or 16 bits a channel: PNG, JPEG, WebP, TIFF or BMP.
 

@@ -103,9 +103,7 @@ class TileOptions(Strict):
     @model_validator(mode="after")
     def _fits(self) -> "TileOptions":
         if self.size and 2 * self.overlap >= self.size:
-            raise ValueError(
-                f"overlap {self.overlap} must be less than half of size {self.size}"
-            )
+            raise ValueError(f"overlap {self.overlap} must be less than half of size {self.size}")
         return self
 
 
@@ -140,12 +138,22 @@ class MaskOptions(Strict):
     """How often it erodes."""
     dilate: Annotated[int, Field(ge=0)] = 3
     """How often it dilates after that."""
-    min_area: Annotated[int, Field(ge=0)] = 4000
-    """A component is kept if its area in pixels is greater than this."""
+    min_area: NotNegative = 4000
+    """A component is kept if its area is greater than this."""
+    min_area_unit: Literal["px", "px_at_x4", "px_per_megapixel"] = "px"
+    """px: pixels of the SR image; px_at_x4: pixels at scale 4, for other scales times (scale/4)^2;
+    px_per_megapixel: pixels for each million pixels of the SR image."""
 
-    def rule(self) -> MaskRule:
-        """The same for the functions of :mod:`desra.artifacts`."""
-        return MaskRule(**self.model_dump())
+    def rule(self, sr_size: tuple[int, int] = (1000, 1000), scale: int = 4) -> MaskRule:
+        """The same for the functions of :mod:`desra.artifacts`, for an SR image of (H, W)."""
+        height, width = sr_size
+        factor = {
+            "px": 1.0,
+            "px_at_x4": (scale / 4) ** 2,
+            "px_per_megapixel": height * width / 1e6,
+        }[self.min_area_unit]
+        area = round(self.min_area * factor)
+        return MaskRule(self.threshold, self.kernel, self.erode, self.dilate, area)
 
     @model_validator(mode="after")
     def _valid(self) -> "MaskOptions":
@@ -196,6 +204,13 @@ class IntervalTable(Strict):
         return self
 
 
+class DetectorOptions(Strict):
+    """What makes the similarity map of an SR pair."""
+
+    type: str = "relative_local_variance"
+    """Another: absolute_local_variance, local_ssim, bicubic_reference, ldl, or one of your own."""
+
+
 class DetectOptions(CommonOptions):
     """``python -m desra.detect``: LR images or SR pairs -> map, mask, pseudo ground truth."""
 
@@ -207,14 +222,28 @@ class DetectOptions(CommonOptions):
     """Upscaling factor; both networks must have it."""
     sr_gan: NetworkOptions = NetworkOptions(weights="embedded:gan")
     """The GAN-trained network, whose artifacts are looked for."""
-    sr_mse: NetworkOptions = NetworkOptions(weights="embedded:mse")
-    """Its MSE- or L1-trained partner, the reference."""
+    sr_mse: NetworkOptions | None = NetworkOptions(weights="embedded:mse")
+    """Its MSE- or L1-trained partner, the reference; null: the bicubically upscaled LR image."""
     tile: TileOptions = TileOptions()
     """How large images are cut for the networks."""
     window: WindowOptions = WindowOptions()
     """Local variance."""
+    detector: DetectorOptions = DetectorOptions()
+    """What makes the similarity map."""
+    segment: SegmentOptions = SegmentOptions()
+    """Class ids, whose weights spare textures that an MSE-SR network cannot make (Eq. 9)."""
     mask: MaskOptions = MaskOptions()
     """Threshold, morphology, area."""
+    masks: str | None = None
+    """Masks by a human, used instead of the detected ones for the images that have one: a folder
+    of LabelMe files or of mask images (0 and 255), or a COCO file."""
+    export: list[Literal["labelme", "coco"]] = []
+    """Also write the masks for correction by hand: labelme/<stem>.json, coco.json."""
+    protocol: Literal["full", "released"] = "full"
+    """full: masks as large as the image; released: cropped by the window's border, as the paper's
+    released code leaves them (not to be trained on)."""
+    sr_bits: Literal[8, 16] = 8
+    """Bits of the SR images that 16-bit inputs give; the map is of 8 bits always."""
     on_error: Literal["stop", "skip"] = "stop"
     """An unreadable image: stop before any work, or skip it and sum up at the end."""
 
@@ -488,13 +517,6 @@ class CalibrateOptions(CommonOptions):
 
 
 # ---------------------------------------------------------------------------------------- sweep
-
-
-class DetectorOptions(Strict):
-    """What makes the similarity map of an SR pair."""
-
-    type: str = "relative_local_variance"
-    """Another: absolute_local_variance, local_ssim, bicubic_reference, ldl, or one of your own."""
 
 
 class SweepOptions(CommonOptions):

@@ -252,7 +252,7 @@ def _load_segformer(model: str) -> Any:
         raise InputError(
             f"segment.model: {model} cannot be loaded; it must be a folder with the config.json "
             "and weights of a SegFormer, or a model of huggingface.co that is cached or in reach "
-            f"({' '.join(str(error).split())})"
+            f"({' '.join(str(error).split()).split('. ')[0]})"
         ) from error
     # What a checkpoint lacks, transformers fills with random numbers and a warning.
     if lacking := sorted(loading["missing_keys"]):

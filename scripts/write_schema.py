@@ -9,12 +9,20 @@ import json
 import sys
 from pathlib import Path
 
-from desra.options import CalibrateOptions, DetectOptions, EvaluateOptions, Strict, TrainOptions
+from desra.options import (
+    CalibrateOptions,
+    DetectOptions,
+    EvaluateOptions,
+    Strict,
+    SweepOptions,
+    TrainOptions,
+)
 
 FOLDER = Path(__file__).resolve().parent.parent / "options" / "schema"
 MODELS: dict[str, type[Strict]] = {
     "detect": DetectOptions,
     "calibrate": CalibrateOptions,
+    "sweep": SweepOptions,
     "train": TrainOptions,
     "evaluate": EvaluateOptions,
 }

@@ -149,7 +149,8 @@ def test_bicubic_reference_upscales_the_lr_image() -> None:
     assert np.abs(S - expected).mean() < 1e-3
 
 
-def test_ldl_is_the_map_of_its_loss() -> None:
+@pytest.mark.parametrize("size", [11, 1])
+def test_ldl_is_the_map_of_its_loss(size: int) -> None:
     mse, gan, lq, gt = images(1)
     t_mse, t_gan, t_gt = (
         torch.from_numpy(x).to(torch.float64).permute(2, 0, 1)[None] for x in (mse, gan, gt)
@@ -160,8 +161,9 @@ def test_ldl_is_the_map_of_its_loss() -> None:
     local = padded.unfold(2, 7, 1).unfold(3, 7, 1).var(dim=(-1, -2), unbiased=True)
     weight = residual.var() ** 0.2 * local
     weight[residual < reference] = 0
-    expected = (0.0009 / (0.0009 + weight))[0, 0, 5:-5, 5:-5].numpy()
-    S = find_detector("ldl", ALL)(mse, gan, lq, gt)
+    b = size // 2
+    expected = (0.0009 / (0.0009 + weight))[0, 0, b : 48 - b, b : 64 - b].numpy()
+    S = find_detector("ldl", ALL)(mse, gan, lq, gt, WindowSpec(size=size))
     np.testing.assert_allclose(S, expected, atol=1e-9)
     assert (S == 1).any() and S.min() < 0.2
 

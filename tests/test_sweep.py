@@ -38,7 +38,7 @@ def field(seed: int, shape: tuple[int, int] = (90, 120), smooth: float = 2.5) ->
 def test_areas_at_once_equal_one_by_one(seed: int) -> None:
     D, truth = field(seed), field(seed) + 0.5 * field(seed + 9)
     truth = truth < np.quantile(truth, 0.2)
-    for threshold in np.quantile(D, [0.3, 0.2, 0.1]):
+    for threshold in np.quantile(D, [0.1, 0.2, 0.3]):
         unfiltered = artifact_mask(D, MaskRule(threshold, 3, dilate=1, min_area=0))
         results = count_areas(unfiltered, AREAS, truth)
         for area, result in zip(AREAS, results, strict=True):
@@ -56,6 +56,12 @@ def test_areas_at_once_equal_one_by_one(seed: int) -> None:
 def test_empty_and_full_masks(mask: np.ndarray, truth: np.ndarray) -> None:
     assert count_areas(mask, [0], truth)[0].scores == count_mask(mask, truth)
     assert count_areas(mask, [0])[0].scores is None
+
+
+def test_an_area_must_be_exceeded() -> None:
+    mask = np.zeros((9, 9), bool)
+    mask[1:3, 1:4] = True
+    assert [found.components for found in count_areas(mask, [5, 6], mask)] == [1, 0]
 
 
 @pytest.fixture

@@ -88,7 +88,8 @@ def poisson_noise(image: Image, scale: float, gray: bool, rng: Generator) -> Ima
     noise is that of the luma (ITU-R 601), the same in each channel.
     """
     if gray:
-        image8 = np.round(image @ np.array([0.299, 0.587, 0.114], np.float32) * 255)[..., None] / 255
+        luma = image @ np.array([0.299, 0.587, 0.114], np.float32)
+        image8 = np.round(luma * 255)[..., None] / 255
     else:
         image8 = np.round(np.clip(image, 0, 1) * 255) / 255
     image8 = np.clip(image8, 0, 1)

@@ -1,22 +1,22 @@
 """The GAN-SR network and its MSE-SR partner, run on one tile grid."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from desra.errors import InputError
+from desra.images import enlarge
 from desra.models.sr_model import SRModel
 
 
 @dataclass(frozen=True)
 class SRImages:
-    """The two outputs for one LR image: uint8 (H, W, 3), RGB, of equal size."""
+    """The two outputs for one LR image: uint8 or uint16 (H, W, 3), RGB, of equal size."""
 
     stem: str
-    mse: NDArray[np.uint8]
-    gan: NDArray[np.uint8]
+    mse: NDArray[Any]
+    gan: NDArray[Any]
 
 
 class SRPair:
@@ -24,23 +24,23 @@ class SRPair:
 
     Args:
         gan: the network whose artifacts are looked for.
-        mse: its MSE- or L1-trained partner.
+        mse: its MSE- or L1-trained partner; None: the bicubically upscaled image takes its place.
 
     Raises:
         InputError: their scales differ.
 
     Example:
-        >>> pair = SRPair.embedded()
-        >>> pair(np.zeros((8, 6, 3), np.uint8)).gan.shape
-        (32, 24, 3)
+        >>> sr = SRPair.embedded()(lq)  # uint8 (h, w, 3) -> sr.gan, sr.mse: uint8 (4h, 4w, 3)
     """
 
-    def __init__(self, gan: SRModel, mse: SRModel):
-        if gan.scale != mse.scale:
-            raise InputError(
-                f"sr_gan is an x{gan.scale} network and sr_mse x{mse.scale}: a pair needs one scale"
-            )
-        mse.tiles = gan.tiles  # texture at the seams must not differ between the two
+    def __init__(self, gan: SRModel, mse: SRModel | None):
+        if mse is not None:
+            if gan.scale != mse.scale:
+                raise InputError(
+                    f"sr_gan is an x{gan.scale} network and sr_mse x{mse.scale}: a pair needs one "
+                    "scale"
+                )
+            mse.tiles = gan.tiles  # texture at the seams must not differ between the two
         self.gan, self.mse, self.scale = gan, mse, gan.scale
 
     @classmethod
@@ -51,6 +51,9 @@ class SRPair:
             SRModel.from_checkpoint("embedded:mse", **settings),
         )
 
-    def __call__(self, lq: NDArray[np.uint8], stem: str = "") -> SRImages:
-        """Upscale ``lq``, uint8 (h, w, 3) RGB, with both networks."""
-        return SRImages(stem, mse=self.mse(lq), gan=self.gan(lq))
+    def __call__(self, lq: NDArray[Any], stem: str = "", bits: Literal[8, 16] = 8) -> SRImages:
+        """Upscale ``lq``, uint8 or uint16 (h, w, 3) RGB, with both networks."""
+        gan = self.gan(lq, bits)
+        if self.mse is None:
+            return SRImages(stem, mse=enlarge(lq, gan.shape[:2], bits == 16), gan=gan)
+        return SRImages(stem, mse=self.mse(lq, bits), gan=gan)
