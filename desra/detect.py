@@ -8,6 +8,7 @@ What a row of the manifest vouches for is not made again, unless the settings or
 """
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from desra import checkpoints, cli, drawing, manifest
 from desra.annotations import find_human_masks, write_coco, write_labelme
 from desra.artifacts import (
     apply_class_weights,
+    border_between,
     components,
     compose_pseudo_gt,
     crop_to,
@@ -39,6 +41,7 @@ from desra.images import (
     list_images,
     pair_by_stem,
     read_image,
+    remove_unfinished,
     to_uint8,
     write_image,
 )
@@ -69,9 +72,17 @@ def find_jobs(opt: DetectOptions) -> list[Job]:
     """The images that ``input`` names.
 
     Raises:
-        InputError: a folder is missing or empty, or images do not pair up.
+        InputError: a folder is missing or empty, images do not pair up, or the results would lie
+            among the inputs.
     """
     given = opt.input
+    output = Path(opt.output).resolve()
+    for key, folder in given:
+        if folder is not None and Path(folder).resolve() in (output, *output.parents):
+            raise InputError(
+                f"output: {opt.output} lies in input.{key}, where the next run would take the "
+                "results for inputs; choose a folder outside"
+            )
     lq = list_images(resolve_folder(given.lq, "lq")) if given.lq else []
     if given.sr_gan is None or given.sr_mse is None:
         return [Job(file.stem, file.path, None) for file in lq]
@@ -105,8 +116,10 @@ def _fault(job: Job, scale: int, segmenter: Segmenter | None) -> str | None:
     return None
 
 
-def _preflight(jobs: list[Job], opt: DetectOptions, segmenter: Segmenter | None) -> list[Job]:
-    """The jobs that can be done; the others are listed, and stop the work if so wanted."""
+def _preflight(
+    jobs: list[Job], opt: DetectOptions, segmenter: Segmenter | None
+) -> tuple[list[Job], list[str]]:
+    """The jobs that can be done, and why the others cannot; they stop the work if so wanted."""
     faults = {job.stem: fault for job in jobs if (fault := _fault(job, opt.scale, segmenter))}
     if faults and (opt.on_error == "stop" or len(faults) == len(jobs)):
         raise InputError(
@@ -115,7 +128,7 @@ def _preflight(jobs: list[Job], opt: DetectOptions, segmenter: Segmenter | None)
         )
     for fault in faults.values():
         logger.warning("skipped: %s", fault)
-    return [job for job in jobs if job.stem not in faults]
+    return [job for job in jobs if job.stem not in faults], list(faults.values())
 
 
 def load_model(section: NetworkOptions, opt: DetectOptions) -> SRModel:
@@ -208,9 +221,12 @@ class Detection:
             alpha = lq.alpha if lq else None
             if job.finished:
                 gan, mse = (read_image(path) for path in job.finished)
-                sr = SRImages(job.stem, mse=mse.rgb, gan=gan.rgb)
-                alpha = gan.alpha
                 notes += [f"sr_gan: {n}" for n in gan.notes] + [f"sr_mse: {n}" for n in mse.notes]
+                if gan.rgb.dtype == mse.rgb.dtype:
+                    sr, alpha = SRImages(job.stem, mse=mse.rgb, gan=gan.rgb), gan.alpha
+                else:  # the pseudo ground truth is made of both
+                    sr, alpha = SRImages(job.stem, mse=mse.rgb8, gan=gan.rgb8), gan.alpha8
+                    notes.append("rounded to 8 bits, as the partner is")
         if not job.finished:
             assert self.pair is not None and lq is not None
             with seconds("sr"):
@@ -276,7 +292,9 @@ def _export(opt: DetectOptions, rows: list[manifest.Row]) -> None:
     out = Path(opt.output)
 
     def mask_of(row: manifest.Row) -> NDArray[np.bool_]:
-        return read_image(manifest.result(out, "mask", row.stem)).rgb8[..., 0] > 127
+        mask = read_image(manifest.result(out, "mask", row.stem)).rgb8[..., 0] > 127
+        # Drawn on the whole image, also with protocol: released, which crops the files.
+        return np.pad(mask, border_between(mask.shape, row.sr_size))
 
     if "labelme" in opt.export:
         for row in rows:
@@ -297,8 +315,9 @@ def _log_table(rows: list[manifest.Row], shown: int = 10) -> None:
     if found:
         logger.info("%8s %11s %7s  %s", "masked", "components", "mean D", "image (worst first)")
     for row in found[:shown]:
+        mean_D = math.nan if row.mean_D is None else row.mean_D
         logger.info(
-            "%7.2f%% %11d %7.3f  %s", 100 * row.mask_share, row.components, row.mean_D, row.stem
+            "%7.2f%% %11d %7.3f  %s", 100 * row.mask_share, row.components, mean_D, row.stem
         )
 
 
@@ -312,18 +331,19 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
         A row for each image, in the order of the inputs.
 
     Raises:
-        InputError: wrong options or input; said before anything is written.
+        InputError: wrong options or input; said before anything is written, but for an image whose
+            header is whole and whose pixels are damaged.
     """
     register_own()
     import_modules(opt.imports)
     segmenter = make_segmenter(opt.segment, opt.device, opt.precision)
-    jobs = _preflight(find_jobs(opt), opt, segmenter)
+    jobs, skipped = _preflight(find_jobs(opt), opt, segmenter)
     detection = Detection(opt, jobs, segmenter)
 
     out = Path(opt.output)
     known = manifest.read(out)
     hashes = {job.stem: detection.hash_of(job) for job in jobs}
-    out.mkdir(parents=True, exist_ok=True)
+    remove_unfinished(out)
     # What is known but out of date must not stand beside the new results.
     manifest.write(out, (r for s, r in known.items() if hashes.get(s) == r.settings))
     rows: list[manifest.Row] = []
@@ -333,13 +353,24 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
             files = [manifest.result(out, kind, job.stem) for kind in manifest.KINDS]
             whole = row is not None and all(path.is_file() for path in files)
             if row is None or row.settings != hashes[job.stem] or not whole:
-                row = detection.run(job, hashes[job.stem])
+                try:
+                    row = detection.run(job, hashes[job.stem])
+                except InputError as error:
+                    if opt.on_error == "stop":
+                        raise
+                    logger.warning("skipped: %s", error)
+                    skipped.append(str(error))
+                    continue
                 file.write(manifest.to_line(row))
                 file.flush()
             rows.append(row)
     manifest.write(out, rows)
+    if not rows:
+        raise InputError("no image could be used:\n  " + "\n  ".join(skipped))
     _export(opt, rows)
     _log_table(rows)
+    if skipped:
+        logger.warning("skipped %d images:\n  %s", len(skipped), "\n  ".join(skipped))
     logger.info("written: %s", out)
     return rows
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import secrets
 import struct
 import threading
@@ -417,6 +418,13 @@ def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_unfinished(folder: StrPath) -> None:
+    """Delete what `atomic_write` left under a folder when its process was killed."""
+    for path in Path(folder).rglob(".*.tmp"):
+        if re.fullmatch(r"\.[0-9a-f]{16}\.tmp", path.name):
+            path.unlink(missing_ok=True)
 
 
 def _with_alpha(image: NDArray[np.generic], alpha: Pixels | None) -> Pixels:

@@ -54,10 +54,10 @@ def result(folder: Path, kind: str, stem: str) -> Path:
 
 def to_line(row: Row) -> str:
     """The row as a line of JSON."""
-    return json.dumps(asdict(row), ensure_ascii=False) + "\n"
+    return json.dumps(asdict(row)) + "\n"  # ASCII: file names may hold what UTF-8 cannot
 
 
-def _from_line(line: str) -> Row:
+def _from_line(line: bytes) -> Row:
     content: dict[str, Any] = json.loads(line)
     pairs = {k: tuple(content[k]) if content[k] else None for k in ("lq_size", "sr_size")}
     return Row(**{**content, **pairs, "notes": tuple(content["notes"])})
@@ -75,9 +75,8 @@ def read(folder: Path) -> dict[str, Row]:
     if not path.is_file():
         return {}
     rows: dict[str, Row] = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(keepends=True), 1):
-        if not line.endswith("\n"):
-            break
+    *lines, _ = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, 1):
         try:
             row = _from_line(line)
         except (ValueError, KeyError, TypeError) as error:

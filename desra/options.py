@@ -400,6 +400,8 @@ class StepOptions(Strict):
     """Learning-rate schedule of both; none: constant."""
     pixel_opt: PixelLossOptions | None = None
     """Pixel loss towards the (pseudo) ground truth."""
+    texture_opt: PixelLossOptions | None = None
+    """Loss on the amount of local texture (LocalStdLoss), weighed like the pixel loss."""
     gan_opt: Component | None = None
     """Adversarial loss."""
     net_d_iters: Annotated[int, Field(ge=1)] = 1

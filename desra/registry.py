@@ -103,15 +103,15 @@ def build(registry: Registry, spec: Mapping[str, Any], key: str, **extra: Any) -
         registry: one of basicsr's registries.
         spec: the section, with ``type``.
         key: the key path in YAML, for messages.
-        extra: arguments that do not come from YAML.
+        extra: arguments that do not come from YAML; they win over those that do.
 
     Raises:
         InputError: unknown ``type``, or arguments that the class does not take.
     """
-    arguments = {k: v for k, v in spec.items() if k != "type"}
+    arguments = {k: v for k, v in spec.items() if k != "type"} | extra
     cls = find(registry, spec["type"], key)
     try:
-        inspect.signature(cls).bind(**arguments, **extra)
+        inspect.signature(cls).bind(**arguments)
     except TypeError as error:
         raise InputError(f"{key}: {cls.__name__} does not take these options: {error}") from error
-    return cls(**arguments, **extra)
+    return cls(**arguments)

@@ -60,7 +60,12 @@ class DeSRAModel:
         )
         self.optimizers = {"g": self._optimizer(step.optim_g, self.net_g, "train.optim_g")}
 
-        self.pixel_loss = self._loss(step.pixel_opt, "train.pixel_opt", reduction="none")
+        sections = {"pix": ("pixel_opt", step.pixel_opt), "tex": ("texture_opt", step.texture_opt)}
+        self.masked_losses = {
+            name: (section, self._loss(section, f"train.{key}", reduction="none"))
+            for name, (key, section) in sections.items()
+            if section is not None
+        }
         self.gan_loss = self._loss(step.gan_opt, "train.gan_opt")
         self.net_d: nn.Module | None = None
         if self.gan_loss:
@@ -150,14 +155,12 @@ class DeSRAModel:
         self, output: Tensor, gt: Tensor, mask: Tensor, losses: dict[str, Tensor]
     ) -> None:
         total = output.new_zeros(())
-        if self.pixel_loss is not None:
-            section = self.opt.train.pixel_opt
-            assert section is not None
+        for name, (section, loss) in self.masked_losses.items():
             # A plain mean over all pixels: basicsr's own weighted mean divides by the sum of the
             # weights, so that a crop's artifacts would weigh less the more of them it holds.
             weight = pixel_weight(mask, section.inside, section.outside)
-            losses["l_g_pix"] = (self.pixel_loss(output, gt) * weight).mean()
-            total = total + losses["l_g_pix"]
+            losses[f"l_g_{name}"] = (loss(output, gt) * weight).mean()
+            total = total + losses[f"l_g_{name}"]
         if self.net_d is not None and self.gan_loss is not None:
             _set_requires_grad(self.net_d, False)
             with autocast(self.device, self.dtype):
