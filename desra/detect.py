@@ -47,7 +47,7 @@ from desra.images import (
 )
 from desra.models import SRImages, SRModel, SRPair
 from desra.options import DetectOptions, NetworkOptions, fingerprint, resolved
-from desra.registry import import_modules, register_own
+from desra.registry import import_modules
 from desra.segment import Segmenter, make_segmenter, segment_weights
 from desra.tiling import Tiles
 
@@ -334,7 +334,6 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
         InputError: wrong options or input; said before anything is written, but for an image whose
             header is whole and whose pixels are damaged.
     """
-    register_own()
     import_modules(opt.imports)
     segmenter = make_segmenter(opt.segment, opt.device, opt.precision)
     jobs, skipped = _preflight(find_jobs(opt), opt, segmenter)

@@ -8,6 +8,7 @@ arguments, which :mod:`desra.registry` checks against the class.
 import difflib
 import hashlib
 import json
+import re
 import types
 import typing
 from collections.abc import Hashable, Iterable, Mapping
@@ -245,7 +246,8 @@ class DetectOptions(CommonOptions):
     sr_bits: Literal[8, 16] = 8
     """Bits of the SR images that 16-bit inputs give; the map is of 8 bits always."""
     on_error: Literal["stop", "skip"] = "stop"
-    """An unreadable image: stop before any work, or skip it and sum up at the end."""
+    """An unreadable image: stop (before any work, if its header tells), or skip it and sum up at
+    the end."""
 
 
 # ---------------------------------------------------------------------------------------- train
@@ -392,6 +394,9 @@ class StepOptions(Strict):
     """Iterations in which the learning rates rise linearly to their values."""
     ema_decay: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the moving average of the generator's weights; 0: none."""
+    strength: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the change that is kept: what is saved is before + strength (after - before), weight
+    by weight. Less removes less and keeps more."""
     optim_g: OptimizerOptions
     """The generator's optimiser."""
     optim_d: OptimizerOptions | None = None
@@ -447,6 +452,8 @@ class TrainOptions(CommonOptions):
     def _gan_is_whole(self) -> "TrainOptions":
         if self.train.gan_opt and not (self.network_d and self.train.optim_d):
             raise ValueError("train.gan_opt needs network_d and train.optim_d")
+        if self.train.strength < 1 and not self.path.pretrain_network_g:
+            raise ValueError("train.strength below 1 needs path.pretrain_network_g to go back to")
         if not (self.train.pixel_opt or self.train.gan_opt):
             raise ValueError("train: no loss is given; add pixel_opt or gan_opt")
         return self
@@ -581,6 +588,11 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
 
 
 _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+# YAML 1.1 takes 1e-4 for text, since it lacks the dot; every learning rate is written so.
+_EXPONENT = re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$")
+_UniqueKeys.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType]
+    "tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789")
+)
 
 
 def find_options_file(path: str) -> Path:
@@ -632,7 +644,7 @@ def force(content: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, A
         if not equals or not path:
             raise InputError(f"--force_yml: '{assignment}' must be written key:subkey=value")
         try:
-            value = yaml.safe_load(text)
+            value = yaml.load(text, Loader=_UniqueKeys)  # a SafeLoader
         except yaml.YAMLError as error:
             raise InputError(f"--force_yml: the value in '{assignment}' is not YAML") from error
         *parents, last = path.split(":")

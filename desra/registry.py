@@ -37,15 +37,17 @@ __all__ = [
     "find",
     "import_modules",
     "kernels",
-    "register_own",
 ]
 
 # basicsr registers the classes that Real-ESRGAN also registers under this suffix.
 _SUFFIX = "_basicsr"
 
 
-def register_own() -> None:
-    """Import the modules of desra that register archs, losses, datasets and models."""
+def _register_own() -> None:
+    """Import the modules of desra that register archs, losses, datasets and models.
+
+    At the first look-up rather than at import: those modules import this one.
+    """
     for package in ("archs", "losses", "data", "models"):
         importlib.import_module(f"desra.{package}")
 
@@ -82,6 +84,7 @@ def find(registry: Registry, name: str, key: str) -> Any:
     Raises:
         InputError: no such name; the nearest ones are named.
     """
+    _register_own()
     known = dict(iter(registry))
     for candidate in (name, name + _SUFFIX):
         if candidate in known:

@@ -27,7 +27,7 @@ from desra import checkpoints, cli
 from desra.data.samples import MixedDataset, Numbers
 from desra.errors import InputError
 from desra.options import DatasetOptions, TrainOptions, fingerprint, resolved
-from desra.registry import DATASET_REGISTRY, MODEL_REGISTRY, build, import_modules, register_own
+from desra.registry import DATASET_REGISTRY, MODEL_REGISTRY, build, import_modules
 
 logger = logging.getLogger("desra")
 
@@ -144,7 +144,6 @@ def train(opt: TrainOptions, overwrite: bool = False) -> Path:
         InputError: wrong options, weights or data; nothing of an existing run is lost.
         FloatingPointError: a loss is not finite; the last checkpoint is kept.
     """
-    register_own()
     import_modules(opt.imports)
     _seed_everything(opt.manual_seed)
     model = build(MODEL_REGISTRY, {"type": opt.model_type}, "model_type", opt=opt)

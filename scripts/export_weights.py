@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Write the EMA weights of a checkpoint as safetensors: how the embedded networks were made.
 
-    python scripts/export_weights.py experiments/embedded_gan/models/net_g_latest.pth OUT.safetensors
+    python scripts/export_weights.py net_g_latest.pth desra/assets/sr_gan_x4.safetensors
 """
 
 import argparse

@@ -252,3 +252,12 @@ def test_schema_knows_the_keys_by_their_yaml_names():
 def test_fingerprint_depends_on_content_alone():
     assert options.fingerprint({"a": 1, "b": 2}) == options.fingerprint({"b": 2, "a": 1})
     assert options.fingerprint({"a": 1}) != options.fingerprint({"a": 2})
+
+
+def test_numbers_with_an_exponent_are_numbers(tmp_path):
+    """YAML 1.1 reads 1e-4 as text; who writes a learning rate means a number."""
+    path = tmp_path / "o.yml"
+    path.write_text("a: 1e-4\nb: -2E3\nc: 1.5e+2\nd: e5\ne: 0x1e4\nf: '1e-4'\n")
+    content = options.read_yaml(path)
+    assert content == {"a": 1e-4, "b": -2000.0, "c": 150.0, "d": "e5", "e": 0x1E4, "f": "1e-4"}
+    assert options.force({}, ["train:optim_g:lr=2e-4"]) == {"train": {"optim_g": {"lr": 2e-4}}}

@@ -18,10 +18,9 @@ from desra.registry import (
     build,
     find,
     import_modules,
-    register_own,
 )
 
-MODULE = '''
+MODULE = """
 from basicsr.utils.registry import ARCH_REGISTRY
 from torch import nn
 
@@ -33,7 +32,7 @@ class Doubler{n}(nn.Module):
 
     def forward(self, x):
         return self.up(x)
-'''
+"""
 
 
 @pytest.fixture
@@ -70,7 +69,6 @@ def test_a_module_that_is_missing_or_broken(tmp_path: Path, monkeypatch: pytest.
     [("SRVGGNetCompat", "SRVGGNetCompact"), ("RRDBnet", "RRDBNet"), ("PatchDiscriminatr", "Patch")],
 )
 def test_an_unknown_name_is_answered_with_near_ones(name: str, near: str):
-    register_own()
     with pytest.raises(InputError, match=f"network_g.type: '{name}' .*did you mean .*{near}"):
         find(ARCH_REGISTRY, name, "network_g")
 
@@ -96,7 +94,6 @@ def test_wrong_arguments(spec: dict[str, object], reason: str | None):
 
 
 def test_all_four_registries_are_filled():
-    register_own()
     assert issubclass(find(ARCH_REGISTRY, "SRVGGNetCompact", ""), nn.Module)
     assert find(ARCH_REGISTRY, "PatchDiscriminator", "").__module__.startswith("desra.")
     assert find(DATASET_REGISTRY, "DegradedDataset", "").__module__.startswith("desra.")

@@ -58,6 +58,9 @@ class DeSRAModel:
             if step.ema_decay
             else None
         )
+        self.before: dict[str, Tensor] | None = None
+        if step.strength < 1:
+            self.before = {k: v.clone() for k, v in self.net_g.state_dict().items()}
         self.optimizers = {"g": self._optimizer(step.optim_g, self.net_g, "train.optim_g")}
 
         sections = {"pix": ("pixel_opt", step.pixel_opt), "tex": ("texture_opt", step.texture_opt)}
@@ -195,7 +198,19 @@ class DeSRAModel:
         """``params`` and ``params_ema`` of the generator, as Real-ESRGAN's tools read them."""
         params = self.net_g.state_dict()
         ema = self.ema.module.state_dict() if self.ema is not None else params
-        return {"params": params, "params_ema": ema}
+        return {"params": self._weakened(params), "params_ema": self._weakened(ema)}
+
+    def _weakened(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``params`` drawn back towards the weights before training, by ``train.strength``."""
+        if self.before is None:
+            return params
+        strength = self.opt.train.strength
+        return {
+            name: torch.lerp(self.before[name], value, strength)
+            if value.is_floating_point()
+            else value
+            for name, value in params.items()
+        }
 
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs besides the iteration."""

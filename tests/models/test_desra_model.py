@@ -14,6 +14,7 @@ from torch import Tensor
 
 from desra import options
 from desra.errors import InputError
+from desra.losses.texture_loss import local_std
 from desra.models import DeSRAModel
 from desra.options import TrainOptions
 
@@ -168,3 +169,32 @@ def test_all_of_a_run_is_in_its_state(tmp_path: Path):
     for key in ("params", "params_ema"):
         a, b = one.weights()[key], two.weights()[key]
         assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_the_texture_loss_is_weighed_by_the_mask(tmp_path: Path):
+    texture = {"type": "LocalStdLoss", "inside": 0.0, "outside": 4.0}
+    model, data = model_of(tmp_path, **SGD, texture_opt=texture), batch()
+    twin = copy.deepcopy(model.net_g)
+    found = model.optimize(data, 1)["l_g_tex"].item()
+    error = (local_std(twin(data["lq"])) - local_std(data["gt"])).abs()
+    assert found == pytest.approx((4.0 * error * (1 - data["mask"])).mean().item(), rel=1e-5)
+
+
+def test_strength_keeps_a_share_of_the_change(tmp_path: Path):
+    """What is saved lies between the weights before and after; training itself is unchanged."""
+    checkpoint = save_compact(tmp_path / "g.pth", scale=2)
+    settings = train_settings(tmp_path, tmp_path)
+    settings["path"] = {**settings.get("path", {}), "pretrain_network_g": str(checkpoint)}
+    settings["train"]["strength"] = 0.25
+    model = DeSRAModel(options.parse(TrainOptions, settings, "test"))
+    before = [p.clone() for p in model.net_g.state_dict().values()]
+    for iteration in (1, 2):
+        model.optimize(batch(), iteration)
+    now = model.net_g.state_dict().values()
+    for saved, old, new in zip(model.weights()["params"].values(), before, now, strict=True):
+        torch.testing.assert_close(saved, old + 0.25 * (new - old))
+    assert any((a != b).any() for a, b in zip(before, now, strict=True))
+
+    del settings["path"]["pretrain_network_g"]
+    with pytest.raises(InputError, match="strength"):
+        options.parse(TrainOptions, settings, "test")

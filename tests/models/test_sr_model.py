@@ -103,9 +103,6 @@ def test_a_wrong_scale(network_g, tmp_path: Path):
     ],
 )
 def test_a_discriminator_is_recognised(name: str, arguments: dict[str, int], tmp_path: Path):
-    from desra.registry import register_own
-
-    register_own()
     net = find(ARCH_REGISTRY, name, "")(**arguments)
     torch.save({"params": net.state_dict()}, tmp_path / "net_d.pth")
     with pytest.raises(InputError, match=r"net_d\.pth (holds no|is a .*, not an) SR network"):
