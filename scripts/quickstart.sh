@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 step() { printf '\n== %s\n' "$*"; }
 
 step "Installing desra into ${VENV:-.venv}"
-bash scripts/install.sh
+bash scripts/install.sh --extras ""
 python=${VENV:-.venv}/bin/python
 started=$SECONDS
 
