@@ -1,0 +1,91 @@
+"""Typed, strict options: every key described, an unknown key answered with path and neighbour.
+
+A YAML file becomes one frozen object; nothing in it is ever evaluated. Sections that describe a
+registered class (``network_g``, ``pixel_opt``, a dataset) hold ``type`` and that class's own
+arguments, which :mod:`desra.registry` checks against the class.
+
+A module for each stage, what they share in ``base`` and ``sections``, reading and checking in
+``loading``; all public names are here.
+"""
+
+from desra.options.base import (
+    CommonOptions,
+    Component,
+    NotNegative,
+    Positive,
+    Probability,
+    Range,
+    Strict,
+)
+from desra.options.calibrate import CalibrateInputOptions, CalibrateOptions
+from desra.options.degradation import Degradation
+from desra.options.detect import (
+    DetectOptions,
+    InputOptions,
+    MaskOptions,
+    NetworkOptions,
+    TileOptions,
+)
+from desra.options.evaluate import EvaluateOptions
+from desra.options.loading import (
+    find_options_file,
+    fingerprint,
+    force,
+    load,
+    parse,
+    read_yaml,
+    resolved,
+)
+from desra.options.sections import DetectorOptions, IntervalTable, SegmentOptions, WindowOptions
+from desra.options.sweep import SweepOptions
+from desra.options.train import (
+    DatasetOptions,
+    DatasetsOptions,
+    LoggerOptions,
+    OptimizerOptions,
+    PathOptions,
+    PixelLossOptions,
+    SchedulerOptions,
+    StepOptions,
+    TrainOptions,
+)
+
+__all__ = [
+    "CalibrateInputOptions",
+    "CalibrateOptions",
+    "CommonOptions",
+    "Component",
+    "DatasetOptions",
+    "DatasetsOptions",
+    "Degradation",
+    "DetectOptions",
+    "DetectorOptions",
+    "EvaluateOptions",
+    "InputOptions",
+    "IntervalTable",
+    "LoggerOptions",
+    "MaskOptions",
+    "NetworkOptions",
+    "NotNegative",
+    "OptimizerOptions",
+    "PathOptions",
+    "PixelLossOptions",
+    "Positive",
+    "Probability",
+    "Range",
+    "SchedulerOptions",
+    "SegmentOptions",
+    "StepOptions",
+    "Strict",
+    "SweepOptions",
+    "TileOptions",
+    "TrainOptions",
+    "WindowOptions",
+    "find_options_file",
+    "fingerprint",
+    "force",
+    "load",
+    "parse",
+    "read_yaml",
+    "resolved",
+]

@@ -1,0 +1,43 @@
+"""What all sections of the options are made of: strict or registered, and the ranges of numbers."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Range = tuple[float, float]
+
+
+class Strict(BaseModel):
+    """A section whose keys are all known."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True
+    )
+
+
+class Component(BaseModel):
+    """A registered class by name (``type``) and, beside it, the arguments of that class."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+    type: str
+    """Name in the registry: one of basicsr's, of desra's, or of a module listed in `import`."""
+
+    def spec(self) -> dict[str, Any]:
+        """``type`` and the class's arguments, without the keys that desra itself reads."""
+        own = set(type(self).model_fields) - {"type"}
+        return {k: v for k, v in self.model_dump().items() if k not in own}
+
+
+class CommonOptions(Strict):
+    """What every stage knows."""
+
+    device: str = "auto"
+    """auto (cuda, else mps, else cpu), or torch's own name of a device."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """What networks compute in; auto is bf16 where the device has it natively, else fp32."""
+    imports: list[str] = Field(default=[], alias="import")
+    """Modules to import first: those that register your own archs, losses, datasets, models."""

@@ -1,0 +1,185 @@
+"""From a YAML file to a checked section, and back to plain data."""
+
+import difflib
+import hashlib
+import json
+import re
+import types
+import typing
+from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from desra.errors import InputError
+from desra.options.base import Strict
+
+Options = TypeVar("Options", bound=Strict)
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, where YAML would keep the last silently."""
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)  # pyright: ignore
+        if not isinstance(key, Hashable):
+            continue  # construct_mapping below refuses it
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key '{key}' is given twice", key_node.start_mark
+            )
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+# YAML 1.1 takes 1e-4 for text, since it lacks the dot; every learning rate is written so.
+_EXPONENT = re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$")
+_UniqueKeys.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType]
+    "tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789")
+)
+
+
+def find_options_file(path: str) -> Path:
+    """``path`` itself, or the file of that name that ships with desra (for use outside a clone).
+
+    Raises:
+        InputError: there is neither.
+    """
+    if Path(path).is_file():
+        return Path(path)
+    inside = Path(path).parts
+    inside = Path(*inside[1:]) if inside[:1] == ("options",) else Path(path)
+    package = Path(__file__).parent.parent
+    shipped_folders = [
+        package / "assets" / "options",  # in an installed wheel
+        package.parent / "options",  # in a clone
+    ]
+    for folder in shipped_folders:
+        if not inside.is_absolute() and (folder / inside).is_file():
+            return folder / inside
+    raise InputError(f"-opt: the options file {path} does not exist")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file as a dictionary.
+
+    Raises:
+        InputError: not readable, not YAML, a key given twice, or not a mapping.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # a SafeLoader
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text ({error})") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: must hold `key: value` lines")
+    return typing.cast(dict[str, Any], content)
+
+
+def force(content: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """``content`` with ``a:b=c`` applied; ``c`` is read as YAML, never evaluated.
+
+    Raises:
+        InputError: an assignment has no ``=``, a value that is not YAML, or a path through a value.
+    """
+    result: dict[str, Any] = json.loads(json.dumps(content, default=str))
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals or not path:
+            raise InputError(f"--force_yml: '{assignment}' must be written key:subkey=value")
+        try:
+            value = yaml.load(text, Loader=_UniqueKeys)  # a SafeLoader
+        except yaml.YAMLError as error:
+            raise InputError(f"--force_yml: the value in '{assignment}' is not YAML") from error
+        *parents, last = path.split(":")
+        place = result
+        for key in parents:
+            if place.get(key) is None:
+                place[key] = {}
+            inner: Any = place[key]
+            if not isinstance(inner, dict):
+                raise InputError(f"--force_yml: '{key}' in '{path}' is a value, not a section")
+            place = typing.cast(dict[str, Any], inner)
+        place[last] = value
+    return result
+
+
+def _sections(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that an annotation such as ``Section | None`` admits."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, Annotated):
+        return [s for a in typing.get_args(annotation) for s in _sections(a)]
+    return []
+
+
+def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The keys that are known at ``location``, for "did you mean"."""
+    for key in location:
+        fields = {(f.alias or n): f for n, f in model.model_fields.items()}
+        sections = _sections(fields[str(key)].annotation) if str(key) in fields else []
+        if not sections:
+            return []
+        model = sections[0]
+    return [f.alias or n for n, f in model.model_fields.items()]
+
+
+def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
+    path = ".".join(str(key) for key in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = _keys_at(model, error["loc"][:-1])
+        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}"
+        return f"{path}: unknown key; {hint}"
+    if error["type"] == "missing":
+        return f"{path}: this key is needed"
+    message = error["msg"].removeprefix("Value error, ")
+    given = "" if error["type"] == "value_error" else f" (given: {error['input']!r})"
+    return f"{path + ': ' if path else ''}{message}{given}"
+
+
+def parse(model: type[Options], content: Mapping[str, Any], source: str) -> Options:
+    """Validate ``content``.
+
+    Args:
+        model: the section that it must fit.
+        content: keys and values as read from YAML.
+        source: what to call it in the message, usually the file.
+
+    Raises:
+        InputError: names every error at once, each with its key path.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        sentences = [_sentence(model, e) for e in error.errors()]
+        raise InputError(f"{source}: " + "\n  ".join(["", *sentences]).strip()) from error
+
+
+def load(model: type[Options], path: str, assignments: Iterable[str] = ()) -> Options:
+    """Read, override and validate an options file.
+
+    Raises:
+        InputError: see :func:`read_yaml`, :func:`force`, :func:`parse`.
+    """
+    file = find_options_file(path)
+    return parse(model, force(read_yaml(file), assignments), str(file))
+
+
+def resolved(options: BaseModel) -> dict[str, Any]:
+    """All keys with the values in force, defaults too, as plain data."""
+    return options.model_dump(mode="json", by_alias=True)
+
+
+def fingerprint(content: Any) -> str:
+    """Twelve hexadecimal digits that change when the (JSON-like) content does."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
