@@ -33,28 +33,33 @@ logger = logging.getLogger("desra")
 
 
 class RunFolder:
-    """The folder of one run, and whether it holds a run to go on with."""
+    """The folder of one run, and whether it holds a run to go on with.
 
-    def __init__(self, opt: TrainOptions):
+    Args:
+        opt: the options of the run.
+        data: what changes when the training data does.
+    """
+
+    def __init__(self, opt: TrainOptions, data: Any = None):
         self.root = Path(opt.path.experiments_root) / opt.name
         self.models = self.root / "models"
         self.state_file = self.root / "training_states" / "latest.state"
         self.settings = resolved(opt)
-        self.hash = fingerprint(self.settings)
+        self.hash = fingerprint([self.settings, data])
 
     def open(self, overwrite: bool) -> dict[str, Any] | None:
         """Make the folder, and return the state to resume from, if there is one.
 
         Raises:
-            InputError: the folder holds a run of other options and ``overwrite`` is false.
+            InputError: the folder holds a run of other options or data, without ``overwrite``.
         """
         if overwrite and self.root.exists():
             shutil.rmtree(self.root)
         state = checkpoints.read(self.state_file) if self.state_file.is_file() else None
         if state is not None and state["options_hash"] != self.hash:
             raise InputError(
-                f"name: {self.root} holds a run with other options; choose another name, or give "
-                "--overwrite to delete it"
+                f"name: {self.root} holds a run with other options or other data; choose another "
+                "name, or give --overwrite to delete it"
             )
         self.models.mkdir(parents=True, exist_ok=True)
         (self.root / "options.yml").write_text(
@@ -147,9 +152,9 @@ def train(opt: TrainOptions, overwrite: bool = False) -> Path:
     import_modules(opt.imports)
     _seed_everything(opt.manual_seed)
     model = build(MODEL_REGISTRY, {"type": opt.model_type}, "model_type", opt=opt)
-    make_dataset(opt)  # bad data is said before a folder is made
+    dataset = make_dataset(opt)  # bad data is said before a folder is made
 
-    folder = RunFolder(opt)
+    folder = RunFolder(opt, dataset.fingerprint)
     state = folder.open(overwrite)
     latest = folder.models / "net_g_latest.pth"
     start = 0

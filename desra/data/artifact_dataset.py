@@ -22,6 +22,7 @@ from desra.data.samples import (
 )
 from desra.errors import InputError
 from desra.images import image_size
+from desra.options import fingerprint
 from desra.registry import DATASET_REGISTRY
 
 
@@ -84,6 +85,11 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
                 "away; detect on more images, or with a higher mask.threshold or a lower "
                 "mask.min_area"
             )
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when detect has written other results into the folder."""
+        return fingerprint(sorted((row.stem, row.settings) for row in self.rows))
 
     def _fault(self, row: manifest.Row) -> str | None:
         """Why a row cannot be used; None if it can."""

@@ -96,6 +96,11 @@ class MixedDataset(Dataset[dict[str, Any]]):
         self.datasets, self.seed = list(datasets), seed
         self.bounds = np.cumsum(shares) / sum(shares)
 
+    @property
+    def fingerprint(self) -> list[str | None]:
+        """Of each dataset that can tell whether its data changed."""
+        return [getattr(dataset, "fingerprint", None) for dataset in self.datasets]
+
     def __getitem__(self, number: int) -> dict[str, Any]:
         which = 0
         if len(self.datasets) > 1:

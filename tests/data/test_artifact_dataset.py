@@ -109,3 +109,12 @@ def test_nothing_found_is_said(folder):
 def test_no_results_folder_tells_the_command(tmp_path):
     with pytest.raises(InputError, match=r"python -m desra.detect"):
         ArtifactDataset(str(tmp_path), SCALE, gt_size=64)
+
+
+def test_the_fingerprint_tells_other_results(folder):
+    rows = manifest.read(folder)
+    first = ArtifactDataset(str(folder), SCALE, gt_size=64).fingerprint
+    manifest.write(folder, [replace(row, seconds={"sr": 9.0}) for row in rows.values()])
+    assert ArtifactDataset(str(folder), SCALE, gt_size=64).fingerprint == first
+    manifest.write(folder, [replace(row, settings="y") for row in rows.values()])
+    assert ArtifactDataset(str(folder), SCALE, gt_size=64).fingerprint != first
