@@ -33,13 +33,12 @@ from scipy import ndimage
 from skimage.draw import polygon2mask
 
 from desra.artifacts import components
-from desra.errors import InputError
-from desra.images import atomic_write, list_images, read_image
+from desra.errors import InputError, listed
+from desra.images import atomic_write, list_images, read_mask
 
 Mask = NDArray[np.bool_]
 Size = tuple[int, int]
 
-_NAMES_SHOWN = 10
 # What values of the wrong kind in JSON are stumbled over with.
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
@@ -119,14 +118,11 @@ def find_human_masks(
     elif files := sorted(path.rglob("*.json")):
         found = {_stem(file.relative_to(path)): RLE.of(read_labelme(file)) for file in files}
     else:
-        found = {file.stem: RLE.of(_read_mask_image(file.path)) for file in list_images(path)}
+        found = {file.stem: RLE.of(read_mask(file.path)) for file in list_images(path)}
     if strangers := sorted(found.keys() - sizes):
-        more = len(strangers) - _NAMES_SHOWN
         raise InputError(
             f"{key}: {len(strangers)} of {len(found)} masks in {path} belong to no image: "
-            + ", ".join(strangers[:_NAMES_SHOWN])
-            + (f" and {more} more" if more > 0 else "")
-            + "; name each as its image, sub-folder included"
+            f"{listed(strangers)}; name each as its image, sub-folder included"
         )
     for stem, runs in found.items():
         if runs.size != tuple(sizes[stem]):
@@ -140,15 +136,6 @@ def find_human_masks(
 def _stem(path: PurePath) -> str:
     """The name that `desra.images.list_images` gives to an image of this path."""
     return unicodedata.normalize("NFC", path.with_suffix("").as_posix())
-
-
-def _read_mask_image(path: Path) -> Mask:
-    gray = read_image(path).rgb8[..., 0]
-    if 0 < gray.max() < 128:
-        raise InputError(
-            f"{path} has values from 0 to {gray.max()} only; a mask must hold 0 and 255"
-        )
-    return gray > 127
 
 
 def _read_json(path: Path, kind: str, keys: tuple[str, ...]) -> dict[str, Any]:

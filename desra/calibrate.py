@@ -24,22 +24,19 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from desra import cli, manifest
-from desra.artifacts import IntervalCalibration, artifact_map, class_weight
-from desra.errors import InputError
-from desra.images import atomic_write, image_size, list_images, pair_by_stem, read_image
+from desra.artifacts import IntervalCalibration, MaskRule, artifact_map, class_weight
+from desra.errors import InputError, refuse_if_any
+from desra.images import atomic_write, common_size, list_images, pair_by_stem, read_rgb8
 from desra.options import (
     CalibrateInputOptions,
     CalibrateOptions,
     IntervalTable,
-    MaskOptions,
     resolved,
 )
 from desra.registry import import_modules
 from desra.segment import Segmenter, make_segmenter
 
 logger = logging.getLogger("desra")
-
-_FAULTS_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -107,20 +104,12 @@ def _preflight(pairs: list[Pair], segmenter: Segmenter | None) -> None:
     faults: list[str] = []
     for pair in pairs:
         try:
-            size, partner = image_size(pair.gan), image_size(pair.mse)
-            if size != partner:
-                faults.append(f"{pair.gan} and {pair.mse} differ in size: {size} and {partner}")
-            elif segmenter is not None:
+            size = common_size(pair.gan, pair.mse)
+            if segmenter is not None:
                 segmenter.check(pair.stem, size)
         except InputError as error:
             faults.append(str(error))
-    if faults:
-        more = len(faults) - _FAULTS_SHOWN
-        raise InputError(
-            "these inputs cannot be used:\n  "
-            + "\n  ".join(faults[:_FAULTS_SHOWN])
-            + (f"\n  and {more} more" if more > 0 else "")
-        )
+    refuse_if_any(faults, "these inputs cannot be used")
 
 
 def _measure(
@@ -131,7 +120,7 @@ def _measure(
     calibration = IntervalCalibration(len(names), opt.intervals, opt.quantile)
     images = np.zeros(len(names), np.int64)
     for pair in tqdm(pairs, desc="calibrate", unit="image"):
-        gan, mse = read_image(pair.gan).rgb8, read_image(pair.mse).rgb8
+        gan, mse = read_rgb8(pair.gan), read_rgb8(pair.mse)
         D = artifact_map(mse, gan, opt.window.spec())
         labels = np.zeros(D.shape, np.uint8) if segmenter is None else segmenter(gan, pair.stem)
         before = calibration.counts.sum(axis=1)
@@ -244,7 +233,7 @@ def calibrate(opt: CalibrateOptions) -> IntervalTable:
 
     _log_results(results)
     if segmenter is None:
-        threshold = MaskOptions().threshold
+        threshold = MaskRule.threshold
         logger.info(
             "this weight on every pixel is the same as mask.threshold %.4g in place of %g",
             threshold / results[0].weight, threshold,

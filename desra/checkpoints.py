@@ -3,7 +3,6 @@
 Only tensors and plain values are ever unpickled (``weights_only=True``, safetensors).
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from desra.errors import InputError
+from desra.images import atomic_write
 
 _ASSETS = Path(__file__).parent / "assets"
 EMBEDDED = {
@@ -99,10 +99,5 @@ def load_into(net: nn.Module, weights: str, key: str) -> None:
 
 def save_atomically(content: Mapping[str, Any], path: Path) -> None:
     """``torch.save`` so that ``path`` holds either the old content or the new, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        torch.save(dict(content), temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with atomic_write(path) as file:
+        torch.save(dict(content), file)

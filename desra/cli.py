@@ -26,15 +26,16 @@ def main(
     Args:
         stage: the module's name, for the usage line.
         model: what its options must fit.
-        run: the stage.
+        run: the stage; the first line of its docstring is what ``-h`` says of it.
         argv: arguments; None: those of the process.
         add_arguments: adds the stage's own flags, which ``run`` gets as keyword arguments.
 
     Returns:
-        0; 2 for wrong options or input (one sentence on stderr); a failure at work raises, which
-        Python ends with status 1.
+        0; 2 for wrong options or input (one sentence on stderr); 130 when interrupted. A failure at
+        work raises, which Python ends with status 1.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m desra.{stage}", description=run.__doc__)
+    purpose = (run.__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog=f"python -m desra.{stage}", description=purpose)
     parser.add_argument("-opt", required=True, metavar="FILE", help="options (YAML)")
     parser.add_argument(
         "--force_yml", nargs="+", default=[], metavar="KEY:SUBKEY=VALUE", action="extend",
@@ -58,6 +59,6 @@ def main(
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; the same command goes on where it was", file=sys.stderr)
+        print("stopped; give the same command again to go on", file=sys.stderr)
         return 130
     return 0

@@ -33,14 +33,16 @@ from desra.artifacts import (
 )
 from desra.data.pictures import resolve_folder
 from desra.detectors import find_detector
-from desra.errors import InputError
+from desra.errors import InputError, refuse_if_any
 from desra.images import (
     ImageFile,
+    common_size,
     enlarge,
     image_size,
     list_images,
     pair_by_stem,
     read_image,
+    read_mask,
     remove_unfinished,
     to_uint8,
     write_image,
@@ -101,18 +103,15 @@ def find_jobs(opt: DetectOptions) -> list[Job]:
 def _fault(job: Job, scale: int, segmenter: Segmenter | None) -> str | None:
     """Why a job cannot be done, as far as headers tell; None if it can."""
     try:
-        sizes = [image_size(path) for path in job.files]
+        size = _sr_size(job, scale)
         if segmenter is not None:
-            segmenter.check(job.stem, _sr_size(job, scale))
+            segmenter.check(job.stem, size)
+        if job.finished and job.lq:
+            expected = tuple(scale * n for n in image_size(job.lq))
+            if size != expected:
+                return f"{job.finished[0]} is {size}, not {scale} times {job.lq} ({expected})"
     except InputError as error:
         return str(error)
-    if job.finished and sizes[-1] != sizes[-2]:
-        gan, mse = job.finished
-        return f"{gan} and {mse} differ in size: {sizes[-2]} and {sizes[-1]}"
-    if job.finished and job.lq:
-        expected = tuple(scale * n for n in sizes[0])
-        if sizes[1] != expected:
-            return f"{job.finished[0]} is {sizes[1]}, not {scale} times {job.lq} ({expected})"
     return None
 
 
@@ -121,10 +120,9 @@ def _preflight(
 ) -> tuple[list[Job], list[str]]:
     """The jobs that can be done, and why the others cannot; they stop the work if so wanted."""
     faults = {job.stem: fault for job in jobs if (fault := _fault(job, opt.scale, segmenter))}
-    if faults and (opt.on_error == "stop" or len(faults) == len(jobs)):
-        raise InputError(
-            "these inputs cannot be used (on_error: skip passes over them):\n  "
-            + "\n  ".join(faults.values())
+    if opt.on_error == "stop" or len(faults) == len(jobs):
+        refuse_if_any(
+            faults.values(), "these inputs cannot be used (on_error: skip passes over them)"
         )
     for fault in faults.values():
         logger.warning("skipped: %s", fault)
@@ -248,40 +246,55 @@ class Detection:
             else:
                 mask = full_size_mask(D, gan8.shape, rule)
         with seconds("write"):
-            out = Path(opt.output)
-            shown = crop_to(mask, D.shape) if opt.protocol == "released" and D.size else mask
-            colour = {
-                "sr_gan": sr.gan,
-                "sr_mse": sr.mse,
-                "pseudo_gt": compose_pseudo_gt(sr.mse, sr.gan, mask),
-            }
-            plain = {
-                "map": np.round(D * 255).astype(np.uint8) if D.size else np.zeros((1, 1), np.uint8),
-                "mask": shown,
-                "overlay": drawing.overlay(gan8, mask),
-            }
-            for kind, image in colour.items():
-                write_image(manifest.result(out, kind, job.stem), image, alpha)
-            for kind, image in plain.items():
-                write_image(manifest.result(out, kind, job.stem), image)
+            self._write(sr, alpha, D, mask)
         return manifest.Row(
             stem=job.stem,
             lq=str(job.lq) if job.lq else None,
             lq_size=(lq.rgb.shape[0], lq.rgb.shape[1]) if lq else None,
             sr_size=(mask.shape[0], mask.shape[1]),
             scale=opt.scale,
-            mask_pixels=int(shown.sum()),
-            components=components(shown).count,
+            mask_pixels=int(mask.sum()),
+            components=components(mask).count,
             mean_D=float(D.mean()) if D.size else None,
             seconds=dict(seconds),
             settings=settings,
             notes=tuple(notes),
         )
 
+    def _write(
+        self,
+        sr: SRImages,
+        alpha: NDArray[np.uint8 | np.uint16] | None,
+        D: NDArray[np.float64],
+        mask: NDArray[np.bool_],
+    ) -> None:
+        """The six files of an image."""
+        crop = self.opt.protocol == "released" and D.size
+        colour = {
+            "sr_gan": sr.gan,
+            "sr_mse": sr.mse,
+            "pseudo_gt": compose_pseudo_gt(sr.mse, sr.gan, mask),
+        }
+        plain = {
+            "map": np.round(D * 255).astype(np.uint8) if D.size else np.zeros((1, 1), np.uint8),
+            "mask": crop_to(mask, D.shape) if crop else mask,
+            "overlay": drawing.overlay(to_uint8(sr.gan), mask),
+        }
+        out = Path(self.opt.output)
+        for kind, image in colour.items():
+            write_image(manifest.result(out, kind, sr.stem), image, alpha)
+        for kind, image in plain.items():
+            write_image(manifest.result(out, kind, sr.stem), image)
+
 
 def _sr_size(job: Job, scale: int) -> tuple[int, int]:
+    """(height, width) of the SR images, from headers.
+
+    Raises:
+        InputError: a header that cannot be read, or a finished pair of unequal sizes.
+    """
     if job.finished:
-        return image_size(job.finished[0])
+        return common_size(*job.finished)
     assert job.lq is not None  # a job has one or the other
     height, width = image_size(job.lq)
     return height * scale, width * scale
@@ -292,7 +305,7 @@ def _export(opt: DetectOptions, rows: list[manifest.Row]) -> None:
     out = Path(opt.output)
 
     def mask_of(row: manifest.Row) -> NDArray[np.bool_]:
-        mask = read_image(manifest.result(out, "mask", row.stem)).rgb8[..., 0] > 127
+        mask = read_mask(manifest.result(out, "mask", row.stem))
         # Drawn on the whole image, also with protocol: released, which crops the files.
         return np.pad(mask, border_between(mask.shape, row.sr_size))
 

@@ -39,7 +39,8 @@ def select_precision(name: str, device: torch.device) -> torch.dtype:
     """
     if name == "auto":
         if device.type == "cuda":
-            return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+            return torch.bfloat16 if native else torch.float16
         if device.type == "cpu":
             cpu = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
             native = cpu.get("avx512_bf16") or cpu.get("amx_bf16")
@@ -50,6 +51,16 @@ def select_precision(name: str, device: torch.device) -> torch.dtype:
     if name == "fp16" and device.type == "cpu":
         raise InputError("precision: fp16 is not for a CPU; use auto, bf16 or fp32")
     return DTYPES[name]
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether this is a device's or the CPU's word for "no memory left", and nothing else."""
+    message = str(error)
+    return (
+        isinstance(error, torch.cuda.OutOfMemoryError)
+        or "DefaultCPUAllocator: can't allocate memory" in message
+        or "MPS backend out of memory" in message
+    )
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:

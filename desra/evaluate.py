@@ -29,16 +29,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from desra import cli, drawing, manifest
-from desra.artifacts import ChangeCounts, border_between, components, count_change
+from desra.artifacts import ChangeCounts, Sums, border_between, components, count_change
 from desra.data.pictures import resolve_folder
-from desra.errors import InputError
-from desra.images import atomic_write, list_images, read_image, write_image
+from desra.errors import InputError, listed
+from desra.images import atomic_write, list_images, read_mask, read_rgb8, write_image
 from desra.options import EvaluateOptions
 from desra.quality import (
     Detail,
     Mean,
     SquaredError,
-    Sums,
     consistency,
     detail,
     niqe,
@@ -52,7 +51,6 @@ logger = logging.getLogger("desra")
 
 Image = NDArray[np.uint8]
 
-_NAMES_SHOWN = 10
 _COLUMNS = ("LR", "sr_mse", "sr_gan", "D (dark = artifact)", "mask", "after", "mask after")
 _CROP = 256  # SR pixels on a side: a cell of the sheet shows them almost one to one
 
@@ -107,12 +105,6 @@ class Scores(Sums):
     psnr_gt_after: Mean
 
 
-def _listed(names: Iterable[str]) -> str:
-    names = sorted(names)
-    more = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
 def find_pairs(opt: EvaluateOptions) -> list[Pair]:
     """The images of the two folders, side by side, in the order of ``before``.
 
@@ -123,7 +115,7 @@ def find_pairs(opt: EvaluateOptions) -> list[Pair]:
     before = manifest.read_results(opt.before, "before")
     after = manifest.read_results(opt.after, "after")
     alone = [
-        f"{len(stems)} only in {name}: {_listed(stems)}"
+        f"{len(stems)} only in {name}: {listed(sorted(stems))}"
         for name, stems in (("before", before.keys() - after), ("after", after.keys() - before))
         if stems
     ]
@@ -132,18 +124,18 @@ def find_pairs(opt: EvaluateOptions) -> list[Pair]:
             f"before ({opt.before}) and after ({opt.after}) do not hold the same images "
             f"({'; '.join(alone)}); run desra.detect on the same inputs for both"
         )
-    resized = [s for s in before if before[s].sr_size != after[s].sr_size]
+    resized = [s for s in sorted(before) if before[s].sr_size != after[s].sr_size]
     if resized:
         raise InputError(
             f"before ({opt.before}) and after ({opt.after}) differ in the size of "
-            f"{_listed(resized)}; run desra.detect on the same inputs, at one scale, for both"
+            f"{listed(resized)}; run desra.detect on the same inputs, at one scale, for both"
         )
     truth: dict[str, Path] = {}
     if opt.gt is not None:
         truth = {file.stem: file.path for file in list_images(resolve_folder(opt.gt, "gt"))}
-        if missing := before.keys() - truth:
+        if missing := sorted(before.keys() - truth):
             raise InputError(
-                f"gt: {opt.gt} lacks {len(missing)} of {len(before)} images: {_listed(missing)}; "
+                f"gt: {opt.gt} lacks {len(missing)} of {len(before)} images: {listed(missing)}; "
                 "give it the same file names as the inputs, or leave gt out"
             )
     if all(before[s].settings == after[s].settings for s in before):
@@ -154,27 +146,8 @@ def find_pairs(opt: EvaluateOptions) -> list[Pair]:
         lq = Path(name) if name is not None and Path(name).is_file() else None
         pairs.append(Pair(row, after[stem], lq, truth.get(stem)))
     if lost := [p.stem for p in pairs if (p.before.lq or p.after.lq) and not p.lq]:
-        logger.warning("LR images that are no longer there, left out: %s", _listed(lost))
+        logger.warning("LR images that are no longer there, left out: %s", listed(sorted(lost)))
     return pairs
-
-
-def _read(path: Path, size: tuple[int, int]) -> Image:
-    """A picture as uint8 (H, W, 3).
-
-    Raises:
-        InputError: it cannot be read, or has another size than the manifest says.
-    """
-    image = read_image(path).rgb8
-    if image.shape[:2] != size:
-        raise InputError(
-            f"{path} is {image.shape[:2]}, but {size} is expected (height, width); "
-            "detect again, or give the file that belongs to the results"
-        )
-    return image
-
-
-def _lq_size(row: manifest.Row) -> tuple[int, int]:
-    return row.lq_size or (row.sr_size[0] // row.scale, row.sr_size[1] // row.scale)
 
 
 class _Results:
@@ -184,32 +157,34 @@ class _Results:
         self._folders = {"before": Path(opt.before), "after": Path(opt.after)}
         self._pair = pair
 
+    def _file(self, when: str, kind: str) -> Path:
+        return manifest.result(self._folders[when], kind, self._pair.stem)
+
     def image(self, when: str, kind: str) -> Image:
         """sr_gan or sr_mse, uint8 (H, W, 3)."""
-        path = manifest.result(self._folders[when], kind, self._pair.stem)
-        return _read(path, self._pair.before.sr_size)
+        return read_rgb8(self._file(when, kind), self._pair.before.sr_size)
 
     def mask(self, when: str) -> NDArray[np.bool_]:
         """bool (H, W)."""
-        return self.image(when, "mask")[..., 0] > 127
+        return read_mask(self._file(when, "mask"), self._pair.before.sr_size)
 
     def map(self) -> NDArray[np.float64]:
         """D before in the size of the image (H, W): its border repeated outwards."""
         row = self._pair.before
         if row.mean_D is None:  # smaller than the window
             return np.ones(row.sr_size)
-        path = manifest.result(self._folders["before"], "map", row.stem)
-        D = read_image(path).rgb8[..., 0] / 255
+        D = read_rgb8(self._file("before", "map"))[..., 0] / 255
         return np.pad(D, border_between(D.shape, row.sr_size), mode="edge")
 
     def lq(self) -> Image | None:
         """uint8 (h, w, 3), if there is one."""
         pair = self._pair
-        return _read(pair.lq, _lq_size(pair.before)) if pair.lq else None
+        return read_rgb8(pair.lq, pair.before.size_of_lq) if pair.lq else None
 
     def gt(self) -> Image | None:
         """uint8 (H, W, 3), if there is one."""
-        return _read(self._pair.gt, self._pair.before.sr_size) if self._pair.gt else None
+        pair = self._pair
+        return read_rgb8(pair.gt, pair.before.sr_size) if pair.gt else None
 
 
 def _both(before: float | None, after: float | None) -> tuple[Mean, Mean]:

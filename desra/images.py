@@ -29,7 +29,7 @@ from PIL import Image
 from PIL import ImageFile as PillowFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from desra.errors import InputError
+from desra.errors import InputError, listed
 
 Pixels: TypeAlias = NDArray[np.uint8 | np.uint16]
 StrPath: TypeAlias = "str | os.PathLike[str]"
@@ -44,7 +44,6 @@ _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", *_TIFF_SIG
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError,
            struct.error, zlib.error)  # fmt: skip
 _MAX_PIXELS = 2**30  # OpenCV's own limit; beyond it the RGB array alone takes 3 GiB
-_NAMES_SHOWN = 10
 
 
 # --------------------------------------------------------------------------------------- reading
@@ -143,6 +142,39 @@ def read_image(path: StrPath) -> Picture:
     )
 
 
+def read_rgb8(path: StrPath, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """The pixels of an image file as uint8 (H, W, 3).
+
+    Args:
+        path: as for `read_image`.
+        size: the (height, width) that it must have; None: any.
+
+    Raises:
+        InputError: it cannot be read, or has another size.
+    """
+    pixels = read_image(path).rgb8
+    if size is not None and pixels.shape[:2] != tuple(size):
+        raise InputError(
+            f"{path} is {pixels.shape[:2]}, but {tuple(size)} is expected (height, width); "
+            "detect again, or give the file that belongs to the results"
+        )
+    return pixels
+
+
+def read_mask(path: StrPath, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
+    """A mask image, 0 and 255, as bool (H, W). Arguments and errors as `read_rgb8`.
+
+    Raises:
+        InputError: also for values below 128 alone, such as 0 and 1, which would read "empty".
+    """
+    gray = read_rgb8(path, size)[..., 0]
+    if 0 < gray.max() < 128:
+        raise InputError(
+            f"{path} has values from 0 to {gray.max()} only; a mask must hold 0 and 255"
+        )
+    return gray > 127
+
+
 def read_labels(path: StrPath) -> NDArray[np.int32]:
     """The class ids in a PNG: gray values of 1 to 16 bits, or palette indices, as stored.
 
@@ -185,6 +217,18 @@ def image_size(path: StrPath) -> tuple[int, int]:
             width, height = image.tag_v2[256], image.tag_v2[257]
         sideways = _orientation(image, file) >= 5
     return (width, height) if sideways else (height, width)
+
+
+def common_size(first: StrPath, second: StrPath) -> tuple[int, int]:
+    """The `image_size` of two images that must agree in it.
+
+    Raises:
+        InputError: they do not, or as `image_size`.
+    """
+    size, other = image_size(first), image_size(second)
+    if size != other:
+        raise InputError(f"{first} and {second} differ in size: {size} and {other}")
+    return size
 
 
 @contextmanager
@@ -535,7 +579,7 @@ def list_images(path: StrPath) -> list[ImageFile]:
     if clashes:
         raise InputError(
             "these images differ in their extension alone, so their results would overwrite "
-            f"each other: {_shortened(clashes)}; rename or remove one of each"
+            f"each other: {listed(clashes)}; rename or remove one of each"
         )
     return files
 
@@ -560,7 +604,7 @@ def pair_by_stem(
     only_second = [file.stem for file in second if file.stem not in stems]
     if only_first or only_second:
         parts = [
-            f"{len(alone)} only in {name}: {_shortened(alone)}"
+            f"{len(alone)} only in {name}: {listed(alone)}"
             for name, alone in zip(names, (only_first, only_second), strict=True)
             if alone
         ]
@@ -592,8 +636,3 @@ def _image_file(path: Path, folder: Path) -> ImageFile:
     stem = path.relative_to(folder).with_suffix("").as_posix()
     # macOS hands out decomposed names: the same name from two systems must pair.
     return ImageFile(stem=unicodedata.normalize("NFC", stem), path=path)
-
-
-def _shortened(names: Sequence[str]) -> str:
-    more = len(names) - _NAMES_SHOWN
-    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -22,7 +22,8 @@ class Row:
         lq: path of the LR image; None for finished SR images without one.
         lq_size, sr_size: (height, width) in pixels.
         scale: factor between the two.
-        mask_pixels, components: what is masked, 8-connected.
+        mask_pixels, components: what is masked of the whole SR image, 8-connected; the same with
+            ``protocol: released``, which crops the mask file alone.
         mean_D: mean of the similarity map; None for an image smaller than the window.
         seconds: time of each stage.
         settings: hash of the settings and of the input's content.
@@ -43,8 +44,13 @@ class Row:
 
     @property
     def mask_share(self) -> float:
-        """Masked pixels over all pixels."""
+        """Masked pixels over all pixels of the SR image."""
         return self.mask_pixels / (self.sr_size[0] * self.sr_size[1])
+
+    @property
+    def size_of_lq(self) -> tuple[int, int]:
+        """The size that the LR image has, or would have where detect was given none."""
+        return self.lq_size or (self.sr_size[0] // self.scale, self.sr_size[1] // self.scale)
 
 
 def result(folder: Path, kind: str, stem: str) -> Path:

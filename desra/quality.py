@@ -7,32 +7,21 @@ the sums, which add up over images and are divided once.
 
 import math
 import warnings
-from dataclasses import dataclass, fields
-from typing import TypeVar
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-from desra.artifacts import crop_to, local_std
+from desra.artifacts import Sums, crop_to, local_std
 from desra.registry import calculate_niqe
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
-_S = TypeVar("_S", bound="Sums")
 
 _SSIM_SIDE = 11  # of the Gaussian window: sigma 1.5, cut at 3.5 sigma
 _NIQE_BLOCK = 96
-
-
-@dataclass(frozen=True)
-class Sums:
-    """Something that adds up over images, field by field."""
-
-    def __add__(self: _S, other: _S) -> _S:
-        pairs = ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        return type(self)(*(a + b for a, b in pairs))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""basicsr's registries, filled, and the way from a YAML section to an object.
+"""basicsr's registries, filled with its classes and ours, and the way from YAML to an object.
 
 The registries are basicsr's own, so a class that a user registers with ``ARCH_REGISTRY.register()``
-is usable from YAML by its name. With :mod:`desra.compat` this is the only module that touches
-basicsr; what others need of it (blur kernels, NIQE) they take from here.
+is usable from YAML by its name; desra's own classes join them at the first look-up. With
+:mod:`desra.compat` this is the only module that touches basicsr; what others need of it (blur
+kernels, NIQE, the class of registries) they take from here.
 """
 
 import difflib
@@ -109,7 +110,7 @@ def build(registry: Registry, spec: Mapping[str, Any], key: str, **extra: Any) -
         extra: arguments that do not come from YAML; they win over those that do.
 
     Raises:
-        InputError: unknown ``type``, or arguments that the class does not take.
+        InputError: unknown ``type``, or arguments or values that the class does not take.
     """
     arguments = {k: v for k, v in spec.items() if k != "type"} | extra
     cls = find(registry, spec["type"], key)
@@ -117,4 +118,9 @@ def build(registry: Registry, spec: Mapping[str, Any], key: str, **extra: Any) -
         inspect.signature(cls).bind(**arguments)
     except TypeError as error:
         raise InputError(f"{key}: {cls.__name__} does not take these options: {error}") from error
-    return cls(**arguments)
+    try:
+        return cls(**arguments)
+    except InputError:
+        raise
+    except (ValueError, NotImplementedError) as error:  # how basicsr refuses a value
+        raise InputError(f"{key}: {cls.__name__} does not take these options: {error}") from error

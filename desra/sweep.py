@@ -27,8 +27,7 @@ from desra.artifacts import MaskCounts, components, full_size_mask, mean_iou
 from desra.artifacts.scores import COVERED
 from desra.data.pictures import resolve_folder
 from desra.detectors import Detector, find_detector
-from desra.errors import InputError
-from desra.images import atomic_write, list_images, read_image
+from desra.images import atomic_write, list_images, read_rgb8
 from desra.options import SweepOptions
 from desra.registry import import_modules
 
@@ -158,41 +157,26 @@ def count_areas(mask: Mask, min_areas: Sequence[int], truth: Mask | None = None)
     return [found(min_area) for min_area in min_areas]
 
 
-def _read(path: Path) -> Image:
-    return read_image(path).rgb8
-
-
 def _similarity(
     opt: SweepOptions, detector: Detector, row: manifest.Row, gt: Mapping[str, Path]
 ) -> NDArray[np.float64]:
     """The map of one image.
 
     Raises:
-        InputError: a picture cannot be read, or they do not fit together.
+        InputError: a picture cannot be read, or has another size than the manifest says.
     """
+
+    def read(kind: str, path: Path, size: tuple[int, int]) -> Image | None:
+        return read_rgb8(path, size) if kind in detector.needs else None
+
     folder = Path(opt.input)
-    needed: dict[str, Path] = {
-        "sr_gan": manifest.result(folder, "sr_gan", row.stem),
-        "sr_mse": manifest.result(folder, "sr_mse", row.stem),
-        "lq": Path(row.lq or ""),
-        "gt": gt.get(row.stem, Path()),
-    }
-    images = {
-        kind: _read(path) if kind in detector.needs | {"sr_gan"} else None
-        for kind, path in needed.items()
-    }
-    assert images["sr_gan"] is not None
-    if images["sr_gan"].shape[:2] != row.sr_size:
-        raise InputError(
-            f"{needed['sr_gan']} is {images['sr_gan'].shape[:2]}, not {row.sr_size} as the "
-            "manifest says; detect again"
-        )
-    try:
-        return detector(
-            images["sr_mse"], images["sr_gan"], images["lq"], images["gt"], opt.window.spec()
-        )
-    except ValueError as error:
-        raise InputError(f"{row.stem}: {error}") from error
+    return detector(
+        read("sr_mse", manifest.result(folder, "sr_mse", row.stem), row.sr_size),
+        read_rgb8(manifest.result(folder, "sr_gan", row.stem), row.sr_size),
+        read("lq", Path(row.lq or ""), row.size_of_lq),
+        read("gt", gt.get(row.stem, Path()), row.sr_size),
+        opt.window.spec(),
+    )
 
 
 def _available(rows: Mapping[str, manifest.Row], gt: Mapping[str, Path]) -> set[str]:

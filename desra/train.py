@@ -26,6 +26,7 @@ from tqdm import tqdm
 from desra import checkpoints, cli
 from desra.data.samples import MixedDataset, Numbers
 from desra.errors import InputError
+from desra.images import remove_unfinished
 from desra.options import DatasetOptions, TrainOptions, fingerprint, resolved
 from desra.registry import DATASET_REGISTRY, MODEL_REGISTRY, build, import_modules
 
@@ -62,6 +63,7 @@ class RunFolder:
                 "name, or give --overwrite to delete it"
             )
         self.models.mkdir(parents=True, exist_ok=True)
+        remove_unfinished(self.root)
         (self.root / "options.yml").write_text(
             yaml.safe_dump(self.settings, sort_keys=False, allow_unicode=True), encoding="utf-8"
         )

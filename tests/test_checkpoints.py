@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 import torch
@@ -115,8 +116,8 @@ def test_saving_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     checkpoints.save_atomically({"params": A}, path)
     assert loaded(str(path)) == 1
 
-    def half(content: object, where: Path) -> None:
-        Path(where).write_bytes(b"half")
+    def half(content: object, file: BinaryIO) -> None:
+        file.write(b"half")
         raise OSError("disk full")
 
     monkeypatch.setattr(torch, "save", half)

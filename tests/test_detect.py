@@ -482,6 +482,16 @@ def test_the_released_protocol_leaves_the_border_out(pairs: Path):
         assert [r.mask_pixels for r in detect.detect(opt)] == [r.mask_pixels for r in rows]
 
 
+def test_the_released_protocol_crops_files_not_counts(tmp_path: Path):
+    save_pair(tmp_path, "p", *sr_pair(0))
+    mask = np.zeros(SIZE, np.bool_)
+    mask[:8] = True  # five rows of it, and both ends, lie in the border
+    write_image(tmp_path / "by_hand/p.png", mask)
+    (row,) = detect.detect(options(tmp_path, protocol="released", masks=str(tmp_path / "by_hand")))
+    assert (result(tmp_path, "mask", "p") == 255).sum() == 3 * (SIZE[1] - 10)
+    assert row.mask_pixels == mask.sum() and row.mask_share == 8 / SIZE[0]
+
+
 @pytest.mark.parametrize("name", ["absolute_local_variance", "local_ssim"])
 def test_detectors_by_name(pairs: Path, name: str):
     detect.detect(options(pairs, detector={"type": name}))

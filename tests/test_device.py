@@ -49,7 +49,7 @@ def test_auto_precision_on_a_cpu(capabilities, dtype, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(("bf16", "dtype"), [(True, torch.bfloat16), (False, torch.float16)])
 def test_auto_precision_on_cuda(bf16, dtype, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bf16)
     assert select_precision("auto", CUDA) == dtype
 
 

@@ -14,7 +14,7 @@ LEVELS = [
     {"errors", "artifacts", "tiling", "compat"},
     {"registry", "options", "images", "device"},
     {"archs", "losses", "detectors", "checkpoints", "manifest", "drawing", "quality"}
-    | {"segment", "annotations", "cli"},
+    | {"segment", "annotations", "cli", "ncnn_import"},
     {"data", "models"},
     {"detect", "train", "evaluate", "calibrate", "sweep", "report"},  # the stages
     {"run"},

@@ -88,6 +88,11 @@ def test_training_without_a_loss_or_with_half_a_gan():
         "train": {"total_iter": 1, "optim_g": {"lr": 1}},
     }
     assert "no loss is given" in refusal(content, TrainOptions)
+    with_texture = {
+        **content,
+        "train": {**content["train"], "texture_opt": {"type": "LocalStdLoss"}},
+    }
+    assert options.parse(TrainOptions, with_texture, "file.yml").train.texture_opt
     content["train"]["gan_opt"] = {"type": "GANLoss"}
     assert "train.gan_opt needs network_d and train.optim_d" in refusal(content, TrainOptions)
     content["name"] = "../elsewhere"

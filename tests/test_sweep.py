@@ -187,7 +187,7 @@ def test_errors_in_one_sentence(
         assert code == 2 and words in err and "Traceback" not in err, assignment
     write_image(results / "sr_gan" / "a.png", np.zeros((5, 5, 3), np.uint8))
     code, err = run(capsys, tmp_path)
-    assert code == 2 and "is (5, 5), not (96, 128)" in err
+    assert code == 2 and "is (5, 5), but (96, 128) is expected" in err
 
 
 def test_the_shipped_options_are_the_defaults() -> None:

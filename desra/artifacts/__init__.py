@@ -34,6 +34,7 @@ from desra.artifacts.pseudo_gt import compose_pseudo_gt
 from desra.artifacts.scores import (
     ChangeCounts,
     MaskCounts,
+    Sums,
     count_change,
     count_mask,
     mean_iou,
@@ -54,6 +55,7 @@ __all__ = [
     "MaskCounts",
     "MaskRule",
     "PRCurve",
+    "Sums",
     "WindowSpec",
     "absolute_difference_map",
     "apply_class_weights",

@@ -8,8 +8,8 @@ or 1.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
-from typing import Literal, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,20 +19,25 @@ from desra.artifacts.mask import Components, components
 
 Mask = NDArray[np.bool_]
 Protocol = Literal["full", "released"]
-_C = TypeVar("_C", bound="_Counts")
+_S = TypeVar("_S", bound="Sums")
 
 # A component counts as covered by another mask when at least this share of its area is inside.
 COVERED = 0.5
 
 
 @dataclass(frozen=True)
-class _Counts:
-    def __add__(self: _C, other: _C) -> _C:
-        return type(self)(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+class Sums:
+    """Something that adds up over images, field by field."""
+
+    def __add__(self: _S, other: _S) -> _S:
+        def values(sums: Sums) -> list[Any]:
+            return [getattr(sums, f.name) for f in fields(sums)]
+
+        return type(self)(*(a + b for a, b in zip(values(self), values(other), strict=True)))
 
 
 @dataclass(frozen=True)
-class MaskCounts(_Counts):
+class MaskCounts(Sums):
     """What a mask shares with its truth, in pixels and in 8-connected components.
 
     Attributes:
@@ -85,7 +90,7 @@ class MaskCounts(_Counts):
 
 
 @dataclass(frozen=True)
-class ChangeCounts(_Counts):
+class ChangeCounts(Sums):
     """What a finetuning did to the masks of one image, or of several together.
 
     Attributes:

@@ -20,16 +20,21 @@ from desra.data.samples import (
     rng_of,
     to_tensor,
 )
-from desra.errors import InputError
-from desra.images import image_size
+from desra.errors import InputError, refuse_if_any
+from desra.images import image_size, read_mask
 from desra.options import fingerprint
 from desra.registry import DATASET_REGISTRY
 
 
 @lru_cache(maxsize=512)
+def _mask(path: Path) -> NDArray[np.bool_]:
+    return read_mask(path)
+
+
+@lru_cache(maxsize=512)
 def _component_pixels(mask: Path) -> list[NDArray[np.intp]]:
     """(row, column) of the pixels of each component of a mask file."""
-    found = components(read_cached(mask)[..., 0] > 127)
+    found = components(_mask(mask))
     return [np.argwhere(found.labels == number) for number in range(1, found.count + 1)]
 
 
@@ -52,7 +57,7 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
 
     Raises:
         InputError: the folder is no result of detect, holds no artifacts, or a file of it is
-            missing or of the wrong size; all are listed.
+            missing or of the wrong size; such files are said together.
     """
 
     def __init__(
@@ -74,10 +79,8 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
         self.scale, self.size = scale, gt_size // scale
         self.artifact_prob, self.seed = artifact_prob, seed
         self.use_hflip, self.use_rot = use_hflip, use_rot
-        faults = [fault for row in self.rows if (fault := self._fault(row))]
-        if faults:
-            listed = "\n  ".join(faults)
-            raise InputError(f"dataroot: {dataroot} cannot be trained on:\n  {listed}")
+        faults = (fault for row in self.rows if (fault := self._fault(row)))
+        refuse_if_any(faults, f"dataroot: {dataroot} cannot be trained on")
         self.with_artifacts = [row for row in self.rows if row.components]
         if not self.with_artifacts:
             raise InputError(
@@ -127,7 +130,7 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
         assert row.lq is not None  # _fault has made sure
         lq = read_cached(Path(row.lq))
         gt = read_cached(manifest.result(self.folder, "pseudo_gt", row.stem))
-        mask = read_cached(manifest.result(self.folder, "mask", row.stem))[..., 0] > 127
+        mask = _mask(manifest.result(self.folder, "mask", row.stem))
         size, f = self.size, self.scale
         lq = pad_to(lq, size, size)
         gt, mask = (pad_to(image, size * f, size * f) for image in (gt, mask))

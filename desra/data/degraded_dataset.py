@@ -18,7 +18,7 @@ from desra.data.samples import (
     rng_of,
     to_tensor,
 )
-from desra.errors import InputError
+from desra.errors import InputError, refuse_if_any
 from desra.images import ImageFile, image_size, list_images
 from desra.registry import DATASET_REGISTRY
 
@@ -50,7 +50,7 @@ class DegradedDataset(Dataset[dict[str, Any]]):
     float32 (1, s*scale, s*scale) of zeros (no artifact), ``name``.
 
     Raises:
-        InputError: the folder is missing or empty, a file of it is no image (all are listed), or
+        InputError: the folder is missing or empty, files of it are no images (said together), or
             sizes do not fit.
     """
 
@@ -72,12 +72,9 @@ class DegradedDataset(Dataset[dict[str, Any]]):
             )
         self.files = list_images(resolve_folder(dataroot_gt, "gt"))
         self.scale, self.gt_size, self.crop_pad_size = scale, gt_size, crop_pad_size
-        faults = [fault for file in self.files if (fault := _fault(file))]
-        if faults:  # said now rather than by a worker an hour later
-            raise InputError(
-                f"dataroot_gt: {dataroot_gt} holds files that cannot be read:\n  "
-                + "\n  ".join(faults)
-            )
+        # Said now rather than by a worker an hour later.
+        faults = (fault for file in self.files if (fault := _fault(file)))
+        refuse_if_any(faults, f"dataroot_gt: {dataroot_gt} holds files that cannot be read")
         self.settings = options.parse(options.Degradation, degradation or {}, "degradation")
         self.use_hflip, self.use_rot, self.seed = use_hflip, use_rot, seed
 

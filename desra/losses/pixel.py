@@ -1,4 +1,4 @@
-"""Pixel losses that weigh the artifact mask and the rest apart."""
+"""What each pixel counts in a loss, by the artifact mask."""
 
 from torch import Tensor
 
@@ -8,6 +8,7 @@ def pixel_weight(mask: Tensor, inside: float, outside: float) -> Tensor:
 
     Args:
         mask: float (N, 1, H, W) in [0, 1].
+        inside, outside: 0 or more.
 
     Returns:
         float (N, 1, H, W); broadcast over channels by the loss.

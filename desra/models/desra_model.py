@@ -1,4 +1,4 @@
-"""One training step: pixel loss with the mask, adversarial loss, EMA. Trains and finetunes."""
+"""One training step: losses that know the mask, adversarial loss, EMA. Trains and finetunes."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ def _from_torch(namespace: Any, section: Component, key: str, *first: Any, **ext
         raise InputError(f"{key}.type: {namespace.__name__} has no '{section.type}'")
     try:
         return cls(*first, **extra, **{k: v for k, v in section.spec().items() if k != "type"})
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InputError(f"{key}: {section.type} does not take these options: {error}") from error
 
 
@@ -52,6 +52,8 @@ class DeSRAModel:
         self.opt = opt
         self.device = select_device(opt.device)
         self.dtype = select_precision(opt.precision, self.device)
+        if opt.precision == "auto" and self.dtype == torch.float16:
+            self.dtype = torch.float32  # small gradients would become 0: no loss scaling here
         self.net_g = self._network(opt.network_g, opt.path.pretrain_network_g, "network_g")
         self.ema = (
             AveragedModel(self.net_g, multi_avg_fn=get_ema_multi_avg_fn(step.ema_decay))

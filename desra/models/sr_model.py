@@ -1,5 +1,6 @@
 """One SR network, loaded, tiled, on any device: what notebooks and detection use."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -11,10 +12,22 @@ from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 from torch import Tensor, nn
 
 from desra import checkpoints
-from desra.device import autocast, keep_residual_in_fp32, select_device, select_precision
+from desra.device import (
+    autocast,
+    is_out_of_memory,
+    keep_residual_in_fp32,
+    select_device,
+    select_precision,
+)
 from desra.errors import InputError
 from desra.registry import ARCH_REGISTRY, build
-from desra.tiling import Tiles, run_tiled
+from desra.tiling import Tiles, halved, run_tiled
+
+logger = logging.getLogger("desra")
+
+
+class _OutOfMemory(Exception):
+    """The network, not what surrounds it, found no memory: smaller tiles may help."""
 
 
 class SRModel:
@@ -25,7 +38,11 @@ class SRModel:
         scale: its factor.
         device: see :func:`desra.device.select_device`.
         precision: auto, fp32, bf16 or fp16.
-        tiles: how large images are cut.
+        tiles: how large images are cut. The attribute ``tiles`` is what is in force: when the
+            network runs out of memory, the size is halved, for all images that follow too.
+
+    Where less than float32 gives a tile that is not finite, or black out of one that is not, this
+    tile is computed again in float32, and the first time it is said.
 
     Example:
         >>> model = SRModel.from_checkpoint("embedded:gan")
@@ -44,6 +61,7 @@ class SRModel:
         self.device = select_device(device)
         self.dtype = select_precision(precision, self.device)
         self.scale, self.tiles = scale, tiles or Tiles()
+        self._said_fp32 = False
         net = keep_residual_in_fp32(net.eval().requires_grad_(False))
         self.net = net.to(self.device, memory_format=torch.channels_last)  # pyright: ignore
 
@@ -91,6 +109,8 @@ class SRModel:
 
         Raises:
             ValueError: another shape or dtype.
+            InputError: no memory even for the smallest tiles, or a network whose values are not
+                finite in float32 either.
         """
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype not in (np.uint8, np.uint16):
             raise ValueError(
@@ -100,13 +120,66 @@ class SRModel:
         top = np.float32(np.iinfo(image.dtype).max)
         planes = np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32) / top
         lq = torch.from_numpy(planes).to(self.device, memory_format=torch.channels_last)
-        sr = run_tiled(self._run, lq, self.scale, self.tiles)[0].clamp(0, 1)
+        sr = self._upscale(lq)[0].clamp(0, 1)
         pixels = (sr * (2**bits - 1)).round().permute(1, 2, 0).contiguous().cpu().numpy()
         return pixels.astype(np.uint8 if bits == 8 else np.uint16)
 
+    def _upscale(self, lq: Tensor) -> Tensor:
+        """Tile by tile, in smaller ones when memory runs out."""
+        while True:
+            try:
+                return run_tiled(self._run, lq, self.scale, self.tiles)
+            except _OutOfMemory as error:
+                reason = str(error)
+            # Only here, where the error no longer holds on to the tensors of the failed attempt.
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+            height, width = lq.shape[-2:]
+            smaller = halved(self.tiles, height, width)
+            if smaller is None:
+                raise InputError(
+                    f"{self.device} has too little memory for this network, even for tiles of "
+                    f"{min(self.tiles.size, max(height, width)) or max(height, width)} pixels "
+                    f"({reason}); free some, or choose another device"
+                )
+            logger.warning(
+                "out of memory on %s: tiles of %d pixels from here on", self.device, smaller.size
+            )
+            self.tiles = smaller
+
     def _run(self, lq: Tensor) -> Tensor:
-        with autocast(self.device, self.dtype):
-            return self.net(lq)
+        """The network on one tile; what low precision spoils is computed again."""
+        sr = self._forward(lq, self.dtype)
+        if _is_sound(sr, lq):
+            return sr
+        if self.dtype != torch.float32:
+            low, sr = sr, self._forward(lq, torch.float32)
+            # A tile that is black in both was right the first time: nothing to tell.
+            if not self._said_fp32 and (_is_sound(sr, lq) or not low.isfinite().all()):
+                name = str(self.dtype).removeprefix("torch.")
+                logger.warning("%s spoils some tiles of this network: done in float32", name)
+                self._said_fp32 = True
+        if not sr.isfinite().all():
+            raise InputError(
+                "the network gives values that are not finite, in float32 too: its weights are "
+                "damaged; take another checkpoint"
+            )
+        return sr
+
+    def _forward(self, lq: Tensor, dtype: torch.dtype) -> Tensor:
+        try:
+            with autocast(self.device, dtype):
+                return self.net(lq)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise _OutOfMemory(str(error).strip().split("\n")[0]) from None
+
+
+def _is_sound(sr: Tensor, lq: Tensor) -> bool:
+    """Finite, and not black where the input is not; black is what rounds to 0 in 8 bits."""
+    black = 0.5 / 255
+    return bool(sr.isfinite().all()) and bool(sr.amax() >= black or lq.amax() < black)
 
 
 def _detect(path: Path) -> tuple[nn.Module, int]:

@@ -53,7 +53,12 @@ class SRPair:
 
     def __call__(self, lq: NDArray[Any], stem: str = "", bits: Literal[8, 16] = 8) -> SRImages:
         """Upscale ``lq``, uint8 or uint16 (h, w, 3) RGB, with both networks."""
-        gan = self.gan(lq, bits)
-        if self.mse is None:
-            return SRImages(stem, mse=enlarge(lq, gan.shape[:2], bits == 16), gan=gan)
-        return SRImages(stem, mse=self.mse(lq, bits), gan=gan)
+        while True:
+            gan = self.gan(lq, bits)
+            if self.mse is None:
+                return SRImages(stem, mse=enlarge(lq, gan.shape[:2], bits == 16), gan=gan)
+            self.mse.tiles = self.gan.tiles
+            mse = self.mse(lq, bits)
+            if self.mse.tiles == self.gan.tiles:
+                return SRImages(stem, mse=mse, gan=gan)
+            self.gan.tiles = self.mse.tiles  # memory ran out: both again, on the smaller tiles

@@ -38,6 +38,7 @@ class CommonOptions(Strict):
     device: str = "auto"
     """auto (cuda, else mps, else cpu), or torch's own name of a device."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """What networks compute in; auto is bf16 where the device has it natively, else fp32."""
+    """What networks compute in; auto: bf16 where the device has it natively, else fp32 (on older
+    GPUs fp16 for detection)."""
     imports: list[str] = Field(default=[], alias="import")
     """Modules to import first: those that register your own archs, losses, datasets, models."""

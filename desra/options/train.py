@@ -125,11 +125,11 @@ class TrainOptions(CommonOptions):
     """Logs and checkpoints."""
 
     @model_validator(mode="after")
-    def _gan_is_whole(self) -> "TrainOptions":
+    def _whole(self) -> "TrainOptions":
         if self.train.gan_opt and not (self.network_d and self.train.optim_d):
             raise ValueError("train.gan_opt needs network_d and train.optim_d")
         if self.train.strength < 1 and not self.path.pretrain_network_g:
             raise ValueError("train.strength below 1 needs path.pretrain_network_g to go back to")
-        if not (self.train.pixel_opt or self.train.gan_opt):
-            raise ValueError("train: no loss is given; add pixel_opt or gan_opt")
+        if not (self.train.pixel_opt or self.train.texture_opt or self.train.gan_opt):
+            raise ValueError("train: no loss is given; add pixel_opt, texture_opt or gan_opt")
         return self

@@ -15,7 +15,7 @@ from torch import Tensor
 from desra import options
 from desra.errors import InputError
 from desra.losses.texture_loss import local_std
-from desra.models import DeSRAModel
+from desra.models import DeSRAModel, desra_model
 from desra.options import TrainOptions
 
 
@@ -198,3 +198,26 @@ def test_strength_keeps_a_share_of_the_change(tmp_path: Path):
     del settings["path"]["pretrain_network_g"]
     with pytest.raises(InputError, match="strength"):
         options.parse(TrainOptions, settings, "test")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"optim_g": {"type": "Adam", "lr": -1.0}}, "train.optim_g: Adam .*learning rate"),
+        ({"gan_opt": {"type": "GANLoss", "gan_type": "nan"}}, "train.gan_opt: GANLoss .*nan"),
+    ],
+)
+def test_values_that_a_class_refuses_are_said_with_their_key(
+    changes: dict[str, Any], words: str, tmp_path: Path
+):
+    with pytest.raises(InputError, match=words):
+        model_of(tmp_path, gan=True, **changes)
+
+
+def test_automatic_precision_never_trains_in_float16(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(desra_model, "select_precision", lambda *_: torch.float16)
+    settings = train_settings(tmp_path, tmp_path, gan=False) | {"precision": "auto"}
+    model = DeSRAModel(options.parse(TrainOptions, settings, "test"))
+    assert model.dtype == torch.float32

@@ -135,3 +135,53 @@ def test_a_pair_of_two_scales(tmp_path: Path):
     )
     with pytest.raises(InputError, match="sr_gan is an x2 network and sr_mse x4"):
         SRPair(x2, x4)
+
+
+class _Nearest(torch.nn.Module):
+    """x2 by repetition; fails or spoils what the test asks it to."""
+
+    def __init__(self, largest: int = 10**6, spoil: float | None = None):
+        super().__init__()
+        self.largest, self.spoil = largest, spoil
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if max(x.shape[-2:]) > self.largest:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 9 bytes")
+        if self.spoil is not None and torch.is_autocast_enabled("cpu"):
+            x = torch.full_like(x, self.spoil)
+        return x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+
+
+def _doubled(image: np.ndarray) -> np.ndarray:
+    return image.repeat(2, 0).repeat(2, 1)
+
+
+def test_out_of_memory_halves_the_tiles_of_both_networks(caplog: pytest.LogCaptureFixture):
+    image = np.random.default_rng(0).integers(0, 256, (150, 170, 3), dtype=np.uint8)
+    gan = SRModel(_Nearest(), 2, "cpu", "fp32", Tiles(160, 16))
+    mse = SRModel(_Nearest(largest=90), 2, "cpu", "fp32")
+    sr = SRPair(gan, mse)(image)
+    assert (sr.gan == _doubled(image)).all() and (sr.mse == _doubled(image)).all()
+    assert gan.tiles == mse.tiles == Tiles(80, 16)
+    assert caplog.text.count("out of memory") == 1
+
+
+def test_no_memory_at_all_and_other_errors(monkeypatch: pytest.MonkeyPatch):
+    image = np.zeros((70, 70, 3), np.uint8)
+    model = SRModel(_Nearest(largest=1), 2, "cpu", "fp32")
+    with pytest.raises(InputError, match="too little memory"):
+        model(image)
+    other = SRModel(_Nearest(), 2, "cpu", "fp32")
+    monkeypatch.setattr(other.net, "forward", lambda x: x[:, 7])
+    with pytest.raises(IndexError):
+        other(image)
+
+
+@pytest.mark.parametrize("spoil", [float("nan"), 0.0])
+def test_a_spoilt_tile_is_done_again_in_fp32(spoil: float, caplog: pytest.LogCaptureFixture):
+    image = np.random.default_rng(0).integers(1, 256, (20, 20, 3), dtype=np.uint8)
+    model = SRModel(_Nearest(spoil=spoil), 2, "cpu", "bf16")
+    assert (model(image) == _doubled(image)).all()
+    model(image)
+    assert caplog.text.count("done in float32") == 1
+    assert not model(np.zeros_like(image)).any()  # black in, black out: nothing to repair
