@@ -3,7 +3,7 @@
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 import yaml
@@ -20,6 +20,7 @@ def main(
     run: Callable[..., object],
     argv: Sequence[str] | None = None,
     add_arguments: Callable[[argparse.ArgumentParser], None] | None = None,
+    flags: Mapping[str, tuple[str, str]] | None = None,
 ) -> int:
     """Parse, validate, run.
 
@@ -29,6 +30,8 @@ def main(
         run: the stage; the first line of its docstring is what ``-h`` says of it.
         argv: arguments; None: those of the process.
         add_arguments: adds the stage's own flags, which ``run`` gets as keyword arguments.
+        flags: short ways to set an option: flag -> (its path ``key:subkey``, help). A stage that
+            has some works without an options file too; a flag goes before the file.
 
     Returns:
         0; 2 for wrong options or input (one sentence on stderr); 130 when interrupted. A failure at
@@ -36,7 +39,10 @@ def main(
     """
     purpose = (run.__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog=f"python -m desra.{stage}", description=purpose)
-    parser.add_argument("-opt", required=True, metavar="FILE", help="options (YAML)")
+    flags = flags or {}
+    parser.add_argument("-opt", required=not flags, metavar="FILE", help="options (YAML)")
+    for flag, (key, purpose) in flags.items():
+        parser.add_argument(flag, dest=key, metavar=key.split(":")[0].upper(), help=purpose)
     parser.add_argument(
         "--force_yml", nargs="+", default=[], metavar="KEY:SUBKEY=VALUE", action="extend",
         help="override options; values are read as YAML",
@@ -48,9 +54,13 @@ def main(
         add_arguments(parser)
     args = vars(parser.parse_args(argv))
     path, assignments, check = (args.pop(key) for key in ("opt", "force_yml", "check"))
+    given = {key: args.pop(key) for key, _ in flags.values()}
+    values = {key: value for key, value in given.items() if value is not None}
+    if not (path or values or assignments):
+        parser.error(f"give -opt FILE, or {' '.join(flags)}")
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        options = load(model, path, assignments)
+        options = load(model, path, assignments, values)
         if check:
             yaml.safe_dump(resolved(options), sys.stdout, sort_keys=False, allow_unicode=True)
         else:

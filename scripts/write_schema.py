@@ -16,6 +16,7 @@ from desra.options import (
     Strict,
     SweepOptions,
     TrainOptions,
+    UpscaleOptions,
 )
 
 FOLDER = Path(__file__).resolve().parent.parent / "options" / "schema"
@@ -25,6 +26,7 @@ MODELS: dict[str, type[Strict]] = {
     "sweep": SweepOptions,
     "train": TrainOptions,
     "evaluate": EvaluateOptions,
+    "upscale": UpscaleOptions,
 }
 
 

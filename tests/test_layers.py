@@ -16,7 +16,7 @@ LEVELS = [
     {"archs", "losses", "detectors", "checkpoints", "manifest", "drawing", "quality"}
     | {"segment", "annotations", "cli", "ncnn_import"},
     {"data", "models"},
-    {"detect", "train", "evaluate", "calibrate", "sweep", "report"},  # the stages
+    {"detect", "train", "evaluate", "calibrate", "sweep", "report", "upscale"},  # the stages
     {"run"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}

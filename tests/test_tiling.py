@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from desra.tiling import Tiles, _ramp, run_tiled, spans
+from desra.tiling import SMALLEST_TILE, Tiles, _ramp, halved, run_tiled, spans
 
 RADIUS = 3  # three convolutions of 3x3
 
@@ -58,10 +58,29 @@ def test_tiled_is_whole_away_from_cuts(height: int, width: int, scale: int):
     assert inside.float().mean() > 0.1
     difference = (tiled - whole).abs().amax(dim=(0, 1))
     assert difference[inside].max() < 1e-6
-    # Within RADIUS of a cut a tile sees zeros where the whole image goes on; its small weight there
-    # keeps that far below what the network itself does at a cut.
-    hard = run_tiled(net, lq, scale, Tiles(16, 0))
-    assert difference.max() < 0.6 * (hard - whole).abs().max()
+
+
+@pytest.mark.parametrize(("height", "width"), [(41, 67), (40, 17), (65, 64)])
+@pytest.mark.parametrize("scale", [1, 2, 4])
+def test_the_outer_part_of_an_overlap_weighs_next_to_nothing(height: int, width: int, scale: int):
+    """Within RADIUS of a cut a tile sees zeros where the whole image goes on. The weights change
+    hands RADIUS + 1 pixels inside, so of that a thousandth is left."""
+    net, lq = Net(scale), image(height, width)
+    whole = net(lq)
+    hard, tiled = (run_tiled(net, lq, scale, Tiles(24, n)) for n in (0, 2 * RADIUS + 4))
+    assert (hard - whole).abs().max() > 0.01
+    assert (tiled - whole).abs().max() < 0.003 * (hard - whole).abs().max()
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_weights_rise_in_the_middle_of_the_overlap(scale: int):
+    ramp = _ramp((10, 40), 50, 12, scale)  # a cut on both sides
+    torch.testing.assert_close(ramp, ramp.flip(0))
+    rise = ramp[: 12 * scale]
+    assert (rise.diff() >= 0).all()
+    assert (rise[: 4 * scale] < 2e-3).all() and (rise[8 * scale :] > 0.998).all()
+    assert rise.min() > 5e-4 and (ramp[12 * scale : -12 * scale] == 1).all()
+    assert (_ramp((0, 30), 50, 12, scale)[: 12 * scale] == 1).all()  # the image's own edge
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (5, 3), (23, 31), (16, 16), (17, 16)])
@@ -110,6 +129,24 @@ def test_weights_are_never_zero_and_sum_to_one_where_two_tiles_meet(length: int,
     if regular:  # else the last tile was moved back, and run_tiled divides by the sum
         torch.testing.assert_close(total, torch.ones_like(total))
     assert total.min() > 0
+
+
+@pytest.mark.parametrize(
+    ("tiles", "size", "smaller"),
+    [
+        (Tiles(256, 24), (1000, 600), Tiles(128, 24)),
+        (Tiles(128, 48), (1000, 600), Tiles(64, 31)),  # overlap: less than half
+        (Tiles(0, 24), (1000, 600), Tiles(500, 24)),  # it was not cut at all
+        (Tiles(256, 24), (90, 150), Tiles(75, 24)),  # it was one tile, smaller than allowed
+        (Tiles(100, 24), (300, 300), Tiles(SMALLEST_TILE, 24)),
+        (Tiles(64, 24), (300, 300), None),
+        (Tiles(256, 24), (64, 10), None),
+        (Tiles(0, 0), (1, 1), None),
+        (Tiles(32, 8), (300, 300), None),
+    ],
+)
+def test_half_as_large(tiles: Tiles, size: tuple[int, int], smaller: Tiles | None):
+    assert halved(tiles, *size) == smaller
 
 
 def test_a_wrong_scale_is_said():

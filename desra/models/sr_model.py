@@ -138,9 +138,8 @@ class SRModel:
             smaller = halved(self.tiles, height, width)
             if smaller is None:
                 raise InputError(
-                    f"{self.device} has too little memory for this network, even for tiles of "
-                    f"{min(self.tiles.size, max(height, width)) or max(height, width)} pixels "
-                    f"({reason}); free some, or choose another device"
+                    f"{self.device} has too little memory for this network even in the smallest "
+                    f"tiles ({reason}); free some, or choose another device"
                 )
             logger.warning(
                 "out of memory on %s: tiles of %d pixels from here on", self.device, smaller.size

@@ -49,6 +49,7 @@ from desra.options.train import (
     StepOptions,
     TrainOptions,
 )
+from desra.options.upscale import UpscaleOptions
 
 __all__ = [
     "CalibrateInputOptions",
@@ -80,6 +81,7 @@ __all__ = [
     "SweepOptions",
     "TileOptions",
     "TrainOptions",
+    "UpscaleOptions",
     "WindowOptions",
     "find_options_file",
     "fingerprint",

@@ -99,17 +99,22 @@ def force(content: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, A
             value = yaml.load(text, Loader=_UniqueKeys)  # a SafeLoader
         except yaml.YAMLError as error:
             raise InputError(f"--force_yml: the value in '{assignment}' is not YAML") from error
-        *parents, last = path.split(":")
-        place = result
-        for key in parents:
-            if place.get(key) is None:
-                place[key] = {}
-            inner: Any = place[key]
-            if not isinstance(inner, dict):
-                raise InputError(f"--force_yml: '{key}' in '{path}' is a value, not a section")
-            place = typing.cast(dict[str, Any], inner)
-        place[last] = value
+        _place(result, path, value)
     return result
+
+
+def _place(content: dict[str, Any], path: str, value: object) -> None:
+    """Set ``a:b`` in nested sections, made where they are missing."""
+    *parents, last = path.split(":")
+    place = content
+    for key in parents:
+        if place.get(key) is None:
+            place[key] = {}
+        inner: Any = place[key]
+        if not isinstance(inner, dict):
+            raise InputError(f"--force_yml: '{key}' in '{path}' is a value, not a section")
+        place = typing.cast(dict[str, Any], inner)
+    place[last] = value
 
 
 def _sections(annotation: Any) -> list[type[BaseModel]]:
@@ -164,14 +169,28 @@ def parse(model: type[Options], content: Mapping[str, Any], source: str) -> Opti
         raise InputError(f"{source}: " + "\n  ".join(["", *sentences]).strip()) from error
 
 
-def load(model: type[Options], path: str, assignments: Iterable[str] = ()) -> Options:
+def load(
+    model: type[Options],
+    path: str | None,
+    assignments: Iterable[str] = (),
+    values: Mapping[str, Any] | None = None,
+) -> Options:
     """Read, override and validate an options file.
+
+    Args:
+        model: what the options must fit.
+        path: the file; None: all options are in ``assignments`` and ``values``.
+        assignments: ``a:b=c``, see :func:`force`.
+        values: ``a:b`` -> a value, taken as it is; before ``assignments``.
 
     Raises:
         InputError: see :func:`read_yaml`, :func:`force`, :func:`parse`.
     """
-    file = find_options_file(path)
-    return parse(model, force(read_yaml(file), assignments), str(file))
+    file = None if path is None else find_options_file(path)
+    content: dict[str, Any] = {} if file is None else read_yaml(file)
+    for key, value in (values or {}).items():
+        _place(content, key, value)
+    return parse(model, force(content, assignments), str(file or "command line"))
 
 
 def resolved(options: BaseModel) -> dict[str, Any]:

@@ -1,0 +1,157 @@
+"""Upscale images with one network. ``python -m desra.upscale -i IN -o OUT --model WEIGHTS``
+
+For the daily use of a network, a finetuned one for example: an image or a folder, of which the
+sub-folders are kept. Transparency is upscaled beside the colours; ``-opt options/upscale.yml`` and
+``--force_yml`` set all that has no flag.
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from desra import cli
+from desra.data.pictures import resolve_folder
+from desra.errors import InputError, refuse_if_any
+from desra.images import (
+    ImageFile,
+    enlarge,
+    image_size,
+    list_images,
+    read_image,
+    remove_unfinished,
+    resize,
+    write_image,
+)
+from desra.models import SRModel
+from desra.options import UpscaleOptions
+from desra.registry import import_modules
+from desra.tiling import Tiles
+
+logger = logging.getLogger("desra")
+
+FLAGS = {
+    "-i": ("input", "an image or a folder"),
+    "-o": ("output", "folder for the results"),
+    "--model": ("model:weights", "a checkpoint, or embedded:gan / embedded:mse"),
+    "--outscale": ("outscale", "size of the result in sizes of the input"),
+    "--suffix": ("suffix", "added to the name of a file"),
+    "--format": ("format", "png, tif, webp or jpg"),
+}
+
+
+def result_of(opt: UpscaleOptions, file: ImageFile) -> Path:
+    """Where the result for an image goes."""
+    return Path(opt.output) / f"{file.stem}{opt.suffix}.{opt.format}"
+
+
+def _find(opt: UpscaleOptions) -> tuple[list[ImageFile], list[str]]:
+    """The images that can be read, and why the others cannot, as far as headers tell.
+
+    Raises:
+        InputError: there are none, unreadable ones where these stop the work, or results that
+            would lie among the inputs.
+    """
+    source = resolve_folder(opt.input, "lq")
+    files = list_images(source)
+    output = Path(opt.output).resolve()
+    among = source.is_dir() and source.resolve() in (output, *output.parents)
+    inputs = {file.path.resolve() for file in files}
+    if among or any(result_of(opt, file).resolve() in inputs for file in files):
+        raise InputError(
+            f"output: {opt.output} lies in the input, which the results would replace or join; "
+            "choose a folder outside"
+        )
+    if output.is_file():
+        raise InputError(f"output: {opt.output} is a file, and the results need a folder")
+    faults: dict[Path, str] = {}
+    for file in files:
+        try:
+            image_size(file.path)
+        except InputError as error:
+            faults[file.path] = str(error)
+    if opt.on_error == "stop" or len(faults) == len(files):
+        refuse_if_any(
+            faults.values(), "these inputs cannot be used (on_error: skip passes over them)"
+        )
+    return [file for file in files if file.path not in faults], list(faults.values())
+
+
+def upscale_file(model: SRModel, opt: UpscaleOptions, file: ImageFile) -> Path:
+    """Read, upscale and write one image.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        InputError: it cannot be read, or the result cannot be written in this format.
+    """
+    picture = read_image(file.path)
+    deep = opt.bits == 16 and picture.rgb.dtype == np.uint16
+    resized = opt.outscale is not None and opt.outscale != model.scale
+    # What is resized is rounded once, at the end.
+    sr = model(picture.rgb, bits=16 if deep or resized else 8)
+    alpha = picture.alpha
+    if alpha is not None:
+        alpha = enlarge(alpha, sr.shape[:2], sr.dtype == np.uint16)
+    if opt.outscale is not None and resized:
+        height, width = (max(1, round(n * opt.outscale)) for n in picture.rgb.shape[:2])
+        sr = resize(sr, (height, width), deep)
+        alpha = None if alpha is None else resize(alpha, (height, width), deep)
+    path = result_of(opt, file)
+    write_image(path, sr, alpha)
+    return path
+
+
+def upscale(opt: UpscaleOptions) -> list[Path]:
+    """Upscale images with one SR network.
+
+    Args:
+        opt: the options.
+
+    Returns:
+        The files that were written, in the order of the inputs.
+
+    Raises:
+        InputError: wrong options or input; said before anything is written, but for an image whose
+            header is whole and whose pixels are damaged.
+    """
+    import_modules(opt.imports)
+    files, skipped = _find(opt)
+    for fault in skipped:
+        logger.warning("skipped: %s", fault)
+    network = opt.model.network_g
+    model = SRModel.from_checkpoint(
+        opt.model.weights,
+        network.spec() if network else None,
+        device=opt.device,
+        precision=opt.precision,
+        tiles=Tiles(opt.tile.size, opt.tile.overlap),
+    )
+    remove_unfinished(opt.output)
+    written: list[Path] = []
+    for file in tqdm(files, desc="upscale", unit="image"):
+        try:
+            written.append(upscale_file(model, opt, file))
+        except InputError as error:
+            if opt.on_error == "stop":
+                raise
+            logger.warning("skipped: %s", error)
+            skipped.append(str(error))
+    if not written:
+        refuse_if_any(skipped, "no image could be used")
+    if skipped:
+        logger.warning("skipped %d images:\n  %s", len(skipped), "\n  ".join(skipped))
+    logger.info("written: %s, %d images", opt.output, len(written))
+    return written
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    return cli.main("upscale", UpscaleOptions, upscale, argv, flags=FLAGS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
