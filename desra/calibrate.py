@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from desra import cli, manifest
 from desra.artifacts import IntervalCalibration, MaskRule, artifact_map, class_weight
-from desra.errors import InputError, refuse_if_any
+from desra.errors import InputError, refuse_if_any, sort_out
 from desra.images import atomic_write, common_size, list_images, pair_by_stem, read_rgb8
 from desra.options import (
     CalibrateInputOptions,
@@ -101,14 +101,13 @@ def find_pairs(given: CalibrateInputOptions) -> list[Pair]:
 
 def _preflight(pairs: list[Pair], segmenter: Segmenter | None) -> None:
     """Refuse, before any work, what headers show to be unusable: all of it at once."""
-    faults: list[str] = []
-    for pair in pairs:
-        try:
-            size = common_size(pair.gan, pair.mse)
-            if segmenter is not None:
-                segmenter.check(pair.stem, size)
-        except InputError as error:
-            faults.append(str(error))
+
+    def check(pair: Pair) -> None:
+        size = common_size(pair.gan, pair.mse)
+        if segmenter is not None:
+            segmenter.check(pair.stem, size)
+
+    _, faults = sort_out(pairs, check)
     refuse_if_any(faults, "these inputs cannot be used")
 
 

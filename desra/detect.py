@@ -33,7 +33,7 @@ from desra.artifacts import (
 )
 from desra.data.pictures import resolve_folder
 from desra.detectors import find_detector
-from desra.errors import InputError, refuse_if_any
+from desra.errors import InputError, Unusable
 from desra.images import (
     ImageFile,
     common_size,
@@ -48,10 +48,9 @@ from desra.images import (
     write_image,
 )
 from desra.models import SRImages, SRModel, SRPair
-from desra.options import DetectOptions, NetworkOptions, fingerprint, resolved
+from desra.options import DetectOptions, fingerprint, resolved
 from desra.registry import import_modules
 from desra.segment import Segmenter, make_segmenter, segment_weights
-from desra.tiling import Tiles
 
 logger = logging.getLogger("desra")
 
@@ -100,49 +99,21 @@ def find_jobs(opt: DetectOptions) -> list[Job]:
     ]
 
 
-def _fault(job: Job, scale: int, segmenter: Segmenter | None) -> str | None:
-    """Why a job cannot be done, as far as headers tell; None if it can."""
-    try:
-        size = _sr_size(job, scale)
-        if segmenter is not None:
-            segmenter.check(job.stem, size)
-        if job.finished and job.lq:
-            expected = tuple(scale * n for n in image_size(job.lq))
-            if size != expected:
-                return f"{job.finished[0]} is {size}, not {scale} times {job.lq} ({expected})"
-    except InputError as error:
-        return str(error)
-    return None
-
-
-def _preflight(
-    jobs: list[Job], opt: DetectOptions, segmenter: Segmenter | None
-) -> tuple[list[Job], list[str]]:
-    """The jobs that can be done, and why the others cannot; they stop the work if so wanted."""
-    faults = {job.stem: fault for job in jobs if (fault := _fault(job, opt.scale, segmenter))}
-    if opt.on_error == "stop" or len(faults) == len(jobs):
-        refuse_if_any(
-            faults.values(), "these inputs cannot be used (on_error: skip passes over them)"
-        )
-    for fault in faults.values():
-        logger.warning("skipped: %s", fault)
-    return [job for job in jobs if job.stem not in faults], list(faults.values())
-
-
-def load_model(section: NetworkOptions, opt: DetectOptions) -> SRModel:
-    """One of the two networks.
+def _check(job: Job, scale: int, segmenter: Segmenter | None) -> None:
+    """See from headers whether a job can be done.
 
     Raises:
-        InputError: weights that cannot be loaded, or are of another scale.
+        InputError: it cannot.
     """
-    return SRModel.from_checkpoint(
-        section.weights,
-        section.network_g.spec() if section.network_g else None,
-        opt.scale,
-        device=opt.device,
-        precision=opt.precision,
-        tiles=Tiles(opt.tile.size, opt.tile.overlap),
-    )
+    size = _sr_size(job, scale)
+    if segmenter is not None:
+        segmenter.check(job.stem, size)
+    if job.finished and job.lq:
+        expected = tuple(scale * n for n in image_size(job.lq))
+        if size != expected:
+            raise InputError(
+                f"{job.finished[0]} is {size}, not {scale} times {job.lq} ({expected})"
+            )
 
 
 def _settings_hash(opt: DetectOptions) -> str:
@@ -194,8 +165,10 @@ class Detection:
         self.detector = find_detector(opt.detector.type, available)
         self.pair: SRPair | None = None
         if not finished:
-            partner = load_model(opt.sr_mse, opt) if opt.sr_mse else None
-            self.pair = SRPair(load_model(opt.sr_gan, opt), partner)
+            partner = None
+            if opt.sr_mse is not None:
+                partner = SRModel.from_options(opt.sr_mse, opt.tile, opt, opt.scale)
+            self.pair = SRPair(SRModel.from_options(opt.sr_gan, opt.tile, opt, opt.scale), partner)
         self.weights = segment_weights(opt.segment, segmenter.names) if segmenter else np.ones(0)
         sizes = {job.stem: _sr_size(job, opt.scale) for job in jobs}
         self.human = find_human_masks(opt.masks, sizes) if opt.masks else {}
@@ -349,7 +322,8 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
     """
     import_modules(opt.imports)
     segmenter = make_segmenter(opt.segment, opt.device, opt.precision)
-    jobs, skipped = _preflight(find_jobs(opt), opt, segmenter)
+    unusable = Unusable(opt.on_error)
+    jobs = unusable.sort_out(find_jobs(opt), lambda job: _check(job, opt.scale, segmenter))
     detection = Detection(opt, jobs, segmenter)
 
     out = Path(opt.output)
@@ -364,25 +338,17 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
             row = known.get(job.stem)
             files = [manifest.result(out, kind, job.stem) for kind in manifest.KINDS]
             whole = row is not None and all(path.is_file() for path in files)
-            if row is None or row.settings != hashes[job.stem] or not whole:
-                try:
+            with unusable.passing_over():
+                if row is None or row.settings != hashes[job.stem] or not whole:
                     row = detection.run(job, hashes[job.stem])
-                except InputError as error:
-                    if opt.on_error == "stop":
-                        raise
-                    logger.warning("skipped: %s", error)
-                    skipped.append(str(error))
-                    continue
-                file.write(manifest.to_line(row))
-                file.flush()
-            rows.append(row)
+                    file.write(manifest.to_line(row))
+                    file.flush()
+                rows.append(row)
     manifest.write(out, rows)
-    if not rows:
-        raise InputError("no image could be used:\n  " + "\n  ".join(skipped))
+    unusable.refuse_if_all(len(rows))
     _export(opt, rows)
     _log_table(rows)
-    if skipped:
-        logger.warning("skipped %d images:\n  %s", len(skipped), "\n  ".join(skipped))
+    unusable.sum_up()
     logger.info("written: %s", out)
     return rows
 

@@ -100,11 +100,11 @@ def _one_thread(_worker: int) -> None:
     cv2.setNumThreads(0)  # workers share the processors with the training process
 
 
-def make_loader(opt: TrainOptions, start: int) -> DataLoader[dict[str, Any]]:
+def make_loader(opt: TrainOptions, dataset: MixedDataset, start: int) -> DataLoader[dict[str, Any]]:
     """Batches ``start`` to ``total_iter``, each the same whichever worker makes it."""
     size = opt.datasets.batch_size
     return DataLoader(
-        make_dataset(opt),
+        dataset,
         batch_size=size,
         sampler=Numbers(start * size, opt.train.total_iter * size),
         num_workers=opt.datasets.num_workers,
@@ -172,12 +172,18 @@ def train(opt: TrainOptions, overwrite: bool = False) -> Path:
         logger.info("%s on %s, %s", folder.root, model.device, str(model.dtype).split(".")[1])
         if start:
             logger.info("resumed at iteration %d", start)
-        _loop(opt, model, folder, start)
+        _loop(opt, model, make_loader(opt, dataset, start), folder, start)
         logger.info("finished: %s", latest)
     return latest
 
 
-def _loop(opt: TrainOptions, model: Any, folder: RunFolder, start: int) -> None:
+def _loop(
+    opt: TrainOptions,
+    model: Any,
+    loader: DataLoader[dict[str, Any]],
+    folder: RunFolder,
+    start: int,
+) -> None:
     total, freq = opt.train.total_iter, opt.logger.print_freq
     writer = SummaryWriter(str(folder.root / "tb"), purge_step=start + 1)
     bar = tqdm(total=total, initial=start, desc=opt.name, unit="it", mininterval=1.0)
@@ -185,7 +191,7 @@ def _loop(opt: TrainOptions, model: Any, folder: RunFolder, start: int) -> None:
     counts: dict[str, int] = {}
     iteration = saved = start
     try:
-        for iteration, batch in enumerate(make_loader(opt, start), start + 1):
+        for iteration, batch in enumerate(loader, start + 1):
             for name, value in model.optimize(batch, iteration).items():
                 sums[name] = sums.get(name, torch.zeros_like(value)) + value
                 counts[name] = counts.get(name, 0) + 1

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from desra import cli
 from desra.data.pictures import resolve_folder
-from desra.errors import InputError, refuse_if_any
+from desra.errors import InputError, Unusable
 from desra.images import (
     ImageFile,
     enlarge,
@@ -28,7 +28,6 @@ from desra.images import (
 from desra.models import SRModel
 from desra.options import UpscaleOptions
 from desra.registry import import_modules
-from desra.tiling import Tiles
 
 logger = logging.getLogger("desra")
 
@@ -47,12 +46,11 @@ def result_of(opt: UpscaleOptions, file: ImageFile) -> Path:
     return Path(opt.output) / f"{file.stem}{opt.suffix}.{opt.format}"
 
 
-def _find(opt: UpscaleOptions) -> tuple[list[ImageFile], list[str]]:
-    """The images that can be read, and why the others cannot, as far as headers tell.
+def _find(opt: UpscaleOptions) -> list[ImageFile]:
+    """The images of the input.
 
     Raises:
-        InputError: there are none, unreadable ones where these stop the work, or results that
-            would lie among the inputs.
+        InputError: there are none, or the results would lie among them.
     """
     source = resolve_folder(opt.input, "lq")
     files = list_images(source)
@@ -66,17 +64,7 @@ def _find(opt: UpscaleOptions) -> tuple[list[ImageFile], list[str]]:
         )
     if output.is_file():
         raise InputError(f"output: {opt.output} is a file, and the results need a folder")
-    faults: dict[Path, str] = {}
-    for file in files:
-        try:
-            image_size(file.path)
-        except InputError as error:
-            faults[file.path] = str(error)
-    if opt.on_error == "stop" or len(faults) == len(files):
-        refuse_if_any(
-            faults.values(), "these inputs cannot be used (on_error: skip passes over them)"
-        )
-    return [file for file in files if file.path not in faults], list(faults.values())
+    return files
 
 
 def upscale_file(model: SRModel, opt: UpscaleOptions, file: ImageFile) -> Path:
@@ -119,31 +107,16 @@ def upscale(opt: UpscaleOptions) -> list[Path]:
             header is whole and whose pixels are damaged.
     """
     import_modules(opt.imports)
-    files, skipped = _find(opt)
-    for fault in skipped:
-        logger.warning("skipped: %s", fault)
-    network = opt.model.network_g
-    model = SRModel.from_checkpoint(
-        opt.model.weights,
-        network.spec() if network else None,
-        device=opt.device,
-        precision=opt.precision,
-        tiles=Tiles(opt.tile.size, opt.tile.overlap),
-    )
+    unusable = Unusable(opt.on_error)
+    files = unusable.sort_out(_find(opt), lambda file: image_size(file.path))
+    model = SRModel.from_options(opt.model, opt.tile, opt)
     remove_unfinished(opt.output)
     written: list[Path] = []
     for file in tqdm(files, desc="upscale", unit="image"):
-        try:
+        with unusable.passing_over():
             written.append(upscale_file(model, opt, file))
-        except InputError as error:
-            if opt.on_error == "stop":
-                raise
-            logger.warning("skipped: %s", error)
-            skipped.append(str(error))
-    if not written:
-        refuse_if_any(skipped, "no image could be used")
-    if skipped:
-        logger.warning("skipped %d images:\n  %s", len(skipped), "\n  ".join(skipped))
+    unusable.refuse_if_all(len(written))
+    unusable.sum_up()
     logger.info("written: %s, %d images", opt.output, len(written))
     return written
 

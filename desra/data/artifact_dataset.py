@@ -20,7 +20,7 @@ from desra.data.samples import (
     rng_of,
     to_tensor,
 )
-from desra.errors import InputError, refuse_if_any
+from desra.errors import InputError, refuse_if_any, sort_out
 from desra.images import image_size, read_mask
 from desra.options import fingerprint
 from desra.registry import DATASET_REGISTRY
@@ -79,7 +79,7 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
         self.scale, self.size = scale, gt_size // scale
         self.artifact_prob, self.seed = artifact_prob, seed
         self.use_hflip, self.use_rot = use_hflip, use_rot
-        faults = (fault for row in self.rows if (fault := self._fault(row)))
+        _, faults = sort_out(self.rows, self._check)
         refuse_if_any(faults, f"dataroot: {dataroot} cannot be trained on")
         self.with_artifacts = [row for row in self.rows if row.components]
         if not self.with_artifacts:
@@ -94,21 +94,21 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
         """Changes when detect has written other results into the folder."""
         return fingerprint(sorted((row.stem, row.settings) for row in self.rows))
 
-    def _fault(self, row: manifest.Row) -> str | None:
-        """Why a row cannot be used; None if it can."""
+    def _check(self, row: manifest.Row) -> None:
+        """See from the manifest and headers whether a row can be used.
+
+        Raises:
+            InputError: it cannot.
+        """
         if row.lq is None:
-            return f"{row.stem}: detect was given no LR image (input.lq) for it"
+            raise InputError(f"{row.stem}: detect was given no LR image (input.lq) for it")
         if row.scale != self.scale:
-            return f"{row.stem}: was made at scale {row.scale}, not {self.scale}"
-        try:
-            lq = image_size(row.lq)
-            for kind in ("pseudo_gt", "mask"):
-                path = manifest.result(self.folder, kind, row.stem)
-                if image_size(path) != (lq[0] * self.scale, lq[1] * self.scale):
-                    return f"{path} is not {self.scale} times as large as {row.lq}"
-        except InputError as error:
-            return str(error)
-        return None
+            raise InputError(f"{row.stem}: was made at scale {row.scale}, not {self.scale}")
+        lq = image_size(row.lq)
+        for kind in ("pseudo_gt", "mask"):
+            path = manifest.result(self.folder, kind, row.stem)
+            if image_size(path) != (lq[0] * self.scale, lq[1] * self.scale):
+                raise InputError(f"{path} is not {self.scale} times as large as {row.lq}")
 
     def _place(self, number: int, rng: Generator) -> tuple[manifest.Row, tuple[int, int]]:
         """An image and the LR pixel that the crop is centred on."""
@@ -127,7 +127,7 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
     def __getitem__(self, number: int) -> dict[str, Any]:
         rng = rng_of(self.seed, 3, number)
         row, centre = self._place(number, rng)
-        assert row.lq is not None  # _fault has made sure
+        assert row.lq is not None  # _check has made sure
         lq = read_cached(Path(row.lq))
         gt = read_cached(manifest.result(self.folder, "pseudo_gt", row.stem))
         mask = _mask(manifest.result(self.folder, "mask", row.stem))

@@ -18,18 +18,9 @@ from desra.data.samples import (
     rng_of,
     to_tensor,
 )
-from desra.errors import InputError, refuse_if_any
-from desra.images import ImageFile, image_size, list_images
+from desra.errors import InputError, refuse_if_any, sort_out
+from desra.images import image_size, list_images
 from desra.registry import DATASET_REGISTRY
-
-
-def _fault(file: ImageFile) -> str | None:
-    """Why a file cannot be read, as far as its header tells; None if it can."""
-    try:
-        image_size(file.path)
-    except InputError as error:
-        return str(error)
-    return None
 
 
 @DATASET_REGISTRY.register()
@@ -73,7 +64,7 @@ class DegradedDataset(Dataset[dict[str, Any]]):
         self.files = list_images(resolve_folder(dataroot_gt, "gt"))
         self.scale, self.gt_size, self.crop_pad_size = scale, gt_size, crop_pad_size
         # Said now rather than by a worker an hour later.
-        faults = (fault for file in self.files if (fault := _fault(file)))
+        _, faults = sort_out(self.files, lambda file: image_size(file.path))
         refuse_if_any(faults, f"dataroot_gt: {dataroot_gt} holds files that cannot be read")
         self.settings = options.parse(options.Degradation, degradation or {}, "degradation")
         self.use_hflip, self.use_rot, self.seed = use_hflip, use_rot, seed

@@ -20,6 +20,7 @@ from desra.device import (
     select_precision,
 )
 from desra.errors import InputError
+from desra.options import CommonOptions, NetworkOptions, TileOptions
 from desra.registry import ARCH_REGISTRY, build
 from desra.tiling import Tiles, halved, run_tiled
 
@@ -95,6 +96,28 @@ class SRModel:
         if scale is not None and factor != scale:
             raise InputError(f"weights: {path} is an x{factor} network, but scale is {scale}")
         return cls(net, factor, **settings)
+
+    @classmethod
+    def from_options(
+        cls,
+        section: NetworkOptions,
+        tile: TileOptions,
+        common: CommonOptions,
+        scale: int | None = None,
+    ) -> "SRModel":
+        """Load the network that a section of the options names.
+
+        Raises:
+            InputError: as :meth:`from_checkpoint`.
+        """
+        return cls.from_checkpoint(
+            section.weights,
+            section.network_g.spec() if section.network_g else None,
+            scale,
+            device=common.device,
+            precision=common.precision,
+            tiles=Tiles(tile.size, tile.overlap),
+        )
 
     @torch.inference_mode()
     def __call__(self, image: NDArray[Any], bits: Literal[8, 16] = 8) -> NDArray[Any]:
