@@ -11,9 +11,10 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -26,16 +27,19 @@ from desra.annotations import find_human_masks, write_coco, write_labelme
 from desra.artifacts import (
     apply_class_weights,
     border_between,
+    candidates,
     components,
     compose_pseudo_gt,
     crop_to,
-    full_size_mask,
+    full_size_clean_up,
 )
 from desra.data.pictures import resolve_folder
-from desra.detectors import find_detector
+from desra.detectors import find_detector, in_bands
 from desra.errors import InputError, Unusable
 from desra.images import (
     ImageFile,
+    Picture,
+    Pixels,
     common_size,
     enlarge,
     image_size,
@@ -44,11 +48,13 @@ from desra.images import (
     read_image,
     read_mask,
     remove_unfinished,
+    scratch,
     to_uint8,
-    write_image,
 )
 from desra.models import SRImages, SRModel, SRPair
 from desra.options import DetectOptions, fingerprint, resolved
+from desra.pipeline import overlapped
+from desra.png import with_alpha, write_png
 from desra.registry import import_modules
 from desra.segment import Segmenter, make_segmenter, segment_weights
 
@@ -144,6 +150,39 @@ class _Clock(dict[str, float]):
         self[stage] = round(self.get(stage, 0.0) + time.perf_counter() - start, 4)
 
 
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A job and its files, read."""
+
+    job: Job
+    lq: Picture | None
+    finished: tuple[Picture, Picture] | None  # sr_gan, sr_mse
+    seconds: _Clock
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What detection made of a job.
+
+    Attributes:
+        given: the job.
+        sr: both SR images.
+        alpha: (H, W) in their type, or None.
+        map8: uint8 (H - 2b, W - 2b), 255 D'.
+        mask: bool (H, W).
+        mean_D: mean of D'; None where there is no map.
+        notes: what was converted.
+    """
+
+    given: Loaded
+    sr: SRImages
+    alpha: Pixels | None
+    map8: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    mean_D: float | None
+    notes: tuple[str, ...]
+
+
 class Detection:
     """All that finding artifacts in one image takes, loaded once.
 
@@ -173,8 +212,9 @@ class Detection:
         sizes = {job.stem: _sr_size(job, opt.scale) for job in jobs}
         self.human = find_human_masks(opt.masks, sizes) if opt.masks else {}
         self._settings = _settings_hash(opt)
+        self.hashes = {job.stem: self._hash_of(job) for job in jobs}
 
-    def hash_of(self, job: Job) -> str:
+    def _hash_of(self, job: Job) -> str:
         """Changes when the results of the job would."""
         human, segmenter = self.human.get(job.stem), self.segmenter
         classes = None
@@ -183,81 +223,112 @@ class Detection:
         files = [sha256(path.read_bytes()).hexdigest() for path in job.files]
         return fingerprint([self._settings, files, classes, human.counts if human else None])
 
-    def run(self, job: Job, settings: str) -> manifest.Row:
-        """Do one job, write its files, return its row."""
-        opt, seconds = self.opt, _Clock()
+    def read(self, job: Job) -> Loaded:
+        """Read what the job needs.
+
+        Raises:
+            InputError: a file is damaged.
+        """
+        seconds = _Clock()
         with seconds("read"):
             lq = read_image(job.lq) if job.lq else None
-            notes = list(lq.notes) if lq else []
-            alpha = lq.alpha if lq else None
+            finished = None
             if job.finished:
                 gan, mse = (read_image(path) for path in job.finished)
-                notes += [f"sr_gan: {n}" for n in gan.notes] + [f"sr_mse: {n}" for n in mse.notes]
-                if gan.rgb.dtype == mse.rgb.dtype:
-                    sr, alpha = SRImages(job.stem, mse=mse.rgb, gan=gan.rgb), gan.alpha
-                else:  # the pseudo ground truth is made of both
-                    sr, alpha = SRImages(job.stem, mse=mse.rgb8, gan=gan.rgb8), gan.alpha8
-                    notes.append("rounded to 8 bits, as the partner is")
-        if not job.finished:
-            assert self.pair is not None and lq is not None
-            with seconds("sr"):
-                deep = opt.sr_bits == 16 and lq.rgb.dtype == np.uint16
-                sr = self.pair(lq.rgb, job.stem, bits=16 if deep else 8)
-                alpha = enlarge(alpha, sr.gan.shape[:2], deep) if alpha is not None else None
-        # The map is always that of 8 bits: a run in memory and one from files agree.
-        gan8, mse8 = to_uint8(sr.gan), to_uint8(sr.mse)
-        with seconds("map"):
-            D = self.detector(mse8, gan8, lq.rgb8 if lq else None, None, opt.window.spec())
+                finished = gan, mse
+        return Loaded(job, lq, finished, seconds)
+
+    def find(self, given: Loaded) -> Found:
+        """Both SR images, the map and the mask; what is large lies on disk."""
+        opt, job, seconds = self.opt, given.job, given.seconds
+        with seconds("sr"):
+            sr, alpha, notes = self._sr(given)
+        shape, lq = sr.gan.shape[:2], given.lq.rgb if given.lq else None
+        rule, window = opt.mask.rule(shape, opt.scale), opt.window.spec()
+        size = (max(shape[0] - 2 * window.border, 0), max(shape[1] - 2 * window.border, 0))
+        labels = None
         if self.segmenter is not None:
             with seconds("segment"):
-                D = apply_class_weights(D, self.segmenter(gan8, job.stem), self.weights)
+                labels = crop_to(self.segmenter(to_uint8(sr.gan), job.stem), size)
+        with seconds("map"):
+            map8, low = scratch(size, np.uint8, opt.output), np.empty(size, np.bool_)
+            total = 0.0
+            for rows, D in in_bands(self.detector, sr.mse, sr.gan, lq, window):
+                if labels is not None:
+                    D = apply_class_weights(D, labels[rows], self.weights)
+                map8[rows], low[rows] = np.round(D * 255), candidates(D, rule)
+                total += float(D.sum())
         with seconds("mask"):
-            rule = opt.mask.rule(gan8.shape[:2], opt.scale)
             if job.stem in self.human:
                 mask = self.human[job.stem].mask()
                 notes.append("mask: by a human")
             else:
-                mask = full_size_mask(D, gan8.shape, rule)
+                mask = full_size_clean_up(low, shape, rule)
+        mean_D = total / map8.size if map8.size else None
+        return Found(given, sr, alpha, map8, mask, mean_D, tuple(notes))
+
+    def _sr(self, given: Loaded) -> tuple[SRImages, Pixels | None, list[str]]:
+        """Both SR images, alpha in their size, and what was converted."""
+        stem, lq = given.job.stem, given.lq
+        notes = list(lq.notes) if lq else []
+        if given.finished:
+            gan, mse = given.finished
+            notes += [f"sr_gan: {n}" for n in gan.notes] + [f"sr_mse: {n}" for n in mse.notes]
+            if gan.rgb.dtype == mse.rgb.dtype:
+                return SRImages(stem, mse=mse.rgb, gan=gan.rgb), gan.alpha, notes
+            # The pseudo ground truth is made of both.
+            notes.append("rounded to 8 bits, as the partner is")
+            return SRImages(stem, mse=mse.rgb8, gan=gan.rgb8), gan.alpha8, notes
+        assert self.pair is not None and lq is not None  # jobs are of one kind
+        deep = self.opt.sr_bits == 16 and lq.rgb.dtype == np.uint16
+        make = partial(scratch, folder=self.opt.output)
+        sr = self.pair(lq.rgb, stem, 16 if deep else 8, make)
+        alpha = None if lq.alpha is None else enlarge(lq.alpha, sr.gan.shape[:2], deep)
+        return sr, alpha, notes
+
+    def write(self, found: Found) -> manifest.Row:
+        """Write the six files of an image; its row."""
+        job, lq, seconds = found.given.job, found.given.lq, found.given.seconds
         with seconds("write"):
-            self._write(sr, alpha, D, mask)
+            self._write_files(found)
         return manifest.Row(
             stem=job.stem,
             lq=str(job.lq) if job.lq else None,
             lq_size=(lq.rgb.shape[0], lq.rgb.shape[1]) if lq else None,
-            sr_size=(mask.shape[0], mask.shape[1]),
-            scale=opt.scale,
-            mask_pixels=int(mask.sum()),
-            components=components(mask).count,
-            mean_D=float(D.mean()) if D.size else None,
+            sr_size=(found.mask.shape[0], found.mask.shape[1]),
+            scale=self.opt.scale,
+            mask_pixels=int(found.mask.sum()),
+            components=components(found.mask).count,
+            mean_D=found.mean_D,
             seconds=dict(seconds),
-            settings=settings,
-            notes=tuple(notes),
+            settings=self.hashes[job.stem],
+            notes=found.notes,
         )
 
-    def _write(
-        self,
-        sr: SRImages,
-        alpha: NDArray[np.uint8 | np.uint16] | None,
-        D: NDArray[np.float64],
-        mask: NDArray[np.bool_],
-    ) -> None:
-        """The six files of an image."""
-        crop = self.opt.protocol == "released" and D.size
-        colour = {
-            "sr_gan": sr.gan,
-            "sr_mse": sr.mse,
-            "pseudo_gt": compose_pseudo_gt(sr.mse, sr.gan, mask),
+    def _write_files(self, found: Found) -> None:
+        sr, alpha, mask, map8 = found.sr, found.alpha, found.mask, found.map8
+        drawn = drawing.Overlay(mask)
+
+        def pseudo_gt(rows: slice) -> Pixels:
+            return compose_pseudo_gt(sr.mse[rows], sr.gan[rows], mask[rows])
+
+        colour: dict[str, Callable[[slice], Pixels]] = {
+            "sr_gan": lambda rows: with_alpha(sr.gan[rows], alpha, rows),
+            "sr_mse": lambda rows: with_alpha(sr.mse[rows], alpha, rows),
+            "pseudo_gt": lambda rows: with_alpha(pseudo_gt(rows), alpha, rows),
+            "overlay": lambda rows: drawn.rows(to_uint8(sr.gan[rows]), rows.start),
         }
-        plain = {
-            "map": np.round(D * 255).astype(np.uint8) if D.size else np.zeros((1, 1), np.uint8),
-            "mask": crop_to(mask, D.shape) if crop else mask,
-            "overlay": drawing.overlay(to_uint8(sr.gan), mask),
-        }
-        out = Path(self.opt.output)
-        for kind, image in colour.items():
-            write_image(manifest.result(out, kind, sr.stem), image, alpha)
-        for kind, image in plain.items():
-            write_image(manifest.result(out, kind, sr.stem), image)
+        for kind, rows_of in colour.items():
+            write_png(self._file(found, kind), len(sr.gan), rows_of)
+        if map8.size == 0:  # an image smaller than the window
+            map8 = np.zeros((1, 1), np.uint8)
+        elif self.opt.protocol == "released":
+            mask = crop_to(mask, map8.shape)
+        write_png(self._file(found, "map"), len(map8), map8.__getitem__)
+        write_png(self._file(found, "mask"), len(mask), mask.__getitem__)
+
+    def _file(self, found: Found, kind: str) -> Path:
+        return manifest.result(Path(self.opt.output), kind, found.given.job.stem)
 
 
 def _sr_size(job: Job, scale: int) -> tuple[int, int]:
@@ -307,6 +378,12 @@ def _log_table(rows: list[manifest.Row], shown: int = 10) -> None:
         )
 
 
+def _is_done(out: Path, stem: str, known: Mapping[str, manifest.Row]) -> bool:
+    """Whether the manifest vouches for an image, and its files are still there."""
+    files = (manifest.result(out, kind, stem) for kind in manifest.KINDS)
+    return stem in known and all(path.is_file() for path in files)
+
+
 def detect(opt: DetectOptions) -> list[manifest.Row]:
     """Find the artifacts of a GAN-SR network.
 
@@ -327,23 +404,31 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
     detection = Detection(opt, jobs, segmenter)
 
     out = Path(opt.output)
-    known = manifest.read(out)
-    hashes = {job.stem: detection.hash_of(job) for job in jobs}
+    known = {
+        stem: row
+        for stem, row in manifest.read(out).items()
+        if detection.hashes.get(stem) == row.settings
+    }
+    todo = [job for job in jobs if not _is_done(out, job.stem, known)]
     remove_unfinished(out)
     # What is known but out of date must not stand beside the new results.
-    manifest.write(out, (r for s, r in known.items() if hashes.get(s) == r.settings))
-    rows: list[manifest.Row] = []
-    with (out / manifest.FILE).open("a", encoding="utf-8") as file:
-        for job in tqdm(jobs, desc="detect", unit="image"):
-            row = known.get(job.stem)
-            files = [manifest.result(out, kind, job.stem) for kind in manifest.KINDS]
-            whole = row is not None and all(path.is_file() for path in files)
+    manifest.write(out, known.values())
+    rows = {job.stem: known[job.stem] for job in jobs if job not in todo}
+    bar = tqdm(total=len(jobs), initial=len(rows), desc="detect", unit="image")
+    with bar, (out / manifest.FILE).open("a", encoding="utf-8") as file:
+
+        def write(found: Found) -> manifest.Row:
+            row = detection.write(found)
+            file.write(manifest.to_line(row))
+            file.flush()
+            return row
+
+        for written in overlapped(todo, detection.read, detection.find, write):
             with unusable.passing_over():
-                if row is None or row.settings != hashes[job.stem] or not whole:
-                    row = detection.run(job, hashes[job.stem])
-                    file.write(manifest.to_line(row))
-                    file.flush()
-                rows.append(row)
+                row = written()
+                rows[row.stem] = row
+            bar.update()
+    rows = [rows[job.stem] for job in jobs if job.stem in rows]
     manifest.write(out, rows)
     unusable.refuse_if_all(len(rows))
     _export(opt, rows)

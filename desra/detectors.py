@@ -11,7 +11,7 @@ One of your own is registered with `register` in a module that ``import:`` names
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, Protocol, TypeAlias, TypeVar, cast
 
 import cv2
@@ -26,6 +26,7 @@ from desra.artifacts import (
     local_std,
 )
 from desra.errors import InputError
+from desra.images import to_uint8
 from desra.registry import Registry, find
 
 Image = NDArray[Any]
@@ -37,6 +38,7 @@ DETECTOR_REGISTRY = Registry("detector")
 _PAPERS = WindowSpec()
 _K1 = 0.01  # of SSIM; its K2 is that of the window
 _LDL_SIDE = 7
+_BAND = 512  # rows
 _INPUTS = {
     "sr_mse": "the MSE-SR image (sr_mse)",
     "lq": "the LR image (lq)",
@@ -49,9 +51,12 @@ class Detector(Protocol):
 
     Attributes:
         needs: the inputs beside ``sr_gan`` that it can't do without: sr_mse, lq, gt.
+        local: whether each value depends on nothing but sr_mse and sr_gan in its window, so that
+            large images can be done in bands.
     """
 
     needs: frozenset[str]
+    local: bool
 
     def __call__(
         self,
@@ -68,11 +73,12 @@ class Detector(Protocol):
 _F = TypeVar("_F", bound=Callable[..., Map])
 
 
-def register(*needs: str) -> Callable[[_F], _F]:
-    """Register a detector under the function's name, with what it needs beside ``sr_gan``."""
+def register(*needs: str, local: bool = False) -> Callable[[_F], _F]:
+    """Register a detector under the function's name; the arguments are those of `Detector`."""
 
     def add(function: _F) -> _F:
         cast(Any, function).needs = frozenset(needs)
+        cast(Any, function).local = local
         DETECTOR_REGISTRY.register(function)
         return function
 
@@ -100,7 +106,37 @@ def find_detector(name: str, available: Collection[str], key: str = "detector") 
     return detector
 
 
-@register("sr_mse")
+def in_bands(
+    detector: Detector,
+    sr_mse: NDArray[Any],
+    sr_gan: NDArray[Any],
+    lq: NDArray[Any] | None,
+    window: WindowSpec = _PAPERS,
+) -> Iterator[tuple[slice, Map]]:
+    """The map of an SR pair from top to bottom; of a local detector in bands, which bound memory.
+
+    Args:
+        detector: what makes it.
+        sr_mse, sr_gan, lq: uint8 or uint16 (H, W, 3) RGB, looked at as 8 bits, so that a run in
+            memory and one from files agree.
+        window: the patch.
+
+    Yields:
+        The rows of the map, and float64 (rows, W - 2b): the same values as all at once.
+    """
+    lost = 2 * window.border
+    height = max(sr_gan.shape[0] - lost, 0)
+    if not detector.local or height == 0:
+        lq8 = None if lq is None else to_uint8(lq)
+        yield slice(0, height), detector(to_uint8(sr_mse), to_uint8(sr_gan), lq8, None, window)
+        return
+    for top in range(0, height, _BAND):
+        rows = slice(top, min(top + _BAND, height))
+        seen = slice(rows.start, rows.stop + lost)
+        yield rows, detector(to_uint8(sr_mse[seen]), to_uint8(sr_gan[seen]), None, None, window)
+
+
+@register("sr_mse", local=True)
 def relative_local_variance(
     sr_mse: Image,
     sr_gan: Image,
@@ -112,7 +148,7 @@ def relative_local_variance(
     return artifact_map(sr_mse, sr_gan, window)
 
 
-@register("sr_mse")
+@register("sr_mse", local=True)
 def absolute_local_variance(
     sr_mse: Image,
     sr_gan: Image,
@@ -129,7 +165,7 @@ def absolute_local_variance(
     return c / (c + absolute_difference_map(sr_mse, sr_gan, window))
 
 
-@register("sr_mse")
+@register("sr_mse", local=True)
 def local_ssim(
     sr_mse: Image,
     sr_gan: Image,

@@ -11,21 +11,37 @@ Image = NDArray[np.uint8]
 _RED = np.array([255, 40, 40], np.float32)
 
 
-def overlay(image: Image, mask: NDArray[np.bool_]) -> Image:
-    """``image`` with the mask tinted red and outlined, red on white so that it shows on red too.
+class Overlay:
+    """A mask drawn on its image: tinted red and outlined, red on white so that it shows on red too.
 
     Args:
-        image: uint8 (H, W, 3) RGB.
         mask: bool (H, W), True = artifact.
     """
-    drawn = image.astype(np.float32)
-    drawn[mask] = 0.75 * drawn[mask] + 0.25 * _RED
-    result = np.ascontiguousarray(drawn.round().astype(np.uint8))
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    width = max(1, round(min(mask.shape) / 256))
-    cv2.drawContours(result, contours, -1, (255, 255, 255), width + 2)
-    cv2.drawContours(result, contours, -1, tuple(map(int, _RED)), width)
-    return result
+
+    def __init__(self, mask: NDArray[np.bool_]):
+        self.mask = mask
+        self._contours, _ = cv2.findContours(
+            mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE
+        )
+        self._width = max(1, round(min(mask.shape) / 256))
+
+    def rows(self, image: Image, top: int) -> Image:
+        """The rows from ``top`` on: ``image``, uint8 (rows, W, 3) RGB, drawn on."""
+        mask = self.mask[top : top + len(image)]
+        # Drawn with a margin: OpenCV shortens lines that cross the border by a pixel.
+        margin = self._width + 2
+        canvas = np.pad(image, ((margin, margin), (0, 0), (0, 0)))
+        inner = canvas[margin:-margin]
+        inner[mask] = (0.75 * image[mask].astype(np.float32) + 0.25 * _RED).round()
+        red = tuple(map(int, _RED))
+        for colour, width in (((255, 255, 255), self._width + 2), (red, self._width)):
+            cv2.drawContours(canvas, self._contours, -1, colour, width, offset=(0, margin - top))
+        return inner
+
+
+def overlay(image: Image, mask: NDArray[np.bool_]) -> Image:
+    """All of `Overlay` at once: uint8 (H, W, 3) RGB, bool (H, W) -> uint8 (H, W, 3)."""
+    return Overlay(mask).rows(image, 0)
 
 
 def map_in_colour(D: NDArray[np.floating]) -> Image:

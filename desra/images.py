@@ -8,10 +8,12 @@ decodes what Pillow would cut to eight bits, and encodes.
 from __future__ import annotations
 
 import io
+import math
 import os
 import re
 import secrets
 import struct
+import tempfile
 import threading
 import unicodedata
 import zlib
@@ -20,11 +22,11 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from PIL import Image
 from PIL import ImageFile as PillowFile
 from PIL.TiffImagePlugin import TiffImageFile
@@ -43,6 +45,7 @@ _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", *_TIFF_SIG
 # What Pillow's decoders raise on bytes that they can't make sense of.
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError,
            struct.error, zlib.error)  # fmt: skip
+_IN_MEMORY = 64 * 2**20  # bytes; larger scratch arrays lie on disk
 _MAX_PIXELS = 2**30  # OpenCV's own limit; beyond it the RGB array alone takes 3 GiB
 
 
@@ -98,6 +101,20 @@ def enlarge(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> 
     values = pixels.astype(np.float32) * np.float32(new_top / top)
     large = cv2.resize(values, size[::-1], interpolation=cv2.INTER_CUBIC)
     return np.clip(np.round(large), 0, new_top).astype(dtype)
+
+
+def scratch(shape: tuple[int, ...], dtype: DTypeLike, folder: StrPath) -> NDArray[Any]:
+    """A new array for pixels: a large one lies in a file without a name instead of in memory.
+
+    Args:
+        shape, dtype: of the array; what it holds at first is undefined.
+        folder: on the disk that has room; created. The file goes with the array.
+    """
+    if math.prod(shape) * np.dtype(dtype).itemsize <= _IN_MEMORY:
+        return np.empty(shape, dtype)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.memmap(file, dtype, "w+", shape=shape)
 
 
 def resize(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> Pixels:

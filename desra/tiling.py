@@ -7,7 +7,7 @@ next to nothing to its outer part. Two networks that are given the same image an
 same grid.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 SMALLEST_TILE = 64  # below it most of a tile would be overlap, and a network takes little memory
 _FLOOR = 1e-3  # weight of the outer part of an overlap
 _WIDTH = 0.25  # share of the overlap, in its middle, over which the weight rises
+_UNIT = 8  # of a tile's start, in pixels: the window of SwinIR, twice the folding of RRDBNet x1
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,21 @@ class Tiles:
 
 
 def spans(length: int, tiles: Tiles) -> list[tuple[int, int]]:
-    """(start, stop) of the tiles along an axis of ``length``; all of equal length.
+    """(start, stop) of the tiles along an axis of ``length``.
 
-    The last tile is moved back to end at ``length`` rather than made smaller, so a network sees one
-    shape only.
+    As few tiles as ``size`` allows, and these about equally long, so that little is computed twice.
+    All but the last have one length. They start at multiples of 8, as networks that look through
+    windows or fold pixels into channels need it to see the same as on the whole image.
     """
-    size = tiles.size
+    size, overlap = tiles.size, tiles.overlap
     if size == 0 or length <= size:
         return [(0, length)]
-    step = size - tiles.overlap
-    starts = [*range(0, length - size, step), length - size]
-    return [(start, start + size) for start in starts]
+    unit = _UNIT if size - overlap >= _UNIT else 1
+    longest = (size - overlap) // unit * unit
+    count = -(-(length - overlap) // longest)
+    step = min(-(-(length - overlap) // (count * unit)) * unit, longest)
+    starts = range(0, length - overlap, step)
+    return [(start, min(start + step + overlap, length)) for start in starts]
 
 
 def halved(tiles: Tiles, height: int, width: int) -> Tiles | None:
@@ -92,8 +97,13 @@ def _ramp(span: tuple[int, int], length: int, overlap: int, scale: int) -> Tenso
     return weight
 
 
-def run_tiled(net: Callable[[Tensor], Tensor], lq: Tensor, scale: int, tiles: Tiles) -> Tensor:
-    """``net(lq)``, tile by tile.
+def strips(
+    net: Callable[[Tensor], Tensor], lq: Tensor, scale: int, tiles: Tiles
+) -> Iterator[Tensor]:
+    """``net(lq)``, tile by tile, in strips of the full width from top to bottom.
+
+    A strip is handed out as soon as no tile below reaches into it, so that no more than a row of
+    tiles is held.
 
     Args:
         net: float (N, C, h, w) -> float (N, C, h*scale, w*scale).
@@ -101,8 +111,8 @@ def run_tiled(net: Callable[[Tensor], Tensor], lq: Tensor, scale: int, tiles: Ti
         scale: the network's factor.
         tiles: how to cut.
 
-    Returns:
-        float32 (N, C, H*scale, W*scale) on the device of ``lq``.
+    Yields:
+        float32 (N, C, rows, W*scale) on the device of ``lq``; H*scale rows in all.
 
     Raises:
         ValueError: the network's output has another size than ``scale`` says.
@@ -110,20 +120,34 @@ def run_tiled(net: Callable[[Tensor], Tensor], lq: Tensor, scale: int, tiles: Ti
     n, channels, height, width = lq.shape
     rows, columns = spans(height, tiles), spans(width, tiles)
     if len(rows) == len(columns) == 1:
-        return _checked(net(lq), lq, scale)
-    total = lq.new_zeros((n, channels, height * scale, width * scale), dtype=torch.float32)
-    weights = lq.new_zeros((1, 1, height * scale, width * scale), dtype=torch.float32)
-    for top, bottom in rows:
-        for left, right in columns:
+        yield _checked(net(lq), lq, scale)
+        return
+    across = [_ramp(span, width, tiles.overlap, scale).to(lq.device) for span in columns]
+    shared: tuple[Tensor, Tensor] | None = None  # what the row of tiles above adds to this one
+    for number, (top, bottom) in enumerate(rows):
+        size = ((bottom - top) * scale, width * scale)
+        total = lq.new_zeros((n, channels, *size), dtype=torch.float32)
+        weights = lq.new_zeros((1, 1, *size), dtype=torch.float32)
+        if shared is not None:
+            above = shared[0].shape[-2]
+            total[..., :above, :], weights[..., :above, :] = shared
+        down = _ramp((top, bottom), height, tiles.overlap, scale).to(lq.device)
+        for (left, right), ramp in zip(columns, across, strict=True):
             piece = lq[:, :, top:bottom, left:right]
-            weight = (
-                _ramp((top, bottom), height, tiles.overlap, scale)[:, None]
-                * _ramp((left, right), width, tiles.overlap, scale)[None, :]
-            ).to(lq.device)
-            place = (..., slice(top * scale, bottom * scale), slice(left * scale, right * scale))
+            weight = down[:, None] * ramp[None, :]
+            place = (..., slice(left * scale, right * scale))
             total[place] += _checked(net(piece), piece, scale) * weight
             weights[place] += weight
-    return total / weights
+        end = rows[number + 1][0] if number + 1 < len(rows) else bottom
+        done = (end - top) * scale
+        # Copies, for a view would keep the whole row of tiles.
+        shared = total[..., done:, :].clone(), weights[..., done:, :].clone()
+        yield total[..., :done, :] / weights[..., :done, :]
+
+
+def run_tiled(net: Callable[[Tensor], Tensor], lq: Tensor, scale: int, tiles: Tiles) -> Tensor:
+    """All :func:`strips` as one: float32 (N, C, H*scale, W*scale)."""
+    return torch.cat(list(strips(net, lq, scale, tiles)), dim=-2)
 
 
 def _checked(output: Tensor, lq: Tensor, scale: int) -> Tensor:

@@ -17,16 +17,21 @@ from desra.data.pictures import resolve_folder
 from desra.errors import InputError, Unusable
 from desra.images import (
     ImageFile,
+    Picture,
+    Pixels,
     enlarge,
     image_size,
     list_images,
     read_image,
     remove_unfinished,
     resize,
+    scratch,
     write_image,
 )
 from desra.models import SRModel
 from desra.options import UpscaleOptions
+from desra.pipeline import overlapped
+from desra.png import with_alpha, write_png
 from desra.registry import import_modules
 
 logger = logging.getLogger("desra")
@@ -67,20 +72,15 @@ def _find(opt: UpscaleOptions) -> list[ImageFile]:
     return files
 
 
-def upscale_file(model: SRModel, opt: UpscaleOptions, file: ImageFile) -> Path:
-    """Read, upscale and write one image.
-
-    Returns:
-        The file that was written.
-
-    Raises:
-        InputError: it cannot be read, or the result cannot be written in this format.
-    """
-    picture = read_image(file.path)
+def _upscaled(
+    model: SRModel, opt: UpscaleOptions, picture: Picture
+) -> tuple[Pixels, Pixels | None]:
+    """The result for an image and its alpha, in the size and depth that the options want."""
     deep = opt.bits == 16 and picture.rgb.dtype == np.uint16
     resized = opt.outscale is not None and opt.outscale != model.scale
     # What is resized is rounded once, at the end.
-    sr = model(picture.rgb, bits=16 if deep or resized else 8)
+    bits = 16 if deep or resized else 8
+    sr = model(picture.rgb, bits, scratch(*model.result_of(picture.rgb.shape, bits), opt.output))
     alpha = picture.alpha
     if alpha is not None:
         alpha = enlarge(alpha, sr.shape[:2], sr.dtype == np.uint16)
@@ -88,8 +88,14 @@ def upscale_file(model: SRModel, opt: UpscaleOptions, file: ImageFile) -> Path:
         height, width = (max(1, round(n * opt.outscale)) for n in picture.rgb.shape[:2])
         sr = resize(sr, (height, width), deep)
         alpha = None if alpha is None else resize(alpha, (height, width), deep)
-    path = result_of(opt, file)
-    write_image(path, sr, alpha)
+    return sr, alpha
+
+
+def _write(path: Path, image: Pixels, alpha: Pixels | None) -> Path:
+    if path.suffix == ".png":
+        write_png(path, len(image), lambda rows: with_alpha(image[rows], alpha, rows))
+    else:
+        write_image(path, image, alpha)
     return path
 
 
@@ -112,9 +118,17 @@ def upscale(opt: UpscaleOptions) -> list[Path]:
     model = SRModel.from_options(opt.model, opt.tile, opt)
     remove_unfinished(opt.output)
     written: list[Path] = []
-    for file in tqdm(files, desc="upscale", unit="image"):
+
+    def read(file: ImageFile) -> tuple[Path, Picture]:
+        return result_of(opt, file), read_image(file.path)
+
+    def work(given: tuple[Path, Picture]) -> tuple[Path, Pixels, Pixels | None]:
+        return given[0], *_upscaled(model, opt, given[1])
+
+    results = overlapped(files, read, work, lambda made: _write(*made))
+    for result in tqdm(results, total=len(files), desc="upscale", unit="image"):
         with unusable.passing_over():
-            written.append(upscale_file(model, opt, file))
+            written.append(result())
     unusable.refuse_if_all(len(written))
     unusable.sum_up()
     logger.info("written: %s, %d images", opt.output, len(written))

@@ -12,7 +12,7 @@ from skimage.metrics import structural_similarity
 
 from desra import detectors
 from desra.artifacts import WindowSpec, absolute_difference_map, artifact_map
-from desra.detectors import DETECTOR_REGISTRY, find_detector, register
+from desra.detectors import DETECTOR_REGISTRY, find_detector, in_bands, register
 from desra.errors import InputError
 
 NAMES = [name for name, _ in DETECTOR_REGISTRY]
@@ -31,6 +31,32 @@ def images(seed: int = 0, height: int = 48, width: int = 64) -> tuple[np.ndarray
     mse = cv2.GaussianBlur(gt, (0, 0), 1.0)
     lq = cv2.resize(gt, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
     return mse, gan, lq, gt
+
+
+@pytest.mark.parametrize("name", ["relative_local_variance", "absolute_local_variance",
+                                  "local_ssim", "bicubic_reference"])  # fmt: skip
+@pytest.mark.parametrize("height", [8, 11, 500, 1100])
+def test_bands_are_the_whole(name: str, height: int) -> None:
+    mse, gan, lq, _ = images(height=1104, width=64)
+    mse, gan, lq = mse[:height], gan[:height], lq[: height // 4]
+    detector = find_detector(name, ALL)
+    bands = list(in_bands(detector, mse, gan, lq))
+    whole = detector(mse, gan, lq, None)
+    joined = np.concatenate([D for _, D in bands])
+    if name == "local_ssim":
+        np.testing.assert_allclose(joined, whole, atol=1e-12)
+    else:
+        np.testing.assert_array_equal(joined, whole)
+    rows = [row for s, _ in bands for row in range(s.start, s.stop)]
+    assert rows == list(range(max(height - 10, 0)))
+    assert len(bands) == (3 if detector.local and height == 1100 else 1)
+
+
+def test_bands_look_at_8_bits() -> None:
+    mse, gan, *_ = images()
+    deep = (image.astype(np.uint16) * 257 for image in (mse, gan))
+    (_, D), *_ = in_bands(find_detector("relative_local_variance", ALL), *deep, None)
+    np.testing.assert_array_equal(D, artifact_map(mse, gan))
 
 
 def test_all_five_are_registered() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from desra.drawing import contact_sheet, fit, map_in_colour, overlay, thickest_spot
+from desra.drawing import Overlay, contact_sheet, fit, map_in_colour, overlay, thickest_spot
 
 GREY = np.full((40, 60, 3), 128, np.uint8)
 
@@ -21,6 +21,16 @@ def test_overlay_reddens_the_mask_and_leaves_the_rest():
     assert drawn[20, 30].tolist() == [160, 106, 106]  # 3/4 grey, 1/4 red
     assert drawn[10, 25].tolist() == [255, 40, 40]  # the outline
     np.testing.assert_array_equal(overlay(GREY, np.zeros_like(mask)), GREY)
+
+
+@pytest.mark.parametrize("side", [300, 900])  # outlines of one and of several pixels
+def test_rows_of_an_overlay_are_those_of_the_whole(side: int):
+    image = np.random.default_rng(0).integers(0, 256, (side, side + 20, 3), np.uint8)
+    y, x = np.mgrid[:side, : side + 20]
+    mask = ((x - 150) ** 2 + (y - 140) ** 2 < 100**2) | ((x // 7 + y // 5) % 9 == 0)
+    drawn = Overlay(mask)
+    parts = [drawn.rows(image[top : top + 37], top) for top in range(0, side, 37)]
+    np.testing.assert_array_equal(np.concatenate(parts), overlay(image, mask))
 
 
 def test_map_in_colour_is_brighter_where_texture_is_alike():

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from desra import images
 from desra.errors import InputError
 from desra.images import (
     ImageFile,
@@ -599,6 +600,19 @@ def test_what_does_not_pair_is_listed_at_once(tmp_path):
     assert "n09 and 4 more" in message and "n10" not in message
     with pytest.raises(InputError, match="1 only in the second input: a"):
         pair_by_stem([], one[:1])
+
+
+@pytest.mark.parametrize("limit", [0, 2**20])
+def test_scratch_arrays_hold_what_is_written_and_leave_nothing(tmp_path, monkeypatch, limit: int):
+    monkeypatch.setattr(images, "_IN_MEMORY", limit)
+    array = images.scratch((7, 5, 3), np.uint16, tmp_path / "out")
+    assert isinstance(array, np.memmap) == (limit == 0)
+    assert array.shape == (7, 5, 3) and array.dtype == np.uint16
+    values = np.arange(105, dtype=np.uint16).reshape(7, 5, 3)
+    array[:] = values
+    np.testing.assert_array_equal(array, values)
+    del array
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
 def test_importing_does_not_pull_in_torch():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from PIL import Image
 
 from desra import upscale
 from desra.errors import InputError
-from desra.images import read_image, resize, write_image
+from desra.images import list_images, read_image, resize, write_image
 from desra.models import SRModel
 from desra.options import UpscaleOptions, parse
+from desra.tiling import Tiles, spans
 
 CPU = {"device": "cpu", "precision": "fp32"}
 
@@ -84,7 +86,13 @@ def test_the_settings_of_tiles_reach_the_network(folder: Path, weights: str, tmp
 
     monkeypatch.setattr(SRModel, "_forward", spy)
     upscale.upscale(options(tmp_path, weights, tile={"size": 16, "overlap": 4}))
-    assert set(seen) == {(16, 16)}
+    sizes = [read_image(file.path).rgb.shape for file in list_images(folder)]
+
+    def sides(length: int) -> list[int]:
+        return [stop - start for start, stop in spans(length, Tiles(16, 4))]
+
+    expected = [pair for size in sizes for pair in product(sides(size[0]), sides(size[1]))]
+    assert seen == expected and max(max(pair) for pair in expected) <= 16
 
 
 def lanczos(before: int, after: int) -> np.ndarray:

@@ -87,19 +87,49 @@ def artifact_mask(D: NDArray[np.floating], rule: MaskRule = MaskRule(), border: 
         >>> int(artifact_mask(D, MaskRule(min_area=1000)).sum())  # 60 - 4 + 12 pixels a side
         4624
     """
+    return clean_up(candidates(D, rule), rule, border)
+
+
+def candidates(D: NDArray[np.floating], rule: MaskRule = MaskRule()) -> Mask:
+    """``D < threshold``; the step of `artifact_mask` that looks at single pixels.
+
+    Args:
+        D: similarity map, floating ``(h, w)``, or any rows of it; may have no elements.
+        rule: its threshold.
+
+    Returns:
+        bool ``(h, w)``.
+
+    Raises:
+        ValueError: D is not two-dimensional or has NaN (which would read "clean").
+    """
     if D.ndim != 2:
         raise ValueError(f"D must be (h, w), got {D.shape}")
+    if D.size and np.isnan(D.min()):
+        raise ValueError("D has NaN, which is neither artifact nor clean")
+    return np.less(D, rule.threshold)
+
+
+def clean_up(low: Mask, rule: MaskRule = MaskRule(), border: int = 0) -> Mask:
+    """The rest of `artifact_mask`: morphology, holes, area; it looks at the whole map.
+
+    Args:
+        low: the `candidates`, bool ``(h, w)``.
+        rule, border: as in `artifact_mask`.
+
+    Returns:
+        bool ``(h + 2 * border, w + 2 * border)``.
+
+    Raises:
+        ValueError: ``border`` is negative.
+    """
     if border < 0:
         raise ValueError(f"border must be 0 or more, got {border}")
-    if D.size == 0:
-        return np.zeros((D.shape[0] + 2 * border, D.shape[1] + 2 * border), np.bool_)
-    if np.isnan(D.min()):
-        raise ValueError("D has NaN, which is neither artifact nor clean")
+    if low.size == 0:
+        return np.zeros((low.shape[0] + 2 * border, low.shape[1] + 2 * border), np.bool_)
     square = np.ones((rule.kernel, rule.kernel), np.uint8)
-    low = np.less(D, rule.threshold).astype(np.uint8, order="C")
-    grown = cv2.dilate(
-        cv2.erode(low, square, iterations=rule.erode), square, iterations=rule.dilate
-    )
+    eroded = cv2.erode(low.astype(np.uint8, order="C"), square, iterations=rule.erode)
+    grown = cv2.dilate(eroded, square, iterations=rule.dilate)
     mask = _keep_large(fill_holes(np.asarray(grown, np.bool_)), rule.min_area)
     return np.pad(mask, border)
 
@@ -120,9 +150,14 @@ def full_size_mask(
     Raises:
         ValueError: D does not fit the shape, or as in `artifact_mask`.
     """
-    if D.size == 0:
+    return full_size_clean_up(candidates(D, rule), shape, rule)
+
+
+def full_size_clean_up(low: Mask, shape: tuple[int, ...], rule: MaskRule = MaskRule()) -> Mask:
+    """`clean_up` in the size of the image, as `full_size_mask`: bool ``(H, W)``."""
+    if low.size == 0:
         return np.zeros(shape[:2], np.bool_)
-    return artifact_mask(D, rule, border_between(D.shape, shape))
+    return clean_up(low, rule, border_between(low.shape, shape))
 
 
 def fill_holes(mask: Mask) -> Mask:

@@ -22,7 +22,7 @@ from desra.device import (
 from desra.errors import InputError
 from desra.options import CommonOptions, NetworkOptions, TileOptions
 from desra.registry import ARCH_REGISTRY, build
-from desra.tiling import Tiles, halved, run_tiled
+from desra.tiling import Tiles, halved, strips
 
 logger = logging.getLogger("desra")
 
@@ -119,16 +119,24 @@ class SRModel:
             tiles=Tiles(tile.size, tile.overlap),
         )
 
-    @torch.inference_mode()
-    def __call__(self, image: NDArray[Any], bits: Literal[8, 16] = 8) -> NDArray[Any]:
+    def __call__(
+        self,
+        image: NDArray[Any],
+        bits: Literal[8, 16] = 8,
+        out: NDArray[Any] | None = None,
+    ) -> NDArray[Any]:
         """Upscale one image.
 
         Args:
             image: uint8 or uint16 (H, W, 3), RGB, the full range of its type.
             bits: of the result.
+            out: where the result goes, of its shape and type, perhaps on disk
+                (:func:`desra.images.scratch`): it is filled from top to bottom, while no more than
+                a row of tiles is held. None: a new array.
 
         Returns:
-            uint8 or uint16 (H*scale, W*scale, 3), RGB, rounded to nearest and clipped.
+            uint8 or uint16 (H*scale, W*scale, 3), RGB, rounded to nearest and clipped; ``out`` if
+            that is given.
 
         Raises:
             ValueError: another shape or dtype.
@@ -140,34 +148,54 @@ class SRModel:
                 f"an image must be uint8 or uint16 (H, W, 3), not {image.dtype} "
                 f"{tuple(image.shape)}"
             )
+        shape, dtype = self.result_of(image.shape, bits)
+        if out is None:
+            out = np.empty(shape, dtype)
+        elif out.shape != shape or out.dtype != dtype:
+            raise ValueError(
+                f"out must be {dtype} {shape}, not {out.dtype} {tuple(out.shape)}"
+            )
+        while (reason := self._fill(out, image)) is not None:
+            # Only here, where the error no longer holds on to the tensors of the failed attempt.
+            self._halve_tiles(image.shape[:2], reason)
+        return out
+
+    def result_of(
+        self, shape: tuple[int, ...], bits: Literal[8, 16] = 8
+    ) -> tuple[tuple[int, int, int], np.dtype[Any]]:
+        """Shape and type of the result for an image of ``shape`` (H, W, 3)."""
+        dtype = np.dtype(np.uint8 if bits == 8 else np.uint16)
+        return (shape[0] * self.scale, shape[1] * self.scale, 3), dtype
+
+    @torch.inference_mode()
+    def _fill(self, out: NDArray[Any], image: NDArray[Any]) -> str | None:
+        """Upscale ``image`` into ``out``; the reason if memory ran out."""
         top = np.float32(np.iinfo(image.dtype).max)
         planes = np.ascontiguousarray(image.transpose(2, 0, 1)[None], dtype=np.float32) / top
         lq = torch.from_numpy(planes).to(self.device, memory_format=torch.channels_last)
-        sr = self._upscale(lq)[0].clamp(0, 1)
-        pixels = (sr * (2**bits - 1)).round().permute(1, 2, 0).contiguous().cpu().numpy()
-        return pixels.astype(np.uint8 if bits == 8 else np.uint16)
+        row, levels = 0, int(np.iinfo(out.dtype).max)
+        try:
+            for strip in strips(self._run, lq, self.scale, self.tiles):
+                pixels = (strip[0].clamp(0, 1) * levels).round().permute(1, 2, 0)
+                out[row : row + pixels.shape[0]] = pixels.contiguous().cpu().numpy()
+                row += pixels.shape[0]
+        except _OutOfMemory as error:
+            return str(error)
+        return None
 
-    def _upscale(self, lq: Tensor) -> Tensor:
-        """Tile by tile, in smaller ones when memory runs out."""
-        while True:
-            try:
-                return run_tiled(self._run, lq, self.scale, self.tiles)
-            except _OutOfMemory as error:
-                reason = str(error)
-            # Only here, where the error no longer holds on to the tensors of the failed attempt.
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
-            height, width = lq.shape[-2:]
-            smaller = halved(self.tiles, height, width)
-            if smaller is None:
-                raise InputError(
-                    f"{self.device} has too little memory for this network even in the smallest "
-                    f"tiles ({reason}); free some, or choose another device"
-                )
-            logger.warning(
-                "out of memory on %s: tiles of %d pixels from here on", self.device, smaller.size
+    def _halve_tiles(self, size: tuple[int, ...], reason: str) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        smaller = halved(self.tiles, size[0], size[1])
+        if smaller is None:
+            raise InputError(
+                f"{self.device} has too little memory for this network even in the smallest "
+                f"tiles ({reason}); free some, or choose another device"
             )
-            self.tiles = smaller
+        logger.warning(
+            "out of memory on %s: tiles of %d pixels from here on", self.device, smaller.size
+        )
+        self.tiles = smaller
 
     def _run(self, lq: Tensor) -> Tensor:
         """The network on one tile; what low precision spoils is computed again."""

@@ -1,8 +1,10 @@
 """The GAN-SR network and its MSE-SR partner, run on one tile grid."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 from desra.errors import InputError
@@ -51,14 +53,30 @@ class SRPair:
             SRModel.from_checkpoint("embedded:mse", **settings),
         )
 
-    def __call__(self, lq: NDArray[Any], stem: str = "", bits: Literal[8, 16] = 8) -> SRImages:
-        """Upscale ``lq``, uint8 or uint16 (h, w, 3) RGB, with both networks."""
+    def __call__(
+        self,
+        lq: NDArray[Any],
+        stem: str = "",
+        bits: Literal[8, 16] = 8,
+        make: Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]] = np.empty,
+    ) -> SRImages:
+        """Upscale ``lq``, uint8 or uint16 (h, w, 3) RGB, with both networks.
+
+        Args:
+            lq: the LR image.
+            stem: its name.
+            bits: of the results.
+            make: gives the arrays that they are written into, such as :func:`images.scratch`.
+        """
+        shape, dtype = self.gan.result_of(lq.shape, bits)
+        gan = self.gan(lq, bits, make(shape, dtype))
+        if self.mse is None:
+            return SRImages(stem, mse=enlarge(lq, shape[:2], bits == 16), gan=gan)
+        mse = make(shape, dtype)
         while True:
-            gan = self.gan(lq, bits)
-            if self.mse is None:
-                return SRImages(stem, mse=enlarge(lq, gan.shape[:2], bits == 16), gan=gan)
             self.mse.tiles = self.gan.tiles
-            mse = self.mse(lq, bits)
+            self.mse(lq, bits, mse)
             if self.mse.tiles == self.gan.tiles:
                 return SRImages(stem, mse=mse, gan=gan)
             self.gan.tiles = self.mse.tiles  # memory ran out: both again, on the smaller tiles
+            self.gan(lq, bits, gan)
