@@ -34,8 +34,8 @@ class Tiles:
         ValueError: negative values, or an overlap that is too large.
     """
 
-    size: int = 256
-    overlap: int = 24
+    size: int = 384
+    overlap: int = 32
 
     def __post_init__(self) -> None:
         if self.size < 0 or self.overlap < 0 or (self.size and 2 * self.overlap >= self.size):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -17,13 +17,19 @@ SMALL = ["--size", "150", "200", "--repeats", "1"]
 
 
 @pytest.fixture
-def benchmark() -> ModuleType:
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script; its folder is searched for ``benchmarks``, as when it is run."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
     spec = importlib.util.spec_from_file_location("benchmark_script", SCRIPT)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def of_map(benchmark: ModuleType) -> ModuleType:
+    return importlib.import_module("benchmarks.map")
 
 
 def test_map(benchmark: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,13 +38,13 @@ def test_map(benchmark: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert "150 x 200 pixels" in out and "plain / exact" in out and "masks identical" in out
 
 
-def test_made_pair_has_something_to_find(benchmark: ModuleType) -> None:
-    _, mask = benchmark.exact(*benchmark.made_pair())
+def test_made_pair_has_something_to_find(of_map: ModuleType) -> None:
+    _, mask = of_map.exact(*of_map.made_pair())
     assert 0.05 < mask.mean() < 0.95
 
 
 def test_a_pair_of_files_is_tiled(
-    benchmark: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    benchmark: ModuleType, of_map: ModuleType, tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(0)
     for name in ("mse", "gan"):
@@ -46,20 +52,30 @@ def test_a_pair_of_files_is_tiled(
     pair = ["--pair", str(tmp_path / "mse.png"), str(tmp_path / "gan.png")]
     assert benchmark.main(["map", *SMALL, *pair]) == 0
     image = rng.integers(0, 256, (40, 70, 3)).astype(np.uint8)
-    tiled = benchmark.tiled(image, 150, 200)
+    tiled = of_map.tiled(image, 150, 200)
     assert tiled.shape == (150, 200, 3)
     np.testing.assert_array_equal(tiled[80:120, 140:200], image[:, :60])
 
 
 def test_masks_that_differ_are_reported(
-    benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    benchmark: ModuleType,
+    of_map: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    plain = benchmark.plain
+    plain = of_map.plain
 
     def wrong(sr_mse: np.ndarray, sr_gan: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         D, mask = plain(sr_mse, sr_gan)
         return D, ~mask
 
-    monkeypatch.setattr(benchmark, "plain", wrong)
+    monkeypatch.setattr(of_map, "plain", wrong)
     assert benchmark.main(["map", *SMALL]) == 1
     assert "masks DIFFER" in capsys.readouterr().out
+
+
+def test_data(benchmark: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--threads", "1", "--batch", "1", "--repeats", "1", "--gt-size", "64"]
+    assert benchmark.main(["data", *small]) == 0
+    out = capsys.readouterr().out
+    assert "basicsr / desra " in out and "basicsr, plain / desra, plain" in out

@@ -223,7 +223,7 @@ def test_every_setting_that_matters_is_in_the_hash(pairs: Path, changed: dict[st
 def test_networks_and_device_are_no_settings_of_finished_pairs(pairs: Path):
     detect.detect(options(pairs))
     stamps = times(pairs / "out", "a")
-    detect.detect(options(pairs, precision="auto", tile={"size": 64}, on_error="skip"))
+    detect.detect(options(pairs, precision="auto", tile={"size": 96}, on_error="skip"))
     assert times(pairs / "out", "a") == stamps
 
 

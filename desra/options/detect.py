@@ -33,7 +33,8 @@ class NetworkOptions(Strict):
     """An SR network: weights, and the architecture where it cannot be told from them."""
 
     weights: str
-    """A checkpoint (.pth or .safetensors), or embedded:gan / embedded:mse."""
+    """A checkpoint (.pth or .safetensors), a name that `python -m desra.weights list` gives, or
+    embedded:gan / embedded:mse."""
     network_g: Component | None = None
     """The architecture; left out, it is found from the weights."""
 
@@ -41,9 +42,9 @@ class NetworkOptions(Strict):
 class TileOptions(Strict):
     """Tiles bound the memory; both networks run on the same grid."""
 
-    size: Annotated[int, Field(ge=0)] = 256
+    size: Annotated[int, Field(ge=0)] = 384
     """Side of a tile in LR pixels; 0: the whole image at once."""
-    overlap: Annotated[int, Field(ge=0)] = 24
+    overlap: Annotated[int, Field(ge=0)] = 32
     """LR pixels that neighbouring tiles share; blended."""
 
     @model_validator(mode="after")
