@@ -7,7 +7,8 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from desra import options
-from desra.data.degradations import degrade
+from desra.data.degradations import degrade, sharpen
+from desra.data.lists import listed_images
 from desra.data.pictures import resolve_folder
 from desra.data.samples import (
     augment,
@@ -34,11 +35,15 @@ class DegradedDataset(Dataset[dict[str, Any]]):
         crop_pad_size: side of the larger crop that is degraded before the gt crop is cut from it,
             so that the crop's edges are not the degradation's; divisible by ``scale``.
         degradation: overrides of :class:`desra.options.Degradation`.
+        meta_info: a text file that lists the images to use, one a line; None: all.
+        gt_usm: degrade the sharpened photograph, as the published recipe does, and give that too.
         use_hflip, use_rot: augmentation.
         seed: of everything random.
 
     Samples: ``lq`` float32 (3, s, s) and ``gt`` float32 (3, s*scale, s*scale) in [0, 1], ``mask``
-    float32 (1, s*scale, s*scale) of zeros (no artifact), ``name``.
+    float32 (1, s*scale, s*scale) of zeros (no artifact), ``name``; with ``gt_usm`` the sharpened
+    ``gt_usm`` in the shape of ``gt`` (sharpened before it is cut out, so it has no edges of its
+    own).
 
     Raises:
         InputError: the folder is missing or empty, files of it are no images (said together), or
@@ -52,6 +57,8 @@ class DegradedDataset(Dataset[dict[str, Any]]):
         gt_size: int,
         crop_pad_size: int = 400,
         degradation: Mapping[str, Any] | None = None,
+        meta_info: str | None = None,
+        gt_usm: bool = False,
         use_hflip: bool = True,
         use_rot: bool = True,
         seed: int = 0,
@@ -61,12 +68,14 @@ class DegradedDataset(Dataset[dict[str, Any]]):
                 f"gt_size {gt_size} and crop_pad_size {crop_pad_size} must be multiples of scale "
                 f"{scale}, and gt_size the smaller"
             )
-        self.files = list_images(resolve_folder(dataroot_gt, "gt"))
+        folder = resolve_folder(dataroot_gt, "gt")
+        self.files = listed_images(meta_info, folder) if meta_info else list_images(folder)
         self.scale, self.gt_size, self.crop_pad_size = scale, gt_size, crop_pad_size
         # Said now rather than by a worker an hour later.
         _, faults = sort_out(self.files, lambda file: image_size(file.path))
         refuse_if_any(faults, f"dataroot_gt: {dataroot_gt} holds files that cannot be read")
         self.settings = options.parse(options.Degradation, degradation or {}, "degradation")
+        self.gt_usm = gt_usm
         self.use_hflip, self.use_rot, self.seed = use_hflip, use_rot, seed
 
     def __getitem__(self, number: int) -> dict[str, Any]:
@@ -77,10 +86,15 @@ class DegradedDataset(Dataset[dict[str, Any]]):
         top, left = (int(rng.integers(n - side + 1)) for n in image.shape[:2])
         (gt,) = augment(crop_at([(image, 1)], top, left, side), rng, self.use_hflip, self.use_rot)
         gt = np.ascontiguousarray(gt)
-        lq = degrade(np.divide(gt, 255, dtype=np.float32), self.scale, self.settings, rng)
+        image = np.divide(gt, 255, dtype=np.float32)
+        if self.gt_usm:
+            image = sharpen(image)
+        lq = degrade(image, self.scale, self.settings, rng)
         size = self.gt_size // self.scale
         top, left = (int(v) for v in rng.integers(lq.shape[0] - size + 1, size=2))
-        lq, gt = crop_at([(lq, 1), (gt, self.scale)], top, left, size)
+        crops = [(lq, 1), (gt, self.scale), (image, self.scale)]
+        lq, gt, image = crop_at(crops, top, left, size)
         mask = np.zeros(gt.shape[:2], np.float32)
-        return {"lq": to_tensor(lq), "gt": to_tensor(gt), "mask": to_tensor(mask),
-                "name": file.stem}  # fmt: skip
+        sample = {"lq": to_tensor(lq), "gt": to_tensor(gt), "mask": to_tensor(mask),
+                  "name": file.stem}  # fmt: skip
+        return sample | ({"gt_usm": to_tensor(image)} if self.gt_usm else {})

@@ -15,9 +15,14 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
+from desra.data.cache import Arrays, ByteCache
+from desra.errors import InputError
 from desra.images import read_image
 
 Array = NDArray[Any]
+
+# Of each worker: a dozen photographs of 12 megapixels, or hundreds of small ones.
+CACHE = ByteCache(512 * 2**20)
 
 
 def rng_of(seed: int, *numbers: int) -> Generator:
@@ -36,24 +41,23 @@ def pick(number: int, length: int, seed: int) -> int:
     return int(_order(seed, epoch, length)[place])
 
 
-@lru_cache(maxsize=512)
+def _read(path: Path) -> Arrays:
+    return (read_image(path).rgb8,)
+
+
 def read_cached(path: Path) -> NDArray[np.uint8]:
-    """``path`` as uint8 RGB; the last 512 images stay in the memory of the worker."""
-    return read_image(path).rgb8
+    """``path`` as uint8 RGB; the worker keeps the images that it used last, up to 512 MiB."""
+    return CACHE.get(path, _read)[0]
 
 
 def pad_to(image: Array, height: int, width: int) -> Array:
     """``image`` grown to at least (height, width) at the bottom and right by reflection.
 
-    Reflection repeats for images smaller than half of the size; one pixel is replicated.
+    The last pixel is repeated: so an LR image and the larger HR image stay aligned.
     """
-    while image.shape[0] < height or image.shape[1] < width:
-        pads = []
-        for have, want in zip(image.shape[:2], (height, width), strict=True):
-            pads.append((0, min(max(want - have, 0), max(have - 1, 1))))
-        mode = "reflect" if min(image.shape[:2]) > 1 else "edge"
-        image = np.pad(image, [*pads, *[(0, 0)] * (image.ndim - 2)], mode=mode)
-    return image
+    missing = (max(height - image.shape[0], 0), max(width - image.shape[1], 0))
+    pads = [(0, missing[0]), (0, missing[1]), *[(0, 0)] * (image.ndim - 2)]
+    return np.pad(image, pads, mode="symmetric")
 
 
 def crop_at(images: Sequence[tuple[Array, int]], top: int, left: int, size: int) -> list[Array]:
@@ -90,9 +94,18 @@ def to_tensor(image: Array) -> torch.Tensor:
 
 
 class MixedDataset(Dataset[dict[str, Any]]):
-    """Several datasets as one; each sample number is given to one of them by its share."""
+    """Several datasets as one; each sample number is given to one of them by its share.
+
+    Raises:
+        InputError: some of the datasets give sharpened targets (``gt_usm``) and some do not.
+    """
 
     def __init__(self, datasets: Sequence[Dataset[Any]], shares: Sequence[float], seed: int):
+        if len({bool(getattr(dataset, "gt_usm", False)) for dataset in datasets}) > 1:
+            raise InputError(
+                "datasets: gt_usm is true for one dataset and not for another, so they cannot "
+                "share a batch; set it for both or for neither"
+            )
         self.datasets, self.seed = list(datasets), seed
         self.bounds = np.cumsum(shares) / sum(shares)
 

@@ -4,11 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from desra import manifest
 from desra.data.artifact_dataset import ArtifactDataset
+from desra.detect import detect
 from desra.errors import InputError
 from desra.images import write_image
+from desra.options import DetectOptions, parse
 
 SCALE = 4
 
@@ -82,8 +85,8 @@ def test_images_smaller_than_the_crop_are_reflected(folder):
     sample = ArtifactDataset(str(folder), SCALE, gt_size=160, use_hflip=False, use_rot=False)[0]
     lq = sample["lq"]
     assert lq.shape == (3, 40, 40)
-    assert (lq[:, 24:40] == lq[:, 7:23].flip(1)).all()  # mirrored about row 23
-    assert (lq[:, :, 32:40] == lq[:, :, 23:31].flip(2)).all()
+    assert (lq[:, 24:40] == lq[:, 8:24].flip(1)).all()  # mirrored below row 23
+    assert (lq[:, :, 32:40] == lq[:, :, 24:32].flip(2)).all()
 
 
 def test_every_bad_row_is_listed(folder):
@@ -118,3 +121,68 @@ def test_the_fingerprint_tells_other_results(folder):
     assert ArtifactDataset(str(folder), SCALE, gt_size=64).fingerprint == first
     manifest.write(folder, [replace(row, settings="y") for row in rows.values()])
     assert ArtifactDataset(str(folder), SCALE, gt_size=64).fingerprint != first
+
+
+def test_sharpened_targets_are_given_when_asked_for(folder):
+    from basicsr.utils import USMSharp
+
+    sample = ArtifactDataset(str(folder), SCALE, gt_size=64, gt_usm=True)[1]
+    expected = USMSharp()(sample["gt"][None])[0]
+    assert (sample["gt"] - expected).abs().max() > 0.02
+    torch.testing.assert_close(sample["gt_usm"], expected, rtol=0, atol=1e-5)
+    assert "gt_usm" not in ArtifactDataset(str(folder), SCALE, gt_size=64)[1]
+
+
+def test_every_component_is_drawn_with_equal_odds_whatever_its_size(folder):
+    mask = np.zeros((96, 128), bool)
+    mask[40:60, 80:100] = True
+    mask[8:10, 8:10] = True
+    write_image(manifest.result(folder, "mask", "sub/b"), mask)
+    rows = manifest.read(folder)
+    rows["sub/b"] = replace(rows["sub/b"], mask_pixels=404, components=2)
+    manifest.write(folder, rows.values())
+    dataset = ArtifactDataset(str(folder), SCALE, gt_size=16, artifact_prob=1.0)
+    sums = [int(dataset[number]["mask"].sum()) for number in range(300)]
+    small = sums.count(4)  # 16 pixels around its pixels hold all 2 x 2 and nothing else
+    assert abs(small - 150) < 4 * np.sqrt(300 / 4)
+    assert all(value == 4 or value > 50 for value in sums)
+
+
+def test_a_mask_edited_after_detect_is_refused_with_the_way_to_do_it(folder):
+    write_image(manifest.result(folder, "mask", "sub/b"), np.zeros((96, 128), bool))
+    with pytest.raises(InputError, match="give corrected masks to detect") as error:
+        ArtifactDataset(str(folder), SCALE, gt_size=64)
+    assert "sub/b.png" in str(error.value)
+
+
+def test_masks_corrected_by_a_human_are_learnt_from(tmp_path):
+    """detect, a mask drawn by hand, detect again with it: crops and truth are those of the hand."""
+    rng = np.random.default_rng(1)
+    write_image(tmp_path / "lq/a.png", rng.integers(0, 256, (24, 32, 3), dtype=np.uint8))
+    mse = np.full((96, 128, 3), 100, np.uint8)
+    gan = rng.integers(0, 256, (96, 128, 3), dtype=np.uint8)  # an artifact everywhere
+    write_image(tmp_path / "mse/a.png", mse)
+    write_image(tmp_path / "gan/a.png", gan)
+    settings = {
+        "input": {key: str(tmp_path / name)
+                  for key, name in (("lq", "lq"), ("sr_mse", "mse"), ("sr_gan", "gan"))},
+        "output": str(tmp_path / "results"), "scale": SCALE, "mask": {"min_area": 100},
+    }  # fmt: skip
+    detect(parse(DetectOptions, settings, "detect"))
+    before = ArtifactDataset(str(tmp_path / "results"), SCALE, gt_size=96)
+    assert before[0]["mask"].mean() > 0.7
+
+    hand = np.zeros((96, 128), bool)
+    hand[20:40, 40:70] = True
+    write_image(tmp_path / "hand/a.png", hand)
+    detect(parse(DetectOptions, {**settings, "masks": str(tmp_path / "hand")}, "detect"))
+    after = ArtifactDataset(
+        str(tmp_path / "results"), SCALE, gt_size=96, use_hflip=False, use_rot=False
+    )
+    assert after.fingerprint != before.fingerprint
+    for number in range(4):  # in this process too, which has read the files of before
+        sample = after[number]
+        inside = sample["mask"][0].bool()
+        assert inside.sum() == hand.sum()
+        assert (sample["gt"][:, inside] == 100 / 255).all()
+        assert (sample["gt"][:, ~inside] != 100 / 255).float().mean() > 0.9

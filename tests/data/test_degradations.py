@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import random
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+from torch.nn import functional as F
 
 from desra.data import degradations as d
 from desra.options import Degradation
@@ -70,12 +74,97 @@ def test_sinc_kernels_cut_at_their_frequency():
     assert np.abs(np.fft.fft2(low, (64, 64)))[32, 32] < 0.05
 
 
+@pytest.mark.parametrize("kind", ["generalized", "plateau", ""])
+def test_kernels_are_basicsrs_for_the_same_parameters(kind: str):
+    made = d.blur_kernel(
+        rng(), 15, [f"{kind}_iso".strip("_")], [1.0], 0, (1.7, 1.7), (1, 1), (1, 1)
+    )
+    shape = (15, 1.7, 1.7, 0.0)  # all shape parameters of 1
+    oracle = {
+        "generalized": lambda: d.kernels.bivariate_generalized_Gaussian(*shape, 1.0),
+        "plateau": lambda: d.kernels.bivariate_plateau(*shape, 1.0),
+        "": lambda: d.kernels.bivariate_Gaussian(*shape),
+    }[kind]()
+    np.testing.assert_allclose(made, oracle, atol=1e-8)
+
+
+def correlation(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Written as the double sum over the kernel, in float64."""
+    side, half = len(kernel), len(kernel) // 2
+    padded = np.pad(image.astype(np.float64), [(half, half), (half, half), (0, 0)], mode="reflect")
+    height, width = image.shape[:2]
+    return sum(
+        kernel[i, j] * padded[i : i + height, j : j + width]
+        for i in range(side) for j in range(side)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("side", [7, 13, 21])
+def test_blur_is_the_dense_correlation(kind: str, side: int):
+    image = photo(40, 50)
+    for sinc in (0.0, 1.0):
+        made = kernel(kind, 3, side, sinc)
+        np.testing.assert_allclose(d.blur(image, made), correlation(image, made), atol=2e-6)
+
+
+def test_blur_is_a_correlation_and_does_not_mirror_the_kernel():
+    image, lopsided = photo(20, 24), np.outer([0.1, 0.2, 0.7], [0.6, 0.3, 0.1]).astype(np.float32)
+    for made in (lopsided, lopsided + np.eye(3, dtype=np.float32)):  # of rank 1 and of rank 3
+        np.testing.assert_allclose(d.blur(image, made), correlation(image, made), atol=2e-6)
+
+
 def test_blurring_keeps_constants_and_dims_noise():
     flat = np.full((20, 30, 3), 0.4, np.float32)
     np.testing.assert_allclose(d.blur(flat, kernel("aniso")), flat, atol=1e-5)
     noisy = rng().random((40, 40, 3), dtype=np.float32)
     blurred = d.blur(noisy, kernel("iso", seed=1))
     assert blurred.std() < 0.7 * noisy.std()
+
+
+# ----------------------------------------------------------------------------------- resize
+
+
+class Always:
+    """A generator that draws one number."""
+
+    def __init__(self, number: int):
+        self.number = number
+
+    def integers(self, *_: int) -> int:
+        return self.number
+
+
+@pytest.mark.parametrize("size", [(20, 25), (24, 32), (61, 70)])
+@pytest.mark.parametrize(("number", "mode"), [(1, "bilinear"), (2, "bicubic")])
+def test_resizing_is_torchs(number: int, mode: str, size: tuple[int, int]):
+    """Which the published code uses: half-pixel centres, no antialiasing, not clipped."""
+    image = photo(48, 64)
+    tensor = torch.from_numpy(image).permute(2, 0, 1)[None]
+    expected = F.interpolate(tensor, size=size, mode=mode)[0].permute(1, 2, 0).numpy()
+    made = d.resize(image, size, Always(number))  # type: ignore[arg-type]
+    np.testing.assert_allclose(made, expected, atol=2e-5)
+
+
+def test_resizing_by_area_takes_the_mean_of_what_a_pixel_covers():
+    image = photo(48, 64)
+    made = d.resize(image, (16, 16), Always(0))  # type: ignore[arg-type]
+    np.testing.assert_allclose(made, image.reshape(16, 3, 16, 4, 3).mean((1, 3)), atol=1e-6)
+    fine = image.repeat(5, 0).repeat(5, 1).reshape(30, 8, 40, 8, 3).mean((1, 3))  # 5 / 8 of a side
+    np.testing.assert_allclose(d.resize(image, (30, 40), Always(0)), fine, atol=1e-6)  # type: ignore
+
+
+# ---------------------------------------------------------------------------------- sharpen
+
+
+def test_sharpening_is_basicsrs():
+    from basicsr.utils import USMSharp
+
+    image = photo(96, 80)
+    expected = USMSharp()(torch.from_numpy(image).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
+    made = d.sharpen(image)
+    assert made.dtype == np.float32 and np.abs(made - image).max() > 0.05
+    np.testing.assert_allclose(made, expected.numpy(), atol=1e-5)
 
 
 # ------------------------------------------------------------------------------------ noise
@@ -121,6 +210,18 @@ def test_jpeg_error_falls_with_quality():
     errors = [float(np.mean((d.jpeg(image, q) - image) ** 2)) for q in (5, 15, 30, 60, 95)]
     assert errors == sorted(errors, reverse=True)
     assert errors[0] > 4 * errors[-1]
+
+
+@pytest.mark.parametrize("quality", [30, 60.4, 94.6])
+def test_jpeg_is_that_of_another_encoder(quality: float):
+    image = cv2.GaussianBlur(photo(64, 96), (0, 0), 1)
+    file = io.BytesIO()
+    Image.fromarray((image * 255).round().astype(np.uint8)).save(
+        file, "JPEG", quality=round(quality), subsampling="4:2:0"
+    )
+    expected = np.asarray(Image.open(file), np.float32) / 255
+    assert np.abs(d.jpeg(image, quality) - expected).max() * 255 <= 3  # colour rounding alone
+    assert np.abs(d.jpeg(image, quality) - image).max() * 255 > 3
 
 
 def test_jpeg_keeps_the_order_of_channels():

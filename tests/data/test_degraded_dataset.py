@@ -83,3 +83,23 @@ def test_wrong_options(photographs: Path, changes: dict[str, Any]):
 def test_photographs_smaller_than_the_crop_are_padded(photographs: Path):
     sample = dataset(photographs, crop_pad_size=80, gt_size=64)[0]
     assert sample["gt"].shape == (3, 64, 64)
+
+
+def test_sharpened_targets_are_given_when_asked_for(photographs: Path):
+    plain, sharp = dataset(photographs)[1], dataset(photographs, gt_usm=True)[1]
+    assert "gt_usm" not in plain
+    assert torch.equal(plain["gt"], sharp["gt"])
+    assert sharp["gt_usm"].shape == sharp["gt"].shape
+    assert 0 <= sharp["gt_usm"].min() and sharp["gt_usm"].max() <= 1
+    # What is degraded is the sharpened image, as published.
+    assert not torch.equal(plain["lq"], sharp["lq"])
+
+
+def test_the_sharpened_target_is_cut_from_the_sharpened_crop(photographs: Path):
+    """Without an inner crop it is basicsr's USMSharp of gt."""
+    from basicsr.utils import USMSharp
+
+    sample = dataset(photographs, gt_size=40, gt_usm=True)[2]
+    expected = USMSharp()(sample["gt"][None])[0]
+    assert (sample["gt"] - expected).abs().max() > 0.02
+    torch.testing.assert_close(sample["gt_usm"], expected, rtol=0, atol=1e-5)

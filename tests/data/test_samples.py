@@ -16,6 +16,7 @@ from desra.data.samples import (
     rng_of,
     to_tensor,
 )
+from desra.errors import InputError
 
 
 def test_each_image_once_an_epoch_in_a_new_order():
@@ -43,11 +44,12 @@ def test_pad_to_reflects_and_never_crops(have: tuple[int, int], channels: tuple[
         assert {line.tobytes() for line in lines} == old
 
 
-def test_pad_to_is_numpys_reflection_where_one_step_suffices():
-    image = rng_of(0).integers(0, 255, (9, 8, 3))
-    np.testing.assert_array_equal(
-        pad_to(image, 12, 15), np.pad(image, [(0, 3), (0, 7), (0, 0)], mode="reflect")
-    )
+def test_pad_to_keeps_images_of_different_scale_aligned():
+    lq = rng_of(0).integers(0, 255, (3, 8, 3))
+    gt = lq.repeat(4, 0).repeat(4, 1)
+    small, large = pad_to(lq, 11, 11), pad_to(gt, 44, 44)
+    np.testing.assert_array_equal(large, small.repeat(4, 0).repeat(4, 1))
+    np.testing.assert_array_equal(small[3:6], small[2::-1])  # mirrored
 
 
 def test_crops_of_lq_and_gt_show_the_same_place():
@@ -112,6 +114,14 @@ def test_mixing_keeps_shares_and_numbers():
 
 def test_one_dataset_is_not_drawn_for():
     assert MixedDataset([Constant("a")], [0.1], seed=0)[12] == ("a", 12)
+
+
+def test_sharpened_targets_of_some_datasets_only_are_refused():
+    sharp = Constant("b")
+    sharp.gt_usm = True
+    MixedDataset([sharp, sharp], [1.0, 1.0], seed=0)
+    with pytest.raises(InputError, match="gt_usm is true for one dataset and not for another"):
+        MixedDataset([Constant("a"), sharp], [1.0, 1.0], seed=0)
 
 
 def test_numbers_go_on_where_they_were():

@@ -1,0 +1,37 @@
+"""Text files that list the images of a dataset, as basicsr's ``meta_info`` does."""
+
+import re
+from pathlib import Path
+
+from desra.errors import InputError
+from desra.images import ImageFile
+
+_SHAPE = re.compile(r"\s+\([\d,\s]+\)$")  # what may stand after a name: (480,480,3)
+
+
+def lines_of(meta_info: str) -> list[str]:
+    """The lines that are not empty, less the shape that may stand at their end.
+
+    Raises:
+        InputError: no such file, or nothing in it.
+    """
+    try:
+        lines = Path(meta_info).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"meta_info: {meta_info} cannot be read as text ({error})") from error
+    names = [_SHAPE.sub("", line.strip()) for line in lines if line.strip()]
+    if not names:
+        raise InputError(f"meta_info: {meta_info} lists no images")
+    return names
+
+
+def listed_images(meta_info: str, folder: Path) -> list[ImageFile]:
+    """The images of ``folder`` that the file names, in its order; a name may come twice.
+
+    Raises:
+        InputError: as :func:`lines_of`; whether the images exist is not looked at.
+    """
+    return [
+        ImageFile(stem=Path(name).with_suffix("").as_posix(), path=folder / name)
+        for name in lines_of(meta_info)
+    ]
