@@ -70,6 +70,30 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return torch.autocast(device.type, dtype)  # pyright: ignore[reportReturnType]
 
 
+def full_precision(tensor: torch.Tensor) -> torch.Tensor:
+    """What autocast made bfloat16 or float16 as float32; float32 and float64 as they are."""
+    return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
+
+
+def grad_scaler(device: torch.device, dtype: torch.dtype) -> torch.amp.GradScaler:
+    """What keeps small gradients from becoming 0 in float16; it does nothing for other types.
+
+    Raises:
+        InputError: float16 on a device that torch scales no gradients on.
+    """
+    wanted = dtype == torch.float16
+    if wanted and device.type != "cuda":
+        raise InputError(
+            f"precision: fp16 is not for training on {device.type} (no loss scaling); use auto, "
+            "bf16 or fp32"
+        )
+    return torch.amp.GradScaler("cuda", enabled=wanted)
+
+
+def _exact_output(_module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
+    return full_precision(output)
+
+
 def keep_residual_in_fp32(net: torch.nn.Module) -> torch.nn.Module:
     """Let a network that ends in ``PixelShuffle`` + upscaled input add the two in float32.
 
@@ -78,5 +102,5 @@ def keep_residual_in_fp32(net: torch.nn.Module) -> torch.nn.Module:
     """
     for module in net.modules():
         if isinstance(module, torch.nn.PixelShuffle):
-            module.register_forward_hook(lambda _module, _inputs, output: output.float())
+            module.register_forward_hook(_exact_output)
     return net

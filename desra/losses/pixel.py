@@ -14,3 +14,18 @@ def pixel_weight(mask: Tensor, inside: float, outside: float) -> Tensor:
         float (N, 1, H, W); broadcast over channels by the loss.
     """
     return outside + (inside - outside) * mask
+
+
+def weigh_gradient(output: Tensor, weight: Tensor) -> Tensor:
+    """``output`` itself, whose gradient is multiplied by ``weight``.
+
+    For losses that are no sum over pixels (adversarial, perceptual): what such a loss asks of a
+    pixel is weighed when it arrives there. For one that is such a sum it is the same as weighing
+    its terms.
+
+    Args:
+        output: float (N, C, H, W).
+        weight: float (N, 1, H, W), 0 or more.
+    """
+    fixed = output.detach()
+    return fixed + weight * (output - fixed)

@@ -1,9 +1,9 @@
 """Texture as the method measures it, the local standard deviation (Eq. 2), as a training loss."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from desra.losses.filters import correlate, gaussian_window
 from desra.registry import LOSS_REGISTRY
 
 
@@ -19,20 +19,10 @@ def local_std(image: Tensor, size: int = 11, sigma: float = 1.5, eps: float = 1e
     Returns:
         float32 (N, C, H, W); the image is mirrored at its border.
     """
-    channels = image.shape[1]
-    x = torch.arange(size, device=image.device, dtype=image.dtype) - size // 2
-    weights = torch.exp(-(x**2) / (2 * sigma**2))
-    weights = weights / weights.sum()
-    rows = weights.view(1, 1, size, 1).expand(channels, 1, size, 1)
-    columns = weights.view(1, 1, 1, size).expand(channels, 1, 1, size)
-
-    def mean(values: Tensor) -> Tensor:
-        padded = F.pad(values, [size // 2] * 4, mode="reflect")
-        return F.conv2d(F.conv2d(padded, rows, groups=channels), columns, groups=channels)
-
+    window = gaussian_window(size, sigma, like=image)
     # Centred first: in float32 the difference of two large means would lose the small ones.
     centred = image - image.mean(dim=(2, 3), keepdim=True)
-    variance = mean(centred**2) - mean(centred) ** 2
+    variance = correlate(centred**2, window) - correlate(centred, window) ** 2
     return torch.sqrt(variance.clamp(min=0) + eps)
 
 

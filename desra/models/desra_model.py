@@ -1,20 +1,43 @@
 """One training step: losses that know the mask, adversarial loss, EMA. Trains and finetunes."""
 
-from typing import Any
+import copy
+import re
+import types
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from desra import checkpoints
-from desra.device import autocast, keep_residual_in_fp32, select_device, select_precision
-from desra.errors import InputError
-from desra.losses.pixel import pixel_weight
-from desra.models.sr_model import probe_scale
+from desra import checkpoints, processes
+from desra.device import (
+    autocast,
+    full_precision,
+    keep_residual_in_fp32,
+    select_device,
+    select_precision,
+)
+from desra.errors import InputError, listed
+from desra.models.objective import Objective, Targets
+from desra.models.recompute import recompute_blocks
+from desra.models.update import Update
+from desra.networks import probe_scale
 from desra.options import Component, TrainOptions
-from desra.registry import ARCH_REGISTRY, LOSS_REGISTRY, MODEL_REGISTRY, build
+from desra.registry import (
+    ARCH_REGISTRY,
+    MODEL_REGISTRY,
+    CosineAnnealingRestartLR,
+    MultiStepRestartLR,
+    build,
+)
 
 _LR_SCHEDULERS = ("MultiStepLR", "CosineAnnealingLR", "StepLR", "ConstantLR")
+#: basicsr's, which set the rate anew at a restart.
+_RESTARTING = {
+    "CosineAnnealingRestartLR": CosineAnnealingRestartLR,
+    "MultiStepRestartLR": MultiStepRestartLR,
+}
 
 
 def _from_torch(namespace: Any, section: Component, key: str, *first: Any, **extra: Any) -> Any:
@@ -26,6 +49,45 @@ def _from_torch(namespace: Any, section: Component, key: str, *first: Any, **ext
         return cls(*first, **extra, **{k: v for k, v in section.spec().items() if k != "type"})
     except (TypeError, ValueError) as error:
         raise InputError(f"{key}: {section.type} does not take these options: {error}") from error
+
+
+def _freeze_but(net: nn.Module, patterns: Sequence[str]) -> None:
+    """Only weights in whose names one of ``patterns`` is found go on learning; none: all do.
+
+    Raises:
+        InputError: a pattern that is found in no name.
+    """
+    names = [name for name, _ in net.named_parameters()]
+    for pattern in patterns:
+        if not any(re.search(pattern, name) for name in names):
+            raise InputError(
+                f"train.trainable: '{pattern}' is found in no name of the generator's weights; "
+                f"these are {listed(names)}"
+            )
+    if patterns:
+        for name, parameter in net.named_parameters():
+            parameter.requires_grad_(any(re.search(pattern, name) for pattern in patterns))
+
+
+def _layout(net: nn.Module) -> torch.memory_format:
+    """channels_last, which convolutions like; but networks with fully connected layers reshape
+    their features, some (VGGStyleDiscriminator) as only the usual layout allows."""
+    dense = any(isinstance(module, nn.Linear) for module in net.modules())
+    return torch.contiguous_format if dense else torch.channels_last
+
+
+class _Part(NamedTuple):
+    """Some of the samples of a step."""
+
+    lq: Tensor
+    mask: Tensor
+    targets: Targets
+
+
+def _add(losses: dict[str, Tensor], name: str, value: Tensor, parts: int) -> None:
+    """Take a part's value into the mean over parts."""
+    share = value.detach() / parts
+    losses[name] = losses[name] + share if name in losses else share
 
 
 def _set_requires_grad(net: nn.Module, wanted: bool) -> None:
@@ -50,34 +112,38 @@ class DeSRAModel:
     def __init__(self, opt: TrainOptions):
         step = opt.train
         self.opt = opt
-        self.device = select_device(opt.device)
+        self.device = processes.own_device(select_device(opt.device))
         self.dtype = select_precision(opt.precision, self.device)
-        if opt.precision == "auto" and self.dtype == torch.float16:
-            self.dtype = torch.float32  # small gradients would become 0: no loss scaling here
+        # That of weights and samples: float32, unless torch has been told to take float64.
+        self._exact = torch.get_default_dtype()
         self.net_g = self._network(opt.network_g, opt.path.pretrain_network_g, "network_g")
         self.ema = (
             AveragedModel(self.net_g, multi_avg_fn=get_ema_multi_avg_fn(step.ema_decay))
             if step.ema_decay
             else None
         )
-        self.before: dict[str, Tensor] | None = None
-        if step.strength < 1:
-            self.before = {k: v.clone() for k, v in self.net_g.state_dict().items()}
+        if self.ema is not None:
+            self.ema.module.eval()
+        self.objective = Objective(step, self.device)
+        self.net_before: nn.Module | None = None
+        if step.strength < 1 or self.objective.needs_before:
+            self.net_before = copy.deepcopy(self.net_g).eval().requires_grad_(False)
+        _freeze_but(self.net_g, step.trainable)
         self.optimizers = {"g": self._optimizer(step.optim_g, self.net_g, "train.optim_g")}
 
-        sections = {"pix": ("pixel_opt", step.pixel_opt), "tex": ("texture_opt", step.texture_opt)}
-        self.masked_losses = {
-            name: (section, self._loss(section, f"train.{key}", reduction="none"))
-            for name, (key, section) in sections.items()
-            if section is not None
-        }
-        self.gan_loss = self._loss(step.gan_opt, "train.gan_opt")
         self.net_d: nn.Module | None = None
-        if self.gan_loss:
+        if step.gan_opt:
             assert opt.network_d and step.optim_d  # TrainOptions has made sure
             self.net_d = self._network(opt.network_d, opt.path.pretrain_network_d, "network_d")
             self.optimizers["d"] = self._optimizer(step.optim_d, self.net_d, "train.optim_d")
+        self._check_crops()
         self.schedulers = {name: self._scheduler(o) for name, o in self.optimizers.items()}
+        self._updates = {
+            name: Update(o, self.device, self.dtype, step.clip_grad_norm)
+            for name, o in self.optimizers.items()
+        }
+        if step.checkpoint_activations:
+            recompute_blocks(self.net_g)
 
     def _network(self, section: Component, weights: str | None, key: str) -> nn.Module:
         net: nn.Module = build(ARCH_REGISTRY, section.spec(), key)
@@ -88,13 +154,38 @@ class DeSRAModel:
         if weights:
             checkpoints.load_into(net, weights, f"path.pretrain_{key}")
         net.train()
-        return keep_residual_in_fp32(net).to(self.device, memory_format=torch.channels_last)  # pyright: ignore
+        net = keep_residual_in_fp32(net).to(self.device, memory_format=_layout(net))  # pyright: ignore
+        processes.same_everywhere(net)
+        return processes.with_common_statistics(net, self.device)
 
-    def _loss(self, section: Component | None, key: str, **extra: Any) -> nn.Module | None:
-        return build(LOSS_REGISTRY, section.spec(), key, **extra) if section else None
+    def _check_crops(self) -> None:
+        """Some networks take crops of one size (VGGStyleDiscriminator), or of multiples (SwinIR).
+
+        Raises:
+            InputError: the datasets make others.
+        """
+        wanted = getattr(self.net_d, "input_size", None)
+        windows = [getattr(module, "window_size", 1) for module in self.net_g.modules()]
+        window = max(size for size in windows if isinstance(size, int))
+        for name in ("train", "clean"):
+            section = getattr(self.opt.datasets, name)
+            given = section.spec().get("gt_size") if section else None
+            if wanted is not None and given not in (None, wanted):
+                raise InputError(
+                    f"network_d: {type(self.net_d).__name__} judges crops of {wanted} pixels, but "
+                    f"datasets.{name}.gt_size is {given}; make them equal (input_size may be 128 "
+                    "or 256) or use UNetDiscriminatorSN, which takes any size"
+                )
+            if isinstance(given, int) and given // self.opt.scale % window:
+                raise InputError(
+                    f"datasets.{name}.gt_size: {given} / {self.opt.scale} must be a multiple of "
+                    f"the window of {type(self.net_g).__name__}, {window}"
+                )
 
     def _optimizer(self, section: Component, net: nn.Module, key: str) -> torch.optim.Optimizer:
-        return _from_torch(torch.optim, section, key, net.parameters())
+        return _from_torch(
+            torch.optim, section, key, [p for p in net.parameters() if p.requires_grad]
+        )
 
     def _scheduler(self, optimizer: torch.optim.Optimizer) -> Any:
         step = self.opt.train
@@ -107,11 +198,13 @@ class DeSRAModel:
                     optimizer, 1 / step.warmup_iter, total_iters=step.warmup_iter - 1
                 )
             )
+        if step.scheduler and step.scheduler.type in _RESTARTING:
+            return self._restarting(optimizer, step.scheduler)
         if step.scheduler:
             if step.scheduler.type not in _LR_SCHEDULERS:
                 raise InputError(
                     f"train.scheduler.type: '{step.scheduler.type}' is not one of "
-                    f"{', '.join(_LR_SCHEDULERS)}"
+                    f"{', '.join((*_LR_SCHEDULERS, *_RESTARTING))}"
                 )
             extra = {}
             if step.scheduler.type == "CosineAnnealingLR" and "T_max" not in step.scheduler.spec():
@@ -123,6 +216,28 @@ class DeSRAModel:
             )
         return torch.optim.lr_scheduler.ChainedScheduler(parts) if parts else None
 
+    def _restarting(self, optimizer: torch.optim.Optimizer, section: Component) -> Any:
+        """One of basicsr's schedules with restarts."""
+        step = self.opt.train
+        if step.warmup_iter:
+            raise InputError(
+                f"train.warmup_iter: {section.type} sets the rate anew and would undo a warm-up; "
+                "set it to 0, or choose MultiStepLR or CosineAnnealingLR"
+            )
+        spec = section.spec()
+        for key, pair in (("periods", "restart_weights"), ("restarts", "restart_weights")):
+            if key in spec and len(spec[key]) != len(spec.get(pair, [1])):
+                raise InputError(f"train.scheduler: {key} and {pair} must be equally long")
+        if sum(spec.get("periods", [step.total_iter])) < step.total_iter:
+            raise InputError(
+                f"train.scheduler.periods: they end after {sum(spec['periods'])} iterations, "
+                f"before total_iter, {step.total_iter}"
+            )
+        return _from_torch(
+            types.SimpleNamespace(__name__="basicsr", **_RESTARTING), section, "train.scheduler",
+            optimizer,
+        )  # fmt: skip
+
     # ------------------------------------------------------------------------------------- step
 
     def optimize(self, batch: dict[str, Any], iteration: int) -> dict[str, Tensor]:
@@ -130,69 +245,109 @@ class DeSRAModel:
 
         Args:
             batch: ``lq`` float32 (N, 3, h, w), ``gt`` float32 (N, 3, h*scale, w*scale), both in
-                [0, 1]; ``mask`` float32 (N, 1, h*scale, w*scale), 1 on artifacts.
+                [0, 1]; ``mask`` float32 (N, 1, h*scale, w*scale), 1 on artifacts; perhaps
+                ``gt_usm``, ``gt`` sharpened. It is taken in ``train.accumulate`` equal parts, of
+                which N must be a multiple.
             iteration: counted from 1.
 
         Returns:
-            The losses by name, detached scalars.
+            The losses by name, detached scalars, of this process.
         """
         step = self.opt.train
-        lq, gt, mask = (
-            batch[key].to(self.device, memory_format=torch.channels_last, non_blocking=True)
-            for key in ("lq", "gt", "mask")
-        )
+        parts = self._parts(batch)
         losses: dict[str, Tensor] = {}
-        update_g = iteration > step.net_d_init_iters and iteration % step.net_d_iters == 0
-
-        with torch.set_grad_enabled(update_g), autocast(self.device, self.dtype):
-            output = self.net_g(lq).float()
+        update_g = iteration > self.opt.discriminator_first and iteration % step.net_d_iters == 0
 
         if update_g:
-            self._update_g(output, gt, mask, losses)
+            self._updates["g"].begin()
+        fakes = [self._propagate_g(part, update_g, len(parts), losses) for part in parts]
+        if update_g:
+            self._updates["g"].step()
+            if self.ema is not None:
+                self.ema.update_parameters(self.net_g)
         if self.net_d is not None:
-            self._update_d(output.detach(), gt, losses)
+            self._updates["d"].begin()
+            for part, fake in zip(parts, fakes, strict=True):
+                self._propagate_d(part, fake, len(parts), losses)
+            self._updates["d"].step()
         for scheduler in self.schedulers.values():
             if scheduler is not None:
                 scheduler.step()
         return losses
 
-    def _update_g(
-        self, output: Tensor, gt: Tensor, mask: Tensor, losses: dict[str, Tensor]
-    ) -> None:
-        total = output.new_zeros(())
-        for name, (section, loss) in self.masked_losses.items():
-            # A plain mean over all pixels: basicsr's own weighted mean divides by the sum of the
-            # weights, so that a crop's artifacts would weigh less the more of them it holds.
-            weight = pixel_weight(mask, section.inside, section.outside)
-            losses[f"l_g_{name}"] = (loss(output, gt) * weight).mean()
-            total = total + losses[f"l_g_{name}"]
-        if self.net_d is not None and self.gan_loss is not None:
-            _set_requires_grad(self.net_d, False)
-            with autocast(self.device, self.dtype):
-                logits = self.net_d(output)
-            losses["l_g_gan"] = self.gan_loss(logits.float(), True, is_disc=False)
-            total = total + losses["l_g_gan"]
-            _set_requires_grad(self.net_d, True)
-        self.optimizers["g"].zero_grad(set_to_none=True)
-        total.backward()
-        self.optimizers["g"].step()
-        if self.ema is not None:
-            self.ema.update_parameters(self.net_g)
-        for name in list(losses):
-            losses[name] = losses[name].detach()
+    def _parts(self, batch: dict[str, Any]) -> list[_Part]:
+        """The batch on the device, in as many parts as a step accumulates."""
+        count = self.opt.train.accumulate
+        if len(batch["lq"]) % count:
+            raise InputError(
+                f"train.accumulate: {len(batch['lq'])} samples cannot be cut into {count} parts"
+            )
+        placed = {
+            key: batch[key].to(
+                self.device, self._exact, memory_format=torch.channels_last, non_blocking=True
+            )
+            for key in ("lq", "gt", "mask", "gt_usm")
+            if key in batch
+        }
+        parts: list[_Part] = []
+        for pieces in zip(*(tensor.chunk(count) for tensor in placed.values()), strict=True):
+            part = dict(zip(placed, pieces, strict=True))
+            targets = self.objective.targets(part["gt"], part.get("gt_usm"))
+            parts.append(_Part(part["lq"], part["mask"], targets))
+        return parts
 
-    def _update_d(self, fake: Tensor, real: Tensor, losses: dict[str, Tensor]) -> None:
-        assert self.net_d is not None and self.gan_loss is not None
-        self.optimizers["d"].zero_grad(set_to_none=True)
-        # Real and fake apart, as basicsr does, so that batch statistics are not mixed.
-        for name, images, is_real in (("real", real, True), ("fake", fake, False)):
-            with autocast(self.device, self.dtype):
-                logits = self.net_d(images).float()
-            loss = self.gan_loss(logits, is_real, is_disc=True)
-            loss.backward()
-            losses[f"l_d_{name}"] = loss.detach()
-            losses[f"out_d_{name}"] = logits.detach().mean()
-        self.optimizers["d"].step()
+    def _propagate_g(
+        self, part: _Part, update: bool, parts: int, losses: dict[str, Tensor]
+    ) -> Tensor:
+        """What the generator makes of a part; its losses are propagated and added to ``losses``."""
+        with torch.set_grad_enabled(update), autocast(self.device, self.dtype):
+            output = full_precision(self.net_g(part.lq))
+        if update:
+            found = self._losses_g(output, part.lq, part.targets, part.mask)
+            self._updates["g"].add(torch.stack(list(found.values())).sum() / parts)
+            for name, loss in found.items():
+                _add(losses, name, loss, parts)
+        return output.detach()
+
+    def _propagate_d(
+        self, part: _Part, fake: Tensor, parts: int, losses: dict[str, Tensor]
+    ) -> None:
+        """The same for the discriminator."""
+        for half in self.objective.discriminator(self._judge, fake, part.targets):
+            self._updates["d"].add(half.loss / parts)
+            _add(losses, f"l_d_{half.name}", half.loss, parts)
+            _add(losses, f"out_d_{half.name}", half.logits.mean(), parts)
+
+    def _judge(self, images: Tensor) -> Tensor:
+        """The discriminator's logits, float32."""
+        assert self.net_d is not None
+        images = images.contiguous(memory_format=_layout(self.net_d))
+        with autocast(self.device, self.dtype):
+            return full_precision(self.net_d(images))
+
+    @torch.no_grad()
+    def _fixed(self, net: nn.Module, lq: Tensor) -> Tensor:
+        """What a network that does not learn makes of ``lq``, float32."""
+        with autocast(self.device, self.dtype):
+            return full_precision(net(lq))
+
+    def _losses_g(
+        self, output: Tensor, lq: Tensor, targets: Targets, mask: Tensor
+    ) -> dict[str, Tensor]:
+        """The generator's losses by name, with gradients, to be summed."""
+        average = before = None
+        if self.objective.needs_average:
+            assert self.ema is not None  # StepOptions has made sure
+            average = self._fixed(self.ema.module, lq)
+        if self.objective.needs_before:
+            assert self.net_before is not None
+            before = self._fixed(self.net_before, lq)
+        if self.net_d is None:
+            return self.objective.generator(output, targets, mask, None, average, before)
+        _set_requires_grad(self.net_d, False)
+        losses = self.objective.generator(output, targets, mask, self._judge, average, before)
+        _set_requires_grad(self.net_d, True)
+        return losses
 
     # ------------------------------------------------------------------------------ checkpoints
 
@@ -204,15 +359,30 @@ class DeSRAModel:
 
     def _weakened(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
         """``params`` drawn back towards the weights before training, by ``train.strength``."""
-        if self.before is None:
-            return params
         strength = self.opt.train.strength
+        if self.net_before is None or strength == 1:
+            return params
+        before = self.net_before.state_dict()
         return {
-            name: torch.lerp(self.before[name], value, strength)
-            if value.is_floating_point()
-            else value
+            name: torch.lerp(before[name], value, strength) if value.is_floating_point() else value
             for name, value in params.items()
         }
+
+    def averaged(self) -> nn.Module:
+        """A network with the weights that are saved as ``params_ema``, in eval mode."""
+        net = copy.deepcopy(self.net_g if self.ema is None else self.ema.module)
+        net.load_state_dict(self.weights()["params_ema"])
+        return net.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def preview(self, lq: Tensor) -> Tensor:
+        """What the averaged network makes now: (N, 3, h, w) -> (N, 3, h*scale, w*scale)."""
+        net = self.net_g if self.ema is None else self.ema.module
+        learning = net.training
+        net.eval()
+        output = self._fixed(net, lq.to(self.device, self._exact))
+        net.train(learning)
+        return output
 
     def state(self) -> dict[str, Any]:
         """All that a resumed run needs besides the iteration."""
@@ -222,6 +392,7 @@ class DeSRAModel:
             "ema": self.ema.state_dict() if self.ema is not None else None,
             "optimizers": {k: o.state_dict() for k, o in self.optimizers.items()},
             "schedulers": {k: s.state_dict() if s else None for k, s in self.schedulers.items()},
+            "scalers": {k: u.scaler.state_dict() for k, u in self._updates.items()},
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -236,3 +407,6 @@ class DeSRAModel:
         for name, scheduler in self.schedulers.items():
             if scheduler is not None:
                 scheduler.load_state_dict(state["schedulers"][name])
+        for name, update in self._updates.items():
+            if state["scalers"][name]:  # empty where nothing is scaled
+                update.scaler.load_state_dict(state["scalers"][name])

@@ -1,6 +1,6 @@
 """What all sections of the options are made of: strict or registered, and the ranges of numbers."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,6 +16,8 @@ class Strict(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True
     )
+    reads_basicsr: ClassVar[bool] = False
+    """Whether a file of basicsr's kind will do, see :mod:`desra.options.foreign`."""
 
 
 class Component(BaseModel):
@@ -38,7 +40,7 @@ class CommonOptions(Strict):
     device: str = "auto"
     """auto (cuda, else mps, else cpu), or torch's own name of a device."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """What networks compute in; auto: bf16 where the device has it natively, else fp32 (on older
-    GPUs fp16 for detection)."""
+    """What networks compute in; auto: bf16 where the device has it natively, else fp16 on a GPU
+    (training scales its losses), else fp32."""
     imports: list[str] = Field(default=[], alias="import")
     """Modules to import first: those that register your own archs, losses, datasets, models."""

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import logging
 import re
 import types
 import typing
@@ -14,8 +15,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from desra.errors import InputError
+from desra.errors import InputError, listed
 from desra.options.base import Strict
+from desra.options.foreign import is_foreign, translate
+
+logger = logging.getLogger("desra")
 
 Options = TypeVar("Options", bound=Strict)
 
@@ -188,9 +192,30 @@ def load(
     """
     file = None if path is None else find_options_file(path)
     content: dict[str, Any] = {} if file is None else read_yaml(file)
+    translated = model.reads_basicsr and is_foreign(content)
     for key, value in (values or {}).items():
         _place(content, key, value)
-    return parse(model, force(content, assignments), str(file or "command line"))
+    content = force(content, assignments)
+    if translated:
+        content = _translated(content, f"{file}")
+    return parse(model, content, str(file or "command line"))
+
+
+def _translated(content: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """A file of basicsr's kind in our keys; says which of its keys mean nothing here."""
+    try:
+        content, ignored = translate(content)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    said = [f"these keys mean nothing here: {', '.join(ignored)}"] if ignored else []
+    val: dict[str, Any] = content.get("val", {})
+    folders = [str(val[key]) for key in ("dataroot_lq", "dataroot_gt") if key in val]
+    if missing := [folder for folder in folders if not Path(folder).is_dir()]:
+        del content["val"]  # the authors' folders, in a file that one took for its training
+        said.append(f"there will be no validation, for there is no folder {listed(missing)}")
+    if said:
+        logger.warning("%s: read as basicsr's; %s", source, "; ".join(said))
+    return content
 
 
 def resolved(options: BaseModel) -> dict[str, Any]:

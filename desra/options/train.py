@@ -1,10 +1,13 @@
 """The options of ``desra.train``."""
 
-from typing import Annotated
+import re
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from desra.options.base import CommonOptions, Component, NotNegative, Positive, Strict
+from desra.options.detect import MaskOptions, TileOptions
+from desra.options.sections import WindowOptions
 
 
 class DatasetOptions(Component):
@@ -22,7 +25,8 @@ class DatasetsOptions(Strict):
     clean: DatasetOptions | None = None
     """Ordinary pairs mixed in, so that the network does not forget."""
     batch_size: Annotated[int, Field(ge=1)] = 16
-    """Crops a step."""
+    """Crops at a time, of each process; a step takes this many times train.accumulate times the
+    number of processes."""
     num_workers: Annotated[int, Field(ge=0)] = 1
     """Processes that read and degrade; 0: in the training process."""
 
@@ -31,7 +35,8 @@ class PathOptions(Strict):
     """Weights to start from."""
 
     pretrain_network_g: str | None = None
-    """Checkpoint of the generator, or embedded:gan / embedded:mse; none: random weights."""
+    """Checkpoint of the generator, a name that `python -m desra.weights list` gives, or embedded:gan /
+    embedded:mse; none: random weights."""
     pretrain_network_d: str | None = None
     """Checkpoint of the discriminator; none: random weights."""
     experiments_root: str = "experiments"
@@ -52,13 +57,48 @@ class SchedulerOptions(Component):
     """Name in torch.optim.lr_scheduler."""
 
 
-class PixelLossOptions(Component):
-    """A pixel loss with its own weight inside and outside the artifact mask."""
+class MaskedLossOptions(Component):
+    """A loss that acts with its own strength inside and outside the artifact mask."""
 
     inside: NotNegative = 1.0
     """Factor on masked pixels."""
     outside: NotNegative = 1.0
     """Factor on all other pixels."""
+
+    @model_validator(mode="after")
+    def _mean(self) -> "MaskedLossOptions":
+        if (given := self.spec().get("reduction", "mean")) != "mean":
+            raise ValueError(f"reduction can only be mean, not {given}: leave the key out")
+        return self
+
+
+class PixelLossOptions(MaskedLossOptions):
+    """A loss of each pixel (L1Loss, MSELoss, CharbonnierLoss, ...)."""
+
+
+class PreserveLossOptions(PixelLossOptions):
+    """A pixel loss towards the network before; what it holds is outside the mask."""
+
+    type: str = "L1Loss"
+    """Name of the pixel loss."""
+    inside: NotNegative = 0.0
+    """Factor on masked pixels."""
+
+
+class PerceptualLossOptions(MaskedLossOptions):
+    """basicsr's perceptual and style loss; the mask weighs the gradient that reaches a pixel."""
+
+    type: str = "PerceptualLoss"
+    """Name of the loss."""
+    vgg_weights: str | None = None
+    """File of torchvision's VGG weights; none: where basicsr looks, or torchvision's cache."""
+
+
+class GANLossOptions(MaskedLossOptions):
+    """basicsr's adversarial loss; the mask weighs the gradient that reaches the generator."""
+
+    type: str = "GANLoss"
+    """Name of the loss."""
 
 
 class StepOptions(Strict):
@@ -83,12 +123,65 @@ class StepOptions(Strict):
     """Pixel loss towards the (pseudo) ground truth."""
     texture_opt: PixelLossOptions | None = None
     """Loss on the amount of local texture (LocalStdLoss), weighed like the pixel loss."""
-    gan_opt: Component | None = None
+    perceptual_opt: PerceptualLossOptions | None = None
+    """Loss on features of a VGG network, whose weights must be on this machine."""
+    ldl_opt: PixelLossOptions | None = None
+    """Pixel loss where LDL's map sees artifacts, towards the (pseudo) ground truth; needs
+    ema_decay."""
+    preserve_opt: PreserveLossOptions | None = None
+    """Pixel loss towards what the network before (path.pretrain_network_g) makes of the same lq,
+    also where the ground truth is a photograph."""
+    gan_opt: GANLossOptions | None = None
     """Adversarial loss."""
+    gan_mode: Literal["standard", "relativistic"] = "standard"
+    """relativistic: real and fake are compared with each other's average, as in ESRGAN."""
+    l1_gt_usm: bool = False
+    """Sharpen (USM) the target of pixel_opt and texture_opt. On a pseudo ground truth that would
+    sharpen what is outside the mask too."""
+    percep_gt_usm: bool = False
+    """Sharpen the target of perceptual_opt."""
+    gan_gt_usm: bool = False
+    """Sharpen what the discriminator sees as real."""
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Batches whose gradients are averaged for a step: as one that is larger, in less memory."""
+    clip_grad_norm: Positive | None = None
+    """The largest norm that a step's gradient of each network may have; none: any."""
+    checkpoint_activations: bool = False
+    """Compute the generator's blocks a second time instead of keeping what they computed: less
+    memory for about a third more time; the same gradients."""
+    trainable: list[str] = []
+    """Regular expressions for the names of the generator's weights that learn; none: all do."""
     net_d_iters: Annotated[int, Field(ge=1)] = 1
     """The generator is updated at every n-th iteration."""
-    net_d_init_iters: Annotated[int, Field(ge=0)] = 0
-    """Iterations in which only the discriminator learns."""
+    net_d_init_iters: Annotated[int, Field(ge=0)] | None = None
+    """Iterations in which only the discriminator learns; none: a fifth of total_iter, at most 200,
+    where a trained generator meets a fresh discriminator, else 0."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "StepOptions":
+        losses = {
+            "pixel_opt": self.pixel_opt,
+            "texture_opt": self.texture_opt,
+            "perceptual_opt": self.perceptual_opt,
+            "ldl_opt": self.ldl_opt,
+            "gan_opt": self.gan_opt,
+        }
+        if not any(losses.values()):
+            raise ValueError(f"no loss is given; add one of {', '.join(losses)}")
+        if self.ldl_opt and not self.ema_decay:
+            raise ValueError("ldl_opt needs the moving average: set ema_decay, such as 0.999")
+        if self.gan_mode == "relativistic" and self.gan_opt:
+            kind = self.gan_opt.spec().get("gan_type")
+            if kind == "hinge":  # basicsr's hinge loss takes no "this should look fake" there
+                raise ValueError("gan_mode: relativistic does not go with gan_type hinge")
+        for pattern in self.trainable:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(
+                    f"trainable: '{pattern}' is no regular expression: {error}"
+                ) from error
+        return self
 
 
 class LoggerOptions(Strict):
@@ -98,10 +191,60 @@ class LoggerOptions(Strict):
     """Iterations between two lines of the log and two points in TensorBoard."""
     save_checkpoint_freq: Annotated[int, Field(ge=1)] = 1000
     """Iterations between two checkpoints."""
+    image_freq: Annotated[int, Field(ge=0)] = 500
+    """Iterations between two pictures of samples in TensorBoard, and at the end (lq, before, now,
+    gt, mask); 0: none."""
+
+
+class ValOptions(Strict):
+    """Scores on whole images that are not trained on, the best checkpoint, and an early stop.
+
+    Either pairs (dataroot_lq, dataroot_gt) or what detect found on LR images (dataroot), whose
+    truth is the pseudo ground truth.
+    """
+
+    dataroot_lq: str | None = None
+    """A folder of LR images."""
+    dataroot_gt: str | None = None
+    """The folder of their HR images, of the same names."""
+    dataroot: str | None = None
+    """The output folder of detect."""
+    val_freq: Annotated[int, Field(ge=1)] = 1000
+    """Iterations between two validations; there is one at the end too."""
+    score: Literal["psnr", "ssim", "removal"] = "psnr"
+    """By which net_g_best.pth is chosen: psnr or ssim to the truth; with dataroot also removal (of
+    the components that were there). All that can be measured is written down."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Stop after this many validations in a row without a better score; 0: never."""
+    max_images: Annotated[int, Field(ge=1)] | None = None
+    """The first so many images only."""
+    tile: TileOptions = TileOptions()
+    """How large images are cut."""
+    window: WindowOptions = WindowOptions()
+    """With dataroot: the window in which removal and addition are detected."""
+    mask: MaskOptions = MaskOptions()
+    """With dataroot: from the map to the mask of removal and addition."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> "ValOptions":
+        pairs = (self.dataroot_lq is not None, self.dataroot_gt is not None)
+        if any(pairs) and not all(pairs):
+            raise ValueError("dataroot_lq and dataroot_gt belong together: give both")
+        if any(pairs) == (self.dataroot is not None):
+            raise ValueError(
+                "give either dataroot (the output of detect) or dataroot_lq and dataroot_gt"
+            )
+        if self.dataroot is None and self.score == "removal":
+            raise ValueError(
+                f"score: {self.score} needs dataroot, the output of detect; pairs have psnr, ssim"
+            )
+        return self
 
 
 class TrainOptions(CommonOptions):
     """``python -m desra.train``: train or finetune a network."""
+
+    reads_basicsr: ClassVar[bool] = True
 
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     """Name of the run: the folder under experiments_root."""
@@ -121,6 +264,8 @@ class TrainOptions(CommonOptions):
     """Weights to start from."""
     train: StepOptions
     """Losses and optimisers."""
+    val: ValOptions | None = None
+    """Validation; none: none."""
     logger: LoggerOptions = LoggerOptions()
     """Logs and checkpoints."""
 
@@ -130,6 +275,16 @@ class TrainOptions(CommonOptions):
             raise ValueError("train.gan_opt needs network_d and train.optim_d")
         if self.train.strength < 1 and not self.path.pretrain_network_g:
             raise ValueError("train.strength below 1 needs path.pretrain_network_g to go back to")
-        if not (self.train.pixel_opt or self.train.texture_opt or self.train.gan_opt):
-            raise ValueError("train: no loss is given; add pixel_opt, texture_opt or gan_opt")
+        if self.train.preserve_opt and not self.path.pretrain_network_g:
+            raise ValueError("train.preserve_opt needs path.pretrain_network_g, the network before")
         return self
+
+    @property
+    def discriminator_first(self) -> int:
+        """Iterations in which only the discriminator learns (train.net_d_init_iters)."""
+        if self.train.net_d_init_iters is not None:
+            return self.train.net_d_init_iters
+        # Measured on pseudo ground truths: UNetDiscriminatorSN tells nothing for 50 to 100 iterations,
+        # and at 200 its loss has come down; until then its gradients are noise to the generator.
+        fresh = self.path.pretrain_network_g and not self.path.pretrain_network_d
+        return min(200, self.train.total_iter // 5) if fresh and self.train.gan_opt else 0

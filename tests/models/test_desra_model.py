@@ -15,7 +15,7 @@ from torch import Tensor
 from desra import options
 from desra.errors import InputError
 from desra.losses.texture_loss import local_std
-from desra.models import DeSRAModel, desra_model
+from desra.models import DeSRAModel
 from desra.options import TrainOptions
 
 
@@ -212,12 +212,3 @@ def test_values_that_a_class_refuses_are_said_with_their_key(
 ):
     with pytest.raises(InputError, match=words):
         model_of(tmp_path, gan=True, **changes)
-
-
-def test_automatic_precision_never_trains_in_float16(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(desra_model, "select_precision", lambda *_: torch.float16)
-    settings = train_settings(tmp_path, tmp_path, gan=False) | {"precision": "auto"}
-    model = DeSRAModel(options.parse(TrainOptions, settings, "test"))
-    assert model.dtype == torch.float32

@@ -1,0 +1,49 @@
+"""How one network's weights follow from its losses: scaled, averaged, clipped, stepped."""
+
+import torch
+from torch import Tensor
+
+from desra import processes
+from desra.device import grad_scaler
+
+
+class Update:
+    """The steps of one network.
+
+    Args:
+        optimizer: of its weights.
+        device, dtype: what it computes on and in; float16 has its losses scaled.
+        clip: the largest norm of a step's gradient; None: any.
+
+    Raises:
+        InputError: float16 on a device without loss scaling.
+    """
+
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        device: torch.device,
+        dtype: torch.dtype,
+        clip: float | None,
+    ):
+        self.optimizer, self._clip = optimizer, clip
+        # One for each network: a discriminator that overflows must not shrink the other's steps.
+        self.scaler = grad_scaler(device, dtype)
+        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+
+    def begin(self) -> None:
+        """Forget the gradients of the last step."""
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def add(self, loss: Tensor) -> None:
+        """Propagate a scalar; gradients add up."""
+        self.scaler.scale(loss).backward()
+
+    def step(self) -> None:
+        """Change the weights by what all processes have added; float16 passes over an overflow."""
+        processes.average_gradients(self._parameters)
+        if self._clip is not None:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self._parameters, self._clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
