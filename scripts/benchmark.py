@@ -12,7 +12,7 @@ import argparse
 import importlib
 import sys
 
-COMMANDS = ("map", "data", "sr", "tiles")  # modules of scripts/benchmarks/
+COMMANDS = ("map", "sr", "tiles", "data", "step")  # modules of scripts/benchmarks/
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -79,3 +80,37 @@ def test_data(benchmark: ModuleType, capsys: pytest.CaptureFixture[str]) -> None
     assert benchmark.main(["data", *small]) == 0
     out = capsys.readouterr().out
     assert "basicsr / desra " in out and "basicsr, plain / desra, plain" in out
+
+
+def test_sr(benchmark: ModuleType, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (24, 28, 3)).astype(np.uint8)
+    write_image(tmp_path / "a.png", image)
+    small = ["--size", "24", "20", "--repeats", "1", "--blocks", "1", "--matrix", "64"]
+    masks = ["--images", str(tmp_path), "--sr_gan", "embedded:gan", "--sr_mse", "embedded:mse"]
+    assert benchmark.main(["sr", *small, *masks]) == 0
+    out = capsys.readouterr().out
+    assert "24 x 20 pixels" in out and "basicsr fp32" in out and "desra auto" in out
+    assert "fp32 images differ by at most 0 grey levels" in out
+    assert re.search(r"^a .*(both empty|[01]\.\d{4})$", out, re.MULTILINE)
+
+
+def test_tiles(benchmark: ModuleType, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name, side in (("cut", 70), ("whole", 40)):
+        pixels = rng.integers(0, 256, (side, side, 3)).astype(np.uint8)
+        write_image(tmp_path / f"{name}.png", pixels)
+    command = ["tiles", "--images", str(tmp_path), "--size", "64", "--overlap", "0", "30"]
+    assert benchmark.main(command) == 0
+    out = capsys.readouterr().out
+    assert "cut" in out and "whole " not in out.replace("whole image", "")
+    hard, soft = map(float, re.search(r"^worst +(\S+) +(\S+)$", out, re.MULTILINE).groups())
+    assert hard > 10 > 1 > soft
+
+
+def test_step(benchmark: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--gt-size", "32", "--batch", "1", "--blocks", "1", "--repeats", "1"]
+    assert benchmark.main(["step", *small, "--losses", "5", "--seeds", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "plain / desra" in out
+    plain, desra = (float(x) for x in re.findall(r"last 1 steps (\S+)", out))
+    assert plain == pytest.approx(desra, rel=0.02)  # the same weights, samples and losses

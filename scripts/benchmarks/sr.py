@@ -9,6 +9,7 @@ With --images and two networks, the masks of both precisions are compared too.
 """
 
 import argparse
+import copy
 import time
 from pathlib import Path
 from statistics import median
@@ -27,22 +28,22 @@ from desra.registry import ARCH_REGISTRY, find
 
 HELP = "SR inference by RRDBNet, against basicsr"
 
-SIDES = (1024, 2048, 4096)  # of the matrices
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", nargs=2, type=int, default=(192, 192), metavar=("H", "W"))
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--blocks", type=int, default=23)
+    parser.add_argument("--matrix", nargs="+", type=int, default=[1024, 2048, 4096], metavar="SIDE")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--images", help="LR images whose masks are compared")
     parser.add_argument("--sr_gan", help="weights, with --images")
     parser.add_argument("--sr_mse", help="weights, with --images")
 
 
-def peak(device: torch.device, dtype: torch.dtype) -> float:
+def peak(device: torch.device, dtype: torch.dtype, sides: list[int]) -> float:
     """Floating-point operations a second of the best square matrix multiplication."""
     best = 0.0
-    for side in SIDES:
+    for side in sides:
         a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
         for _ in range(6):
             _synchronise(device)
@@ -61,11 +62,11 @@ def _synchronise(device: torch.device) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print times, ratios and shares."""
     torch.manual_seed(0)
-    net = find(ARCH_REGISTRY, "RRDBNet", "network_g")(3, 3, 4, 64, 23, 32).eval()
+    net = find(ARCH_REGISTRY, "RRDBNet", "network_g")(3, 3, 4, 64, args.blocks, 32).eval()
     for parameter in net.parameters():  # as far from denormal numbers as trained weights
         torch.nn.init.normal_(parameter, std=0.02)
     models = {
-        name: SRModel(_copy(net), 4, device=args.device, precision=precision)
+        name: SRModel(copy.deepcopy(net), 4, device=args.device, precision=precision)
         for name, precision in (("desra fp32", "fp32"), ("desra auto", "auto"))
     }
     device = models["desra fp32"].device
@@ -87,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
     flops = counter.get_total_flops()
     times = in_turns(ways, args.repeats)
     auto = models["desra auto"].dtype
-    peaks = {dtype: peak(device, dtype) for dtype in (torch.float32, auto)}
+    peaks = {dtype: peak(device, dtype, args.matrix) for dtype in (torch.float32, auto)}
     print(f"{height} x {width} pixels, {flops / 1e12:.2f} TFLOP, {device}, "
           f"{torch.get_num_threads()} threads, median of {args.repeats} (fastest to slowest); "
           f"auto is {str(auto).removeprefix('torch.')}")  # fmt: skip
@@ -103,12 +104,6 @@ def run(args: argparse.Namespace) -> int:
     if args.images:
         compare_masks(args)
     return 0
-
-
-def _copy(net: torch.nn.Module) -> torch.nn.Module:
-    made = type(net)(3, 3, 4, 64, 23, 32)
-    made.load_state_dict(net.state_dict())
-    return made
 
 
 def compare_masks(args: argparse.Namespace) -> None:

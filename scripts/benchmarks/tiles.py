@@ -10,7 +10,7 @@ import numpy as np
 
 from desra.images import list_images, read_image
 from desra.models import SRModel
-from desra.tiling import Tiles, spans
+from desra.tiling import Tiles
 
 HELP = "tiles against the whole image"
 
@@ -30,8 +30,7 @@ def run(args: argparse.Namespace) -> int:
     worst = np.zeros(len(args.overlap))
     for file in list_images(Path(args.images)):
         lq = read_image(file.path).rgb8
-        cuts = [spans(n, Tiles(args.size)) for n in lq.shape[:2]]
-        if max(map(len, cuts)) == 1:
+        if max(lq.shape[:2]) <= args.size:
             continue
         model.tiles = Tiles(0, 0)
         whole = model(lq, bits=16).astype(np.int64)
