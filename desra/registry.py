@@ -23,8 +23,8 @@ from desra.errors import InputError
 from basicsr.archs import vgg_arch
 from basicsr.data import degradations as kernels
 from basicsr.metrics.niqe import calculate_niqe
-from basicsr.utils.img_process_util import usm_sharp
 from basicsr.models.lr_scheduler import CosineAnnealingRestartLR, MultiStepRestartLR
+from basicsr.utils.img_process_util import usm_sharp
 from basicsr.utils.registry import (
     ARCH_REGISTRY,
     DATASET_REGISTRY,
@@ -46,6 +46,7 @@ __all__ = [
     "find",
     "import_modules",
     "kernels",
+    "usm_sharp",
     "vgg_from",
 ]
 

@@ -39,7 +39,7 @@ logger = logging.getLogger("desra")
 FLAGS = {
     "-i": ("input", "an image or a folder"),
     "-o": ("output", "folder for the results"),
-    "--model": ("model:weights", "a checkpoint, a name of `python -m desra.weights list`, or embedded:gan"),
+    "--model": ("model:weights", "a checkpoint, a name of `desra.weights list`, or embedded:gan"),
     "--outscale": ("outscale", "size of the result in sizes of the input"),
     "--suffix": ("suffix", "added to the name of a file"),
     "--format": ("format", "png, tif, webp or jpg"),

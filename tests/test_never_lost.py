@@ -289,6 +289,7 @@ def test_two_runs_in_one_folder(
     run_folder.RunFolder(opt).open(overwrite=False)
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_may_change(photographs: Path, tmp_path: Path):
     for i in range(3):  # three images for two processes
         save_png(tmp_path / f"val/gt/{i}.png", gt := photograph(i, 40, 48 + 2 * i))

@@ -40,6 +40,7 @@ def of_two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return torch.load(folder / "results.pt", weights_only=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", float64_run.CASES)
 def test_two_processes_are_one_with_twice_the_batch(
     case: str, of_two: dict[str, Any], tmp_path: Path
@@ -64,6 +65,7 @@ def test_two_processes_are_one_with_twice_the_batch(
     assert (one["gradients"][first] - halves["gradients"][first]).abs().max() > 1e-6
 
 
+@pytest.mark.slow
 def test_all_stop_where_one_finds_a_loss_that_is_not_finite(of_two: dict[str, Any]):
     """Sample 14 is the second process's first in step 4."""
     said = of_two["poisoned"]

@@ -3,6 +3,7 @@
 import copy
 import re
 import types
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -270,10 +271,16 @@ class DeSRAModel:
             for part, fake in zip(parts, fakes, strict=True):
                 self._propagate_d(part, fake, len(parts), losses)
             self._updates["d"].step()
-        for scheduler in self.schedulers.values():
-            if scheduler is not None:
-                scheduler.step()
+        self._advance_schedules()
         return losses
+
+    def _advance_schedules(self) -> None:
+        """By an iteration, also where a network has made no step (yet)."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
+            for scheduler in self.schedulers.values():
+                if scheduler is not None:
+                    scheduler.step()
 
     def _parts(self, batch: dict[str, Any]) -> list[_Part]:
         """The batch on the device, in as many parts as a step accumulates."""

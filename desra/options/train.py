@@ -35,8 +35,8 @@ class PathOptions(Strict):
     """Weights to start from."""
 
     pretrain_network_g: str | None = None
-    """Checkpoint of the generator, a name that `python -m desra.weights list` gives, or embedded:gan /
-    embedded:mse; none: random weights."""
+    """Checkpoint of the generator, a name that `python -m desra.weights list` gives, or
+    embedded:gan / embedded:mse; none: random weights."""
     pretrain_network_d: str | None = None
     """Checkpoint of the discriminator; none: random weights."""
     experiments_root: str = "experiments"
@@ -284,7 +284,7 @@ class TrainOptions(CommonOptions):
         """Iterations in which only the discriminator learns (train.net_d_init_iters)."""
         if self.train.net_d_init_iters is not None:
             return self.train.net_d_init_iters
-        # Measured on pseudo ground truths: UNetDiscriminatorSN tells nothing for 50 to 100 iterations,
-        # and at 200 its loss has come down; until then its gradients are noise to the generator.
+        # Measured on pseudo ground truths: UNetDiscriminatorSN tells nothing for 50 to 100
+        # iterations, and at 200 its loss has come down; until then its gradients are noise.
         fresh = self.path.pretrain_network_g and not self.path.pretrain_network_d
         return min(200, self.train.total_iter // 5) if fresh and self.train.gan_opt else 0

@@ -15,7 +15,7 @@ from desra import options
 from desra.errors import InputError
 from desra.models import DeSRAModel
 from desra.options import TrainOptions
-from desra.registry import CosineAnnealingRestartLR, MultiStepRestartLR
+from desra.registry import ARCH_REGISTRY, CosineAnnealingRestartLR, MultiStepRestartLR, build
 
 SGD = {"type": "SGD", "lr": 0.1}
 
@@ -107,6 +107,24 @@ def test_preserving_is_towards_the_network_before(tmp_path: Path):
     del settings["path"]["pretrain_network_g"]
     with pytest.raises(InputError, match=r"train\.preserve_opt needs path\.pretrain_network_g"):
         options.parse(TrainOptions, settings, "test")
+
+
+def test_networks_that_do_not_learn_are_not_shaken(tmp_path: Path):
+    """SwinIR drops whole layers by chance while it trains; what it is compared with must not."""
+    swin = {
+        "type": "SwinIR", "upscale": 2, "img_size": 8, "window_size": 8, "embed_dim": 12,
+        "depths": [2], "num_heads": [2], "upsampler": "pixelshuffledirect", "drop_path_rate": 0.9,
+    }  # fmt: skip
+    settings = settings_of(tmp_path, ldl_opt={"type": "L1Loss"}, preserve_opt={}, ema_decay=0.9)
+    settings["network_g"] = swin
+    torch.save({"params": build(ARCH_REGISTRY, swin, "").state_dict()}, tmp_path / "g.pth")
+    settings["path"]["pretrain_network_g"] = str(tmp_path / "g.pth")
+    model, lq = make(settings), batch(16)["lq"]
+    assert model.ema is not None and model.net_before is not None
+    for net in (model.ema.module, model.net_before):
+        assert torch.equal(model._fixed(net, lq), model._fixed(net, lq))
+    assert not torch.equal(model._fixed(model.net_g, lq), model._fixed(model.net_g, lq))
+    assert model.optimize(batch(8), 1)["l_g_keep"] > 0  # by the shaking alone
 
 
 def test_ldl_needs_the_average(tmp_path: Path):

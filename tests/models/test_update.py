@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -234,3 +235,14 @@ def test_the_average_is_a_copy_with_the_weights_that_are_saved(tmp_path: Path):
             parameter.data.zero_()
         assert model.net_g.training
         assert all(torch.equal(v, saved[k]) for k, v in model.weights()["params_ema"].items())
+
+
+def test_schedules_count_iterations_and_say_nothing_of_it(tmp_path: Path):
+    """torch would warn of a generator's schedule while only the discriminator learns."""
+    schedule = {"type": "StepLR", "step_size": 1, "gamma": 0.5}
+    model = model_of(tmp_path, gan=True, net_d_init_iters=2, scheduler=schedule)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for i in (1, 2, 3):
+            model.optimize(batch(seed=i), i)
+    assert model.optimizers["g"].param_groups[0]["lr"] == pytest.approx(0.1 / 8)
