@@ -18,7 +18,7 @@ from desra.device import (
     select_precision,
 )
 from desra.errors import InputError
-from desra.models.residuals import residuals_in_fp32
+from desra.models.sensitive import keep_in_fp32
 from desra.networks import load_network
 from desra.options import CommonOptions, NetworkOptions, TileOptions
 from desra.tiling import Tiles, halved, strips
@@ -62,7 +62,7 @@ class SRModel:
         self.dtype = select_precision(precision, self.device)
         self.scale, self.tiles = scale, tiles or Tiles()
         self._said_fp32 = False
-        net = residuals_in_fp32(keep_residual_in_fp32(net.eval().requires_grad_(False)))
+        net = keep_in_fp32(keep_residual_in_fp32(net.eval().requires_grad_(False)))
         self.net = net.to(self.device, memory_format=torch.channels_last)  # pyright: ignore
 
     @classmethod

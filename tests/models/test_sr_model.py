@@ -365,9 +365,10 @@ def test_black_stays_black_without_a_word(caplog):
 
 def test_float16_that_overflows(caplog):
     """A real overflow: 300 * 300 is beyond float16's 65504."""
-    net = nn.Sequential(*(nn.Conv2d(3, 3, 1, bias=False) for _ in range(3)))
+    # The first layer, which reads the image, stays in float32.
+    net = nn.Sequential(*(nn.Conv2d(i, o, 1, bias=False) for i, o in ((3, 4), (4, 4), (4, 3))))
     for conv, gain in zip(net, (300.0, 300.0, 1 / 90000), strict=True):
-        conv.weight.data = gain * torch.eye(3)[..., None, None]
+        conv.weight.data = gain * torch.eye(*conv.weight.shape[:2])[..., None, None]
     model = SRModel(net, 1, **CPU)
     model.dtype = torch.float16  # which is refused for a CPU by name, but computes there
     image = photograph(0, 12, 10)

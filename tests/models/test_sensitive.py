@@ -1,16 +1,15 @@
-"""Residual sums in float32: the same network, nearer to itself in float32."""
+"""Sensitive parts in float32: the same network, nearer to itself in float32."""
 
 from __future__ import annotations
 
 import copy
 
-import numpy as np
 import pytest
 import torch
 from spandrel import ModelLoader
 from torch import nn
 
-from desra.models.residuals import residuals_in_fp32
+from desra.models.sensitive import keep_in_fp32
 from desra.registry import ARCH_REGISTRY, find
 
 
@@ -34,7 +33,7 @@ def test_in_float32_nothing_changes(kind: str):
     before = net(LQ)
     found = [m for m in net.modules() if type(m).__name__.startswith("ResidualDenseBlock")]
     assert len(found) == 36
-    torch.testing.assert_close(residuals_in_fp32(net)(LQ), before, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(keep_in_fp32(net)(LQ), before, rtol=1e-4, atol=1e-5)
     assert all("forward" in vars(module) for module in found)
 
 
@@ -43,16 +42,15 @@ def test_in_float32_nothing_changes(kind: str):
 def test_bfloat16_comes_nearer_to_float32(kind: str):
     net = networks()[kind].eval()
     exact = net(LQ)
-    kept = residuals_in_fp32(copy.deepcopy(net))
+    kept = keep_in_fp32(copy.deepcopy(net))
     with torch.autocast("cpu", torch.bfloat16):
         plain, better = net(LQ).float(), kept(LQ).float()
     errors = [float((sr - exact).square().mean().sqrt()) for sr in (plain, better)]
-    assert errors[1] < 0.85 * errors[0]
+    assert errors[1] < 0.8 * errors[0]
 
 
-def test_other_networks_are_left_alone():
+def test_layers_between_features_are_left_alone():
     net = find(ARCH_REGISTRY, "MSRResNet", "network_g")(3, 3, 8, 2, 4).eval()
-    with torch.no_grad():
-        before = net(LQ)
-        np.testing.assert_array_equal(residuals_in_fp32(net)(LQ), before)
-    assert not any("forward" in vars(module) for module in net.modules())
+    keep_in_fp32(net)
+    changed = [name for name, module in net.named_modules() if "forward" in vars(module)]
+    assert changed == ["conv_first"]
