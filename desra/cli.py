@@ -34,8 +34,7 @@ def main(
             has some works without an options file too; a flag goes before the file.
 
     Returns:
-        0; 2 for wrong options or input (one sentence on stderr); 130 when interrupted. A failure at
-        work raises, which Python ends with status 1.
+        As `status_of`.
     """
     purpose = (run.__doc__ or "").partition("\n")[0]
     parser = argparse.ArgumentParser(prog=f"python -m desra.{stage}", description=purpose)
@@ -58,13 +57,27 @@ def main(
     values = {key: value for key, value in given.items() if value is not None}
     if not (path or values or assignments):
         parser.error(f"give -opt FILE, or {' '.join(flags)}")
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
+
+    def work() -> None:
         options = load(model, path, assignments, values)
         if check:
             yaml.safe_dump(resolved(options), sys.stdout, sort_keys=False, allow_unicode=True)
         else:
             run(options, **args)
+
+    return status_of(work)
+
+
+def status_of(work: Callable[[], object]) -> int:
+    """Do the work of a command line, and give its exit status; the log goes to stderr.
+
+    Returns:
+        0; 2 for wrong options or input (one sentence on stderr); 130 when interrupted. A failure at
+        work raises, which Python ends with status 1.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        work()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -217,10 +217,9 @@ def _spec(tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
     if dense and scale and "conv_up2.weight" in shapes:
         return {"type": "RRDBNet", **common, "num_grow_ch": dense[0], "scale": scale}
     up = shapes.get("upconv1.weight")
-    if up and channels == 3 and "body.0.conv1.weight" in shapes and "upconv2.bias" not in shapes:
-        return {"type": "MSRResNet", **common, "upscale": math.isqrt(up[0] // num_feat)}
     if up and channels == 3 and "body.0.conv1.weight" in shapes:
-        return {"type": "MSRResNet", **common, "upscale": 4}
+        upscale = 4 if "upconv2.bias" in shapes else math.isqrt(up[0] // num_feat)
+        return {"type": "MSRResNet", **common, "upscale": upscale}
     return None
 
 

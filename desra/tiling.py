@@ -146,11 +146,6 @@ def strips(
         yield total[..., :done, :] / weights[..., :done, :]
 
 
-def run_tiled(net: Callable[[Tensor], Tensor], lq: Tensor, scale: int, tiles: Tiles) -> Tensor:
-    """All :func:`strips` as one: float32 (N, C, H*scale, W*scale)."""
-    return torch.cat(list(strips(net, lq, scale, tiles)), dim=-2)
-
-
 def _checked(output: Tensor, lq: Tensor, scale: int) -> Tensor:
     expected = (lq.shape[-2] * scale, lq.shape[-1] * scale)
     if tuple(output.shape[-2:]) != expected:

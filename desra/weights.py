@@ -4,11 +4,10 @@ A name of the list stands for the file wherever weights are asked for, in YAML a
 """
 
 import argparse
-import logging
 import sys
 from collections.abc import Sequence
 
-from desra import checkpoints, ncnn_import, zoo
+from desra import checkpoints, cli, ncnn_import, zoo
 from desra.errors import InputError, refuse_if_any, sort_out
 from desra.registry import ARCH_REGISTRY, build
 from desra.zoo import ZOO, Entry
@@ -153,8 +152,8 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; status 2 for wrong arguments, files that are wrong or not to be had."""
     args = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    try:
+
+    def work() -> None:
         if args.command == "list":
             print(table(args.long))
         elif args.command == "get":
@@ -163,13 +162,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             check()
         else:
             _import_ncnn(args)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; give the same command again to go on", file=sys.stderr)
-        return 130
-    return 0
+
+    return cli.status_of(work)
 
 
 if __name__ == "__main__":

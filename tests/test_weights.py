@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import photograph, save_compact
 from test_ncnn_import import FP16, compact, package, write_compact
-from test_zoo import NETWORK_G, sha256
+from test_zoo import NETWORK_G, sha256, site
 from zoo_server import Site
 
 from desra import weights, zoo
@@ -19,7 +18,7 @@ from desra.models import SRModel
 from desra.ncnn_import import PACKAGE, package_models
 from desra.zoo import ZOO, Entry
 
-__all__ = ["package"]  # the fixture
+__all__ = ["package", "site"]  # the fixtures
 
 PACKED = {"type": "SRVGGNetCompact", "num_feat": 5, "num_conv": 2, "upscale": 4}
 
@@ -40,13 +39,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ), strict=True):  # fmt: skip
         monkeypatch.setitem(ZOO, name, entry)
     return tmp_path / "zoo"
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(save_compact(tmp_path / "theirs.pth").read_bytes())
-    yield site
-    site.close()
 
 
 def on_site(monkeypatch: pytest.MonkeyPatch, site: Site, **more: str) -> None:

@@ -15,6 +15,7 @@ from desra.data.samples import (
     CACHE,
     augment,
     crop_at,
+    lq_size,
     pad_to,
     pick,
     read_cached,
@@ -74,13 +75,11 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
         use_rot: bool = True,
         seed: int = 0,
     ):
-        if gt_size % scale:
-            raise InputError(f"gt_size {gt_size} must be a multiple of scale {scale}")
+        self.scale, self.size = scale, lq_size(gt_size, scale)
         if not 0 <= artifact_prob <= 1:
             raise InputError(f"artifact_prob {artifact_prob} must lie between 0 and 1")
         self.folder = Path(dataroot)
         self.rows = list(manifest.read_results(dataroot, "dataroot").values())
-        self.scale, self.size = scale, gt_size // scale
         self.artifact_prob, self.seed = artifact_prob, seed
         self.gt_usm = gt_usm
         self.use_hflip, self.use_rot = use_hflip, use_rot

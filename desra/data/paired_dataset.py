@@ -8,7 +8,16 @@ from torch.utils.data import Dataset
 
 from desra.data.degradations import sharpen
 from desra.data.lists import lines_of
-from desra.data.samples import augment, crop_at, pad_to, pick, read_cached, rng_of, to_tensor
+from desra.data.samples import (
+    augment,
+    crop_at,
+    lq_size,
+    pad_to,
+    pick,
+    read_cached,
+    rng_of,
+    to_tensor,
+)
 from desra.errors import InputError, refuse_if_any, sort_out
 from desra.images import image_size, list_images, pair_by_stem
 from desra.options import fingerprint
@@ -102,8 +111,7 @@ class PairedDataset(Dataset[dict[str, Any]]):
         use_rot: bool = True,
         seed: int = 0,
     ):
-        if gt_size % scale:
-            raise InputError(f"gt_size {gt_size} must be a multiple of scale {scale}")
+        self.scale, self.size = scale, lq_size(gt_size, scale)
         if filename_tmpl.count("{}") != 1:
             raise InputError(f"filename_tmpl: '{filename_tmpl}' must hold {{}} once")
         lq, gt = Path(dataroot_lq), Path(dataroot_gt)
@@ -111,7 +119,6 @@ class PairedDataset(Dataset[dict[str, Any]]):
             self.pairs = found_pairs(lq, gt, filename_tmpl)
         else:
             self.pairs = listed_pairs(meta_info, lq, gt, filename_tmpl)
-        self.scale, self.size = scale, gt_size // scale
         self.gt_usm = gt_usm
         self.use_hflip, self.use_rot, self.seed = use_hflip, use_rot, seed
         _, faults = sort_out(self.pairs, self._check)

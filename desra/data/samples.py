@@ -4,7 +4,7 @@ A sample is a pure function of (seed, number). Numbers never end; a run that res
 continues at number n * batch_size and sees what the uninterrupted run would have seen.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from desra.data.cache import Arrays, ByteCache
 from desra.errors import InputError
@@ -48,6 +48,17 @@ def _read(path: Path) -> Arrays:
 def read_cached(path: Path) -> NDArray[np.uint8]:
     """``path`` as uint8 RGB; the worker keeps the images that it used last, up to 512 MiB."""
     return CACHE.get(path, _read)[0]
+
+
+def lq_size(gt_size: int, scale: int) -> int:
+    """Side of the LR crop for a GT crop of side ``gt_size``.
+
+    Raises:
+        InputError: it is no whole number.
+    """
+    if gt_size % scale:
+        raise InputError(f"gt_size {gt_size} must be a multiple of scale {scale}")
+    return gt_size // scale
 
 
 def pad_to(image: Array, height: int, width: int) -> Array:
@@ -120,16 +131,3 @@ class MixedDataset(Dataset[dict[str, Any]]):
             draw = rng_of(self.seed, 1, number).random()
             which = int(np.searchsorted(self.bounds, draw, side="right"))
         return self.datasets[which][number]
-
-
-class Numbers(Sampler[int]):
-    """The sample numbers start, ..., stop - 1, in order."""
-
-    def __init__(self, start: int, stop: int):
-        self.start, self.stop = start, stop
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.start, self.stop))
-
-    def __len__(self) -> int:
-        return self.stop - self.start

@@ -12,7 +12,6 @@ import torch
 from torch.utils.data import DataLoader
 
 from desra.data.degraded_dataset import DegradedDataset
-from desra.data.samples import Numbers
 from desra.errors import InputError
 
 # Nothing but resizing: then lq is gt made smaller.
@@ -55,7 +54,7 @@ def test_lq_and_gt_show_the_same_place(photographs: Path):
 def test_samples_are_the_same_whoever_makes_them(photographs: Path):
     def batches(start: int, workers: int) -> list[torch.Tensor]:
         loader = DataLoader(
-            dataset(photographs), batch_size=2, sampler=Numbers(start, 8), num_workers=workers
+            dataset(photographs), batch_size=2, sampler=range(start, 8), num_workers=workers
         )
         return [batch["lq"] for batch in loader]
 

@@ -8,7 +8,6 @@ import torch
 
 from desra.data.samples import (
     MixedDataset,
-    Numbers,
     augment,
     crop_at,
     pad_to,
@@ -122,8 +121,3 @@ def test_sharpened_targets_of_some_datasets_only_are_refused():
     MixedDataset([sharp, sharp], [1.0, 1.0], seed=0)
     with pytest.raises(InputError, match="gt_usm is true for one dataset and not for another"):
         MixedDataset([Constant("a"), sharp], [1.0, 1.0], seed=0)
-
-
-def test_numbers_go_on_where_they_were():
-    assert list(Numbers(6, 10)) == [6, 7, 8, 9]
-    assert len(Numbers(6, 10)) == 4

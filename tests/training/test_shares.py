@@ -37,3 +37,9 @@ def test_nothing_twice_and_nothing_left_out():
 def test_a_resumed_run_takes_what_comes_next():
     whole = list(Shares(0, 10, 2, 2, 1, 2))
     assert whole[4 * 4 :] == list(Shares(4 * 2 * 2 * 2, 6, 2, 2, 1, 2))
+
+
+def test_numbers_go_on_where_they_were():
+    alone = Shares(6, 4, 1, 1, 0, 1)
+    assert list(alone) == [6, 7, 8, 9]
+    assert len(alone) == 4
