@@ -279,6 +279,24 @@ def _some(items: Iterable[str], separator: str = ", ") -> str:
     return separator.join(items[:_SHOWN] + more)
 
 
+def blended(
+    before: Mapping[str, Tensor], after: Mapping[str, Tensor], strength: float
+) -> dict[str, Tensor]:
+    """``before + strength (after - before)``, weight by weight; what is no number in between (a
+    counter) as it is after.
+
+    Args:
+        before, after: tensors of the same names and shapes.
+        strength: 0 gives before, 1 after; beyond 1 the change is carried on.
+    """
+    return {
+        name: torch.lerp(before[name].to(value), value, strength)
+        if value.is_floating_point()
+        else value
+        for name, value in after.items()
+    }
+
+
 def save_atomically(content: Mapping[str, Any], path: Path) -> None:
     """``torch.save`` so that ``path`` holds either the old content or the new, never a part, also
     when the power fails."""

@@ -1,4 +1,4 @@
-"""The zoo. ``python -m desra.weights list | get NAME... | check | import-ncnn``
+"""Networks as files. ``python -m desra.weights list | get NAME... | check | import-ncnn | blend``
 
 A name of the list stands for the file wherever weights are asked for, in YAML and on command lines.
 """
@@ -6,6 +6,7 @@ A name of the list stands for the file wherever weights are asked for, in YAML a
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from desra import checkpoints, cli, ncnn_import, zoo
 from desra.errors import InputError, refuse_if_any, sort_out
@@ -131,6 +132,28 @@ def _imported_entry(args: argparse.Namespace) -> Entry | None:
     return found[0] if found else None
 
 
+def blend(before: str, after: str, strength: float, output: Path) -> None:
+    """Write the network between two: how much of a finetuning is kept, chosen after it.
+
+    ``params`` of ``output`` are ``before + strength (after - before)``, weight by weight.
+
+    Raises:
+        InputError: unusable files, or of different networks, or ``output`` is one of them.
+    """
+    paths = checkpoints.resolve(before), checkpoints.resolve(after)
+    if output.resolve() in (path.resolve() for path in paths):
+        raise InputError(f"-o: {output} is one of the two networks; choose another file")
+    old, new = (checkpoints.with_new_names(checkpoints.tensors_of(path)) for path in paths)
+    if {k: v.shape for k, v in old.items()} != {k: v.shape for k, v in new.items()}:
+        raise InputError(
+            f"weights: {paths[0]} and {paths[1]} are different networks; give the one that the "
+            "finetuning started from, and the one that it made"
+        )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    checkpoints.save_atomically({"params": checkpoints.blended(old, new, strength)}, output)
+    print(f"{output}: {before} with {strength:g} of the change to {after}")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m desra.weights", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -146,6 +169,16 @@ def _parser() -> argparse.ArgumentParser:
             description=(ncnn_import.__doc__ or "").partition("\n\n")[0],
         )
     )
+    blending = commands.add_parser(
+        "blend", help="keep more or less of a finetuning",
+        description="Write BEFORE + STRENGTH (AFTER - BEFORE), weight by weight: less of a "
+        "finetuning's change removes less and keeps more. A network saved with train.strength 0.5 "
+        "regains the whole change by 2.",
+    )  # fmt: skip
+    blending.add_argument("before", metavar="BEFORE", help="the network before finetuning")
+    blending.add_argument("after", metavar="AFTER", help="the finetuned one")
+    blending.add_argument("--strength", type=float, required=True, help="0: before, 1: after")
+    blending.add_argument("-o", dest="output", type=Path, required=True, metavar="OUT.pth")
     return parser
 
 
@@ -160,6 +193,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             get(args.names)
         elif args.command == "check":
             check()
+        elif args.command == "blend":
+            blend(args.before, args.after, args.strength, args.output)
         else:
             _import_ncnn(args)
 

@@ -57,7 +57,7 @@ def test_what_a_run_leaves(photographs: Path, tmp_path: Path):
     assert same(content, read(root / "models/net_g_6.pth"))
     assert read(root / "training_states/latest.state")["iteration"] == 6
     log = (root / "train.log").read_text()
-    assert re.search(r"iter 4/6 eta 0:00:\d\d lr 0\.000251 l_g_pix 0\.\d+", log)
+    assert re.search(r"iter 4/6 eta 0:00:\d\d data \d+\.\d% lr 0\.000251 l_g_pix 0\.\d+", log)
     assert "finished (6 iterations): " in log
     assert options.load(TrainOptions, str(root / "options.yml")) == opt
     assert SRModel.from_checkpoint(latest, scale=2, device="cpu").scale == 2

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import photograph, save_compact
 from test_ncnn_import import FP16, compact, package, write_compact
 from test_zoo import NETWORK_G, sha256, site
@@ -227,3 +228,40 @@ def test_the_real_package(home: Path, monkeypatch: pytest.MonkeyPatch):
     assert weights.main(["import-ncnn", "--package", PACKAGE]) == 0
     assert [path.name for path in home.glob("*.safetensors")] == [entry.file]
     assert weights.main(["check"]) == 0
+
+
+# ---------------------------------------------------------------------------------------- blend
+
+
+def values(path: Path) -> dict[str, np.ndarray]:
+    return {k: v.numpy() for k, v in torch.load(path, weights_only=True)["params"].items()}
+
+
+def test_blend(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Weight by weight; the name of a network of the zoo is one, and 1 / strength undoes it."""
+    save_compact(home / "g.pth")
+    after, out = save_compact(tmp_path / "after.pth", seed=1), tmp_path / "new/out.pth"
+    command = ["blend", "gan", str(after), "--strength", "0.25", "-o", str(out)]
+    assert weights.main(command) == 0
+    assert "0.25 of the change" in capsys.readouterr().out
+    old, new, found = values(home / "g.pth"), values(after), values(out)
+    assert old.keys() == found.keys()
+    for name, value in found.items():
+        expected = 0.75 * old[name].astype(np.float64) + 0.25 * new[name]
+        np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-7)
+    assert SRModel.from_checkpoint(out, device="cpu").scale == 2
+    whole = tmp_path / "whole.pth"
+    assert weights.main(["blend", "gan", str(out), "--strength", "4", "-o", str(whole)]) == 0
+    for name, value in values(whole).items():
+        np.testing.assert_allclose(value, new[name], atol=1e-5)
+
+
+def test_blend_of_what_does_not_go_together(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    one, other = save_compact(tmp_path / "x2.pth"), save_compact(tmp_path / "x3.pth", scale=3)
+    before = one.read_bytes()
+    command = ["blend", str(one), str(other), "--strength", "0.5", "-o"]
+    assert "are different networks" in refusal(capsys, *command, str(tmp_path / "out.pth"))
+    assert "is one of the two networks" in refusal(capsys, *command, str(one))
+    assert one.read_bytes() == before and not (tmp_path / "out.pth").exists()

@@ -1,5 +1,5 @@
 """Losses that basicsr lacks; importing this package registers them in LOSS_REGISTRY."""
 
-from desra.losses import texture_loss
+from desra.losses import artifact_map_loss, texture_loss
 
-__all__ = ["texture_loss"]
+__all__ = ["artifact_map_loss", "texture_loss"]

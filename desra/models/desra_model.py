@@ -369,11 +369,7 @@ class DeSRAModel:
         strength = self.opt.train.strength
         if self.net_before is None or strength == 1:
             return params
-        before = self.net_before.state_dict()
-        return {
-            name: torch.lerp(before[name], value, strength) if value.is_floating_point() else value
-            for name, value in params.items()
-        }
+        return checkpoints.blended(self.net_before.state_dict(), params, strength)
 
     def averaged(self) -> nn.Module:
         """A network with the weights that are saved as ``params_ema``, in eval mode."""

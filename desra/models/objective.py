@@ -65,6 +65,7 @@ class Objective:
         self._device = device
         self._pixel = self._masked(step.pixel_opt, "pixel_opt", reduction="none")
         self._texture = self._masked(step.texture_opt, "texture_opt", reduction="none")
+        self._artifact = self._masked(step.artifact_opt, "artifact_opt", reduction="none")
         self._ldl = self._masked(step.ldl_opt, "ldl_opt", reduction="none")
         self._preserve = self._masked(step.preserve_opt, "preserve_opt", reduction="none")
         self._gan = self._masked(step.gan_opt, "gan_opt")
@@ -139,6 +140,8 @@ class Objective:
             losses["l_g_pix"] = self._pixel.mean(output, targets.pixel, mask)
         if self._texture:
             losses["l_g_tex"] = self._texture.mean(output, targets.pixel, mask)
+        if self._artifact:
+            losses["l_g_art"] = self._artifact.mean(output, targets.gt, mask)
         if self._ldl:
             assert average is not None
             weight = artifact_weight(targets.gt, output, average)

@@ -123,6 +123,9 @@ class StepOptions(Strict):
     """Pixel loss towards the (pseudo) ground truth."""
     texture_opt: PixelLossOptions | None = None
     """Loss on the amount of local texture (LocalStdLoss), weighed like the pixel loss."""
+    artifact_opt: PixelLossOptions | None = None
+    """Loss on what detection would still find (ArtifactMapLoss), towards the pseudo ground
+    truth."""
     perceptual_opt: PerceptualLossOptions | None = None
     """Loss on features of a VGG network, whose weights must be on this machine."""
     ldl_opt: PixelLossOptions | None = None
@@ -162,6 +165,7 @@ class StepOptions(Strict):
         losses = {
             "pixel_opt": self.pixel_opt,
             "texture_opt": self.texture_opt,
+            "artifact_opt": self.artifact_opt,
             "perceptual_opt": self.perceptual_opt,
             "ldl_opt": self.ldl_opt,
             "gan_opt": self.gan_opt,

@@ -85,7 +85,7 @@ class Run:
             with signals.heeded() as wish, above_the_bar():
                 if self.validation and not self.iteration:
                     reports.scores(0, self._scores(), " (before training)")
-                for batch in batches:
+                for batch in reports.timed(batches):
                     self._step(batch, losses)
                     reports.advance()
                     due = _Due(opt, self.iteration)

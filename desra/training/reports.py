@@ -2,10 +2,11 @@
 
 import logging
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
@@ -15,6 +16,8 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from desra import processes
 
 logger = logging.getLogger("desra")
+
+Batch = TypeVar("Batch")
 
 
 @contextmanager
@@ -62,23 +65,43 @@ class Reports:
             total=total, initial=start, desc=name, unit="it", mininterval=1.0, disable=not main
         )
         self._start, self._total, self._began = start, total, time.monotonic()
+        self._told, self._waited = self._began, 0.0
+
+    def timed(self, batches: Iterable[Batch]) -> Generator[Batch]:
+        """The batches; how long each is waited for is told with the losses."""
+        coming = iter(batches)
+        while True:
+            began = time.monotonic()
+            batch = next(coming, None)
+            self._waited += time.monotonic() - began
+            if batch is None:
+                return
+            yield batch
 
     def advance(self) -> None:
         """A step is done."""
         self._bar.update()
 
     def losses(self, iteration: int, means: Mapping[str, float], rate: float) -> None:
-        """Mean losses since the last time, and the generator's learning rate."""
+        """Mean losses since the last time, the generator's learning rate, and the share of time in
+        which the step waited for samples."""
+        now = time.monotonic()
+        waiting = self._waited / max(now - self._told, 1e-9)
+        self._told, self._waited = now, 0.0
         if self._writer is None:
             return
         for name, value in means.items():
             self._writer.add_scalar(f"losses/{name}", value, iteration)
         self._writer.add_scalar("lr", rate, iteration)
+        self._writer.add_scalar("waiting_for_data", waiting, iteration)
         text = " ".join(f"{name} {value:.4g}" for name, value in means.items())
         self._bar.set_postfix_str(text)
-        each = (time.monotonic() - self._began) / max(iteration - self._start, 1)
+        each = (now - self._began) / max(iteration - self._start, 1)
         left = timedelta(seconds=round(each * (self._total - iteration)))
-        logger.info("iter %d/%d eta %s lr %.3g %s", iteration, self._total, left, rate, text)
+        logger.info(
+            "iter %d/%d eta %s data %.1f%% lr %.3g %s",
+            iteration, self._total, left, 100 * waiting, rate, text,
+        )  # fmt: skip
 
     def scores(self, iteration: int, scores: Mapping[str, float], note: str) -> None:
         """What a validation gave."""

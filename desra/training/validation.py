@@ -82,7 +82,7 @@ class Validation:
     def __init__(self, opt: TrainOptions):
         assert opt.val is not None
         self._opt, self._val = opt, opt.val
-        found = _subjects(opt.val, opt.scale)
+        found = subjects(opt.val, opt.scale)
         if opt.val.max_images is not None:
             found = found[: opt.val.max_images]
         _, faults = sort_out(found, self._check)
@@ -110,32 +110,43 @@ class Validation:
             Tiles(val.tile.size, val.tile.overlap),
         )  # fmt: skip
         own = self._subjects[processes.rank() :: processes.count()]
-        total = sum((self._tally(subject, upscale) for subject in own), start=Tally())
+        total = sum((tally(subject, upscale, self._val) for subject in own), start=Tally())
         first, *others = processes.gather(total)
         return sum(others, start=first).scores()
 
-    def _tally(self, subject: Subject, upscale: SRModel) -> Tally:
-        now = upscale(read_rgb8(subject.lq))
-        gt = read_rgb8(subject.gt)
-        to_truth = Mean.of(psnr(gt, now)), Mean.of(ssim(gt, now))
-        if subject.folder is None:
-            return Tally(*to_truth)
-        before, mse = (read_rgb8(subject.result(kind)) for kind in ("sr_gan", "sr_mse"))
-        clean = ~read_mask(subject.result("mask"))
-        was, is_now = (self._found(mse, gan) for gan in (before, now))
-        return Tally(
-            *to_truth,
-            outside=squared_error(before, now, clean),
-            detail=detail(before, now, clean),
-            change=count_change(was, is_now),
-        )
 
-    def _found(self, mse: Image, gan: Image) -> NDArray[np.bool_]:
-        D = artifact_map(mse, gan, self._val.window.spec())
-        return full_size_mask(D, gan.shape, self._val.mask.rule(gan.shape[:2], self._opt.scale))
+def tally(subject: Subject, upscale: SRModel, val: ValOptions) -> Tally:
+    """Measure a network on one image.
+
+    Raises:
+        InputError: a file is missing or unreadable.
+    """
+    now = upscale(read_rgb8(subject.lq))
+    gt = read_rgb8(subject.gt)
+    to_truth = Mean.of(psnr(gt, now)), Mean.of(ssim(gt, now))
+    if subject.folder is None:
+        return Tally(*to_truth)
+
+    def found(gan: Image) -> NDArray[np.bool_]:
+        D = artifact_map(mse, gan, val.window.spec())
+        return full_size_mask(D, gan.shape, val.mask.rule(gan.shape[:2], upscale.scale))
+
+    before, mse = (read_rgb8(subject.result(kind)) for kind in ("sr_gan", "sr_mse"))
+    clean = ~read_mask(subject.result("mask"))
+    return Tally(
+        *to_truth,
+        outside=squared_error(before, now, clean),
+        detail=detail(before, now, clean),
+        change=count_change(found(before), found(now)),
+    )
 
 
-def _subjects(val: ValOptions, scale: int) -> list[Subject]:
+def subjects(val: ValOptions, scale: int) -> list[Subject]:
+    """The images of ``val``, in order.
+
+    Raises:
+        InputError: there are none, or they have no LR image, or another scale.
+    """
     if val.dataroot is None:
         assert val.dataroot_lq is not None and val.dataroot_gt is not None  # ValOptions has seen to
         return [Subject(*p) for p in found_pairs(Path(val.dataroot_lq), Path(val.dataroot_gt))]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from desra import options
 from desra.errors import InputError
+from desra.losses.artifact_map_loss import relative_map
 from desra.losses.texture_loss import local_std
 from desra.models import DeSRAModel
 from desra.options import TrainOptions
@@ -178,6 +179,17 @@ def test_the_texture_loss_is_weighed_by_the_mask(tmp_path: Path):
     found = model.optimize(data, 1)["l_g_tex"].item()
     error = (local_std(twin(data["lq"])) - local_std(data["gt"])).abs()
     assert found == pytest.approx((4.0 * error * (1 - data["mask"])).mean().item(), rel=1e-5)
+
+
+def test_the_artifact_loss_is_weighed_by_the_mask(tmp_path: Path):
+    artifact = {"type": "ArtifactMapLoss", "target": 0.99, "inside": 3.0, "outside": 0.5}
+    model, data = model_of(tmp_path, **SGD, pixel_opt=None, artifact_opt=artifact), batch()
+    twin = copy.deepcopy(model.net_g)
+    found = model.optimize(data, 1)["l_g_art"].item()
+    short = (0.99 - relative_map(twin(data["lq"]), data["gt"])).clamp(min=0)
+    assert 0.1 < (short > 0).float().mean() < 0.9
+    weight = torch.where(data["mask"] > 0, 3.0, 0.5)
+    assert found == pytest.approx((weight * short).mean().item(), rel=1e-5)
 
 
 def test_strength_keeps_a_share_of_the_change(tmp_path: Path):
