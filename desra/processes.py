@@ -5,8 +5,9 @@ after all of it has been propagated, rather than by hooks while it is (Distribut
 GAN's step runs each network several times, once with the discriminator's weights held, and
 accumulates; averaging at its end is right for all of that, and the same in any order.
 
-torch's own rather than accelerate: one ``Accelerator`` fixes device and precision for the whole
-life of a Python process, while `desra.train.train` may be called again with others.
+torch's own rather than Accelerate or Lightning Fabric: one ``Accelerator`` fixes device and
+precision for the whole life of a Python process, while `desra.train.train` may be called again with
+others; and both join processes by DistributedDataParallel, so what is in this module would remain.
 """
 
 import os

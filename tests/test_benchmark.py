@@ -109,8 +109,11 @@ def test_tiles(benchmark: ModuleType, capsys: pytest.CaptureFixture[str], tmp_pa
 
 def test_step(benchmark: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     small = ["--gt-size", "32", "--batch", "1", "--blocks", "1", "--repeats", "1"]
-    assert benchmark.main(["step", *small, "--losses", "5", "--seeds", "1"]) == 0
+    command = ["step", *small, "--losses", "5", "--seeds", "1", "--memory"]
+    assert benchmark.main(command) == 0
     out = capsys.readouterr().out
     assert "plain / desra" in out
+    peaks = [float(x) for x in re.findall(r"activations \w+ +peak (\S+) GiB", out)]
+    assert len(peaks) == 2 and all(0.05 < peak < 4 for peak in peaks)
     plain, desra = (float(x) for x in re.findall(r"last 1 steps (\S+)", out))
     assert plain == pytest.approx(desra, rel=0.02)  # the same weights, samples and losses

@@ -3,10 +3,15 @@
 "plain" is the same step written down simply: float32, eager, contiguous, basicsr's networks, Adam.
 desra's is DeSRAModel with `precision: auto`. Both start from the same weights and see the same
 samples. With --losses N both, and more seeds of the plain one, run N steps, and the mean losses of
-the last fifth are printed: the low precision should lie within the spread of the seeds.
+the last fifth are printed: the low precision should lie within the spread of the seeds. With
+--memory desra's step runs in processes of its own, with and without `checkpoint_activations`, for
+the peak of memory: resident in all on a CPU, allocated on a GPU.
 """
 
 import argparse
+import multiprocessing
+import resource
+import time
 from collections.abc import Callable
 from statistics import mean, median
 from typing import Any
@@ -40,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--losses", type=int, default=0, metavar="N", help="steps to compare")
     parser.add_argument("--seeds", type=int, default=3, help="of the plain one, with --losses")
+    parser.add_argument("--memory", action="store_true", help="peak of memory, recomputing or not")
 
 
 def batches(args: argparse.Namespace, seed: int, count: int) -> list[dict[str, Any]]:
@@ -63,7 +69,9 @@ def batches(args: argparse.Namespace, seed: int, count: int) -> list[dict[str, A
     return made
 
 
-def ours(args: argparse.Namespace, samples: list[dict[str, Any]], seed: int) -> Step:
+def ours(
+    args: argparse.Namespace, samples: list[dict[str, Any]], seed: int, recompute: bool = False
+) -> Step:
     """A step by its number; gives the L1 loss."""
     options = parse(
         TrainOptions,
@@ -80,6 +88,7 @@ def ours(args: argparse.Namespace, samples: list[dict[str, Any]], seed: int) -> 
                 "pixel_opt": {"type": "L1Loss"},
                 "gan_opt": {"type": "GANLoss", "gan_type": "vanilla", "loss_weight": GAN_WEIGHT},
                 "ema_decay": 0.999,
+                "checkpoint_activations": recompute,
             },
         },
         "benchmark",
@@ -128,6 +137,19 @@ def plain(args: argparse.Namespace, samples: list[dict[str, Any]], seed: int) ->
     return step
 
 
+def _peak(args: argparse.Namespace, recompute: bool) -> tuple[float, float]:
+    """(GiB, seconds a step) of a process that trains three steps."""
+    step = ours(args, batches(args, 0, 1), 0, recompute)
+    step(0)
+    began = time.perf_counter()
+    for number in (1, 2):
+        step(number)
+    seconds = (time.perf_counter() - began) / 2
+    if torch.cuda.is_available() and args.device in ("auto", "cuda"):
+        return torch.cuda.max_memory_allocated() / 2**30, seconds
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, seconds
+
+
 def run(args: argparse.Namespace) -> int:
     """Print times and their ratio, and losses if asked for."""
     samples = batches(args, 0, 4)
@@ -142,8 +164,14 @@ def run(args: argparse.Namespace) -> int:
     for name, seconds in times.items():
         print(f"{name}  {median(seconds):7.2f} s  ({min(seconds):.2f} to {max(seconds):.2f})")
     print(f"plain / desra  {median(times['plain']) / median(times['desra']):.2f}", flush=True)
+    steps.clear()
+    if args.memory:
+        for recompute in (False, True):
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                peak, seconds = pool.apply(_peak, (args, recompute))
+            print(f"checkpoint_activations {str(recompute).lower():5}  peak {peak:.2f} GiB, "
+                  f"{seconds:.2f} s a step", flush=True)  # fmt: skip
     if args.losses:
-        del steps
         samples = batches(args, 1, args.losses)
         last = args.losses - args.losses // 5
         for name, make, seeds in (("plain", plain, args.seeds), ("desra", ours, 1)):
