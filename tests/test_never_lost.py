@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import photograph, save_png, train_settings
+from conftest import photograph, save_compact, save_png, train_settings
 from test_processes import torchrun
 from test_train import opt_of, read, same
 
@@ -169,13 +169,16 @@ SWINIR = {
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"network_g": SWINIR}, {"train__accumulate": 2}],
-    ids=["compact", "random numbers", "accumulated"],
+    "changes",
+    [{}, {"network_g": SWINIR}, {"train__accumulate": 2}, {"train__low_rank": 2}],
+    ids=["compact", "random numbers", "accumulated", "low rank"],
 )  # fmt: skip
 def test_an_interrupted_run_goes_on_as_if_nothing_was(
     changes: dict[str, Any], photographs: Path, tmp_path: Path
 ):
     """Saved at an iteration at which it is not saved otherwise."""
+    if "train__low_rank" in changes:
+        changes = {**changes, "path__pretrain_network_g": str(save_compact(tmp_path / "g.pth"))}
     whole, parts = (opt_of(tmp_path / n, photographs, **changes) for n in ("whole", "parts"))
     train.train(whole)
     optimize = train.build

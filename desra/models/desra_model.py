@@ -20,6 +20,7 @@ from desra.device import (
     select_precision,
 )
 from desra.errors import InputError, listed
+from desra.models.low_rank import add_low_rank, merged
 from desra.models.objective import Objective, Targets
 from desra.models.recompute import recompute_blocks
 from desra.models.update import Update
@@ -52,11 +53,12 @@ def _from_torch(namespace: Any, section: Component, key: str, *first: Any, **ext
         raise InputError(f"{key}: {section.type} does not take these options: {error}") from error
 
 
-def _freeze_but(net: nn.Module, patterns: Sequence[str]) -> None:
-    """Only weights in whose names one of ``patterns`` is found go on learning; none: all do.
+def _let_learn(net: nn.Module, patterns: Sequence[str], rank: int | None) -> None:
+    """Only weights in whose names one of ``patterns`` is found go on learning; none: all do. With
+    ``rank`` they learn by low-rank deltas.
 
     Raises:
-        InputError: a pattern that is found in no name.
+        InputError: a pattern that is found in no name, or that no delta fits.
     """
     names = [name for name, _ in net.named_parameters()]
     for pattern in patterns:
@@ -65,9 +67,12 @@ def _freeze_but(net: nn.Module, patterns: Sequence[str]) -> None:
                 f"train.trainable: '{pattern}' is found in no name of the generator's weights; "
                 f"these are {listed(names)}"
             )
-    if patterns:
+    chosen = [n for n in names if any(re.search(pattern, n) for pattern in patterns)]
+    if rank is not None:
+        add_low_rank(net, rank, chosen if patterns else None)
+    elif patterns:
         for name, parameter in net.named_parameters():
-            parameter.requires_grad_(any(re.search(pattern, name) for pattern in patterns))
+            parameter.requires_grad_(name in chosen)
 
 
 def _layout(net: nn.Module) -> torch.memory_format:
@@ -118,6 +123,11 @@ class DeSRAModel:
         # That of weights and samples: float32, unless torch has been told to take float64.
         self._exact = torch.get_default_dtype()
         self.net_g = self._network(opt.network_g, opt.path.pretrain_network_g, "network_g")
+        self.objective = Objective(step, self.device)
+        self.net_before: nn.Module | None = None
+        if step.strength < 1 or step.low_rank or self.objective.needs_before:
+            self.net_before = copy.deepcopy(self.net_g).eval().requires_grad_(False)
+        _let_learn(self.net_g, step.trainable, step.low_rank)
         self.ema = (
             AveragedModel(self.net_g, multi_avg_fn=get_ema_multi_avg_fn(step.ema_decay))
             if step.ema_decay
@@ -125,11 +135,6 @@ class DeSRAModel:
         )
         if self.ema is not None:
             self.ema.module.eval()
-        self.objective = Objective(step, self.device)
-        self.net_before: nn.Module | None = None
-        if step.strength < 1 or self.objective.needs_before:
-            self.net_before = copy.deepcopy(self.net_g).eval().requires_grad_(False)
-        _freeze_but(self.net_g, step.trainable)
         self.optimizers = {"g": self._optimizer(step.optim_g, self.net_g, "train.optim_g")}
 
         self.net_d: nn.Module | None = None
@@ -360,8 +365,8 @@ class DeSRAModel:
 
     def weights(self) -> dict[str, dict[str, Tensor]]:
         """``params`` and ``params_ema`` of the generator, as Real-ESRGAN's tools read them."""
-        params = self.net_g.state_dict()
-        ema = self.ema.module.state_dict() if self.ema is not None else params
+        params = merged(self.net_g)
+        ema = merged(self.ema.module) if self.ema is not None else params
         return {"params": self._weakened(params), "params_ema": self._weakened(ema)}
 
     def _weakened(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -373,7 +378,8 @@ class DeSRAModel:
 
     def averaged(self) -> nn.Module:
         """A network with the weights that are saved as ``params_ema``, in eval mode."""
-        net = copy.deepcopy(self.net_g if self.ema is None else self.ema.module)
+        net = copy.deepcopy(self.net_before if self.opt.train.low_rank else self.net_g)
+        assert net is not None  # __init__ has made it
         net.load_state_dict(self.weights()["params_ema"])
         return net.eval().requires_grad_(False)
 

@@ -154,6 +154,9 @@ class StepOptions(Strict):
     memory for about a third more time; the same gradients."""
     trainable: list[str] = []
     """Regular expressions for the names of the generator's weights that learn; none: all do."""
+    low_rank: Annotated[int, Field(ge=1)] | None = None
+    """Each weight learns a delta of this rank only (LoRA), which is added to it in what is saved:
+    few samples then change less that they say nothing about; none: whole weights learn."""
     net_d_iters: Annotated[int, Field(ge=1)] = 1
     """The generator is updated at every n-th iteration."""
     net_d_init_iters: Annotated[int, Field(ge=0)] | None = None
@@ -281,6 +284,8 @@ class TrainOptions(CommonOptions):
             raise ValueError("train.strength below 1 needs path.pretrain_network_g to go back to")
         if self.train.preserve_opt and not self.path.pretrain_network_g:
             raise ValueError("train.preserve_opt needs path.pretrain_network_g, the network before")
+        if self.train.low_rank and not self.path.pretrain_network_g:
+            raise ValueError("train.low_rank needs path.pretrain_network_g to add deltas to")
         return self
 
     @property

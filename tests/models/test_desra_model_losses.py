@@ -150,7 +150,7 @@ def test_only_trainable_weights_change(tmp_path: Path):
         ({"pixel_opt": {"type": "L1Loss", "reduction": "sum"}}, "reduction can only be mean"),
         (
             {"pixel_opt": None},
-            "no loss is given; add one of pixel_opt, texture_opt, perceptual_opt",
+            "no loss is given; add one of pixel_opt, texture_opt, artifact_opt, perceptual_opt",
         ),
         (
             {"perceptual_opt": {"layer_weights": {"conv1_1": 1}, "criterion": "l2"}},
