@@ -15,7 +15,8 @@ python=${VENV:-.venv}/bin/python
 started=$SECONDS
 
 step "1/5 Detect: the artifacts of the embedded GAN network on the pictures to finetune on"
-"$python" -m desra.detect -opt options/detect.yml
+# Smaller components than those that count: there are more of them to learn from.
+"$python" -m desra.detect -opt options/detect.yml --force_yml mask:min_area=200
 
 step "2/5 Train: finetune the GAN network towards the pseudo ground truth of those pictures"
 "$python" -m desra.train -opt options/finetune.yml

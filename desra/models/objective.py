@@ -67,7 +67,13 @@ class Objective:
         self._texture = self._masked(step.texture_opt, "texture_opt", reduction="none")
         self._artifact = self._masked(step.artifact_opt, "artifact_opt", reduction="none")
         self._ldl = self._masked(step.ldl_opt, "ldl_opt", reduction="none")
-        self._preserve = self._masked(step.preserve_opt, "preserve_opt", reduction="none")
+        self._preserve = {
+            name: self._masked(section, key, reduction="none")
+            for name, key, section in (
+                ("l_g_keep", "preserve_opt", step.preserve_opt),
+                ("l_g_keep_tex", "preserve_texture_opt", step.preserve_texture_opt),
+            )
+        }
         self._gan = self._masked(step.gan_opt, "gan_opt")
         self._relativistic = step.gan_mode == "relativistic"
         self._perceptual = self._masked(step.perceptual_opt, "perceptual_opt")
@@ -96,7 +102,7 @@ class Objective:
     @property
     def needs_before(self) -> bool:
         """Whether :meth:`generator` takes what the network before makes."""
-        return self._preserve is not None
+        return any(self._preserve.values())
 
     def targets(self, gt: Tensor, gt_usm: Tensor | None = None) -> Targets:
         """The truths of a batch, sharpened where the options say so.
@@ -146,9 +152,10 @@ class Objective:
             assert average is not None
             weight = artifact_weight(targets.gt, output, average)
             losses["l_g_ldl"] = self._ldl.mean(weight * output, weight * targets.gt, mask)
-        if self._preserve:
-            assert before is not None
-            losses["l_g_keep"] = self._preserve.mean(output, before, mask)
+        for name, preserve in self._preserve.items():
+            if preserve:
+                assert before is not None
+                losses[name] = preserve.mean(output, before, mask)
         if self._perceptual:
             seen = self._perceptual.seen(output, mask)
             found = self._perceptual.loss(seen, targets.perceptual)

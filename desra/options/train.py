@@ -85,6 +85,13 @@ class PreserveLossOptions(PixelLossOptions):
     """Factor on masked pixels."""
 
 
+class PreserveTextureOptions(PreserveLossOptions):
+    """The same for the amount of local texture."""
+
+    type: str = "LocalStdLoss"
+    """Name of the loss."""
+
+
 class PerceptualLossOptions(MaskedLossOptions):
     """basicsr's perceptual and style loss; the mask weighs the gradient that reaches a pixel."""
 
@@ -134,6 +141,8 @@ class StepOptions(Strict):
     preserve_opt: PreserveLossOptions | None = None
     """Pixel loss towards what the network before (path.pretrain_network_g) makes of the same lq,
     also where the ground truth is a photograph."""
+    preserve_texture_opt: PreserveTextureOptions | None = None
+    """Likewise, on the amount of local texture."""
     gan_opt: GANLossOptions | None = None
     """Adversarial loss."""
     gan_mode: Literal["standard", "relativistic"] = "standard"
@@ -282,8 +291,9 @@ class TrainOptions(CommonOptions):
             raise ValueError("train.gan_opt needs network_d and train.optim_d")
         if self.train.strength < 1 and not self.path.pretrain_network_g:
             raise ValueError("train.strength below 1 needs path.pretrain_network_g to go back to")
-        if self.train.preserve_opt and not self.path.pretrain_network_g:
-            raise ValueError("train.preserve_opt needs path.pretrain_network_g, the network before")
+        for key in ("preserve_opt", "preserve_texture_opt"):
+            if getattr(self.train, key) and not self.path.pretrain_network_g:
+                raise ValueError(f"train.{key} needs path.pretrain_network_g, the network before")
         if self.train.low_rank and not self.path.pretrain_network_g:
             raise ValueError("train.low_rank needs path.pretrain_network_g to add deltas to")
         return self

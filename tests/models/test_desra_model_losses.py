@@ -13,6 +13,7 @@ from torch import Tensor
 
 from desra import options
 from desra.errors import InputError
+from desra.losses.texture_loss import local_std
 from desra.models import DeSRAModel
 from desra.options import TrainOptions
 from desra.registry import ARCH_REGISTRY, CosineAnnealingRestartLR, MultiStepRestartLR, build
@@ -106,6 +107,26 @@ def test_preserving_is_towards_the_network_before(tmp_path: Path):
 
     del settings["path"]["pretrain_network_g"]
     with pytest.raises(InputError, match=r"train\.preserve_opt needs path\.pretrain_network_g"):
+        options.parse(TrainOptions, settings, "test")
+
+
+def test_preserving_texture_is_towards_that_of_the_network_before(tmp_path: Path):
+    settings = settings_of(
+        tmp_path, pixel_opt={"type": "L1Loss", "outside": 0.0},
+        preserve_texture_opt={"loss_weight": 3.0},
+    )  # fmt: skip
+    settings["path"]["pretrain_network_g"] = str(save_compact(tmp_path / "g.pth"))
+    model = make(settings)
+    before = copy.deepcopy(model.net_g)
+    model.optimize(batch(), 1)
+    data, now = batch(seed=5), copy.deepcopy(model.net_g)
+    change = (local_std(now(data["lq"])) - local_std(before(data["lq"]))).abs()
+    expected = 3.0 * (change * (1 - data["mask"])).mean().item()
+    found = model.optimize(data, 2)["l_g_keep_tex"].item()
+    assert found == pytest.approx(expected, rel=1e-4) and found > 1e-6
+
+    del settings["path"]["pretrain_network_g"]
+    with pytest.raises(InputError, match=r"train\.preserve_texture_opt needs path\.pretrain_netw"):
         options.parse(TrainOptions, settings, "test")
 
 
