@@ -109,6 +109,32 @@ def test_with_the_perceptual_loss(results: Path, tmp_path: Path, monkeypatch: py
         DeSRAModel(shrunken("realesrgan", results))
 
 
+def test_the_gentle_recipe(results: Path, tmp_path: Path):
+    """From weights of its own, by deltas whose share is kept, without a discriminator."""
+    file = "options/realesrgan/finetune_gentle.yml"
+    whole = options.load(TrainOptions, file)
+    assert whole.path == options.load(TrainOptions, file_of("realesrgan", "finetune")).path
+    spec = {**whole.network_g.spec(), **SMALL["RRDBNet"]}
+    before = find(ARCH_REGISTRY, spec.pop("type"), "")(**spec).state_dict()
+    torch.save({"params": before}, tmp_path / "before.pth")
+    small = [
+        *forced("network_g", SMALL["RRDBNet"]),
+        f"path:pretrain_network_g={tmp_path / 'before.pth'}",
+        f"path:experiments_root={tmp_path}", f"datasets:train:dataroot={results}",
+        "datasets:train:gt_size=32", "datasets:batch_size=2", "datasets:num_workers=0",
+        "train:total_iter=3", "train:warmup_iter=1", "train:artifact_opt:target=0.99",
+        "device=cpu", "precision=fp32",
+    ]  # fmt: skip
+    latest = train(options.load(TrainOptions, file, small))
+    saved = torch.load(latest, weights_only=True)["params_ema"]
+    assert saved.keys() == before.keys()
+    change = saved["body.0.rdb1.conv1.weight"] - before["body.0.rdb1.conv1.weight"]
+    values = torch.linalg.svdvals(change.flatten(1))
+    assert values[0] > 0 and len(values) == 4  # as many as the rank: of a growth of 4
+    log = (latest.parents[1] / "train.log").read_text()
+    assert "l_g_art" in log and "l_g_keep" in log and "l_g_pix" not in log
+
+
 def test_windows_need_crops_of_their_multiples(results: Path):
     opt = shrunken("swinir", results, "datasets:train:gt_size=36", "train:perceptual_opt=null")
     with pytest.raises(InputError, match=r"gt_size: 36 / 4 must be a multiple of .*SwinIR, 8"):
