@@ -26,7 +26,10 @@ MASKED = {"type": "L1Loss", "inside": 3.0, "outside": 0.25}
 SPECTRAL = {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 2}
 #: name -> changes of the options' sections
 CASES: dict[str, dict[str, Any]] = {
-    "masked": {"train": {"pixel_opt": MASKED, "texture_opt": {**MASKED, "type": "LocalStdLoss"}}},
+    "masked": {"train": {
+        "pixel_opt": MASKED, "texture_opt": {**MASKED, "type": "LocalStdLoss"},
+        "artifact_opt": {**MASKED, "type": "ArtifactMapLoss", "target": 0.99},
+    }},
     "batch statistics": {"gan": True, "train": {"pixel_opt": MASKED}},
     "spectral": {
         "gan": True, "network_d": SPECTRAL,

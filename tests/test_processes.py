@@ -70,7 +70,7 @@ def test_all_stop_where_one_finds_a_loss_that_is_not_finite(of_two: dict[str, An
     """Sample 14 is the second process's first in step 4."""
     said = of_two["poisoned"]
     assert len(said) == 2 and said[0] == said[1]
-    assert "l_g_pix, l_g_tex not finite at iteration 4 (samples: s14, s15)" in said[0]
+    assert "l_g_pix, l_g_tex, l_g_art not finite at iteration 4 (samples: s14, s15)" in said[0]
 
 
 def test_a_gpu_for_each_process(monkeypatch: pytest.MonkeyPatch):

@@ -97,3 +97,12 @@ def test_deltas_need_weights_to_be_added_to(tmp_path: Path):
     settings["train"]["low_rank"] = 4
     with pytest.raises(InputError, match="low_rank needs path.pretrain_network_g"):
         options.parse(TrainOptions, settings, "test")
+
+
+def test_recomputed_blocks_learn_the_same(tmp_path: Path):
+    models = [make(tmp_path, checkpoint_activations=recompute) for recompute in (False, True)]
+    for model in models:
+        for i in (1, 2, 3):
+            model.optimize(batch(i), i)
+    one, two = (model.weights()["params"] for model in models)
+    assert all(torch.equal(one[k], two[k]) for k in one)
