@@ -13,6 +13,7 @@ Results go to OUT.json, measured points are not measured again; the picture is O
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ def measure(before: str, after: str, strength: float, val: ValOptions) -> dict[s
     found = [tally(s, upscale, val) for s in tqdm(subjects(val, network.scale), leave=False)]
     total = sum(found, start=Tally())
     change = total.change
+    if not change.before:
+        sys.exit(f"--detected: nothing was found in {val.dataroot}, so nothing can be removed")
     return {
         "components": change.before,
         "removed": change.removed,
