@@ -378,8 +378,10 @@ class DeSRAModel:
 
     def averaged(self) -> nn.Module:
         """A network with the weights that are saved as ``params_ema``, in eval mode."""
-        net = copy.deepcopy(self.net_before if self.opt.train.low_rank else self.net_g)
-        assert net is not None  # __init__ has made it
+        trained = self.net_g if self.ema is None else self.ema.module
+        plain = self.net_before if self.opt.train.low_rank else trained  # without deltas
+        assert plain is not None  # __init__ has made it
+        net = copy.deepcopy(plain)
         net.load_state_dict(self.weights()["params_ema"])
         return net.eval().requires_grad_(False)
 
