@@ -2,10 +2,11 @@
 
 from torch import Tensor, nn
 
+from desra.artifacts import WindowSpec
 from desra.losses.texture_loss import local_std
 from desra.registry import LOSS_REGISTRY
 
-_C = 0.03**2  # Eq. 7's constant, for images in [0, 1]
+_C = WindowSpec(data_range=1.0).constant  # Eq. 7, for images in [0, 1]
 
 
 def relative_map(sr: Tensor, reference: Tensor) -> Tensor:
