@@ -91,6 +91,22 @@ class RLE:
 # ---------------------------------------------------------------------------------------- finding
 
 
+def read_human_masks(source: str | os.PathLike[str], key: str = "masks") -> dict[str, RLE]:
+    """All masks of a source, whatever images there are. Arguments as `find_human_masks`.
+
+    Raises:
+        InputError: no such source, or a file that cannot be read.
+    """
+    path = Path(source)
+    if not path.exists():
+        raise InputError(f"{key}: {path} does not exist; check the path")
+    if path.is_file():
+        return read_coco(path)
+    if files := sorted(path.rglob("*.json")):
+        return {_stem(file.relative_to(path)): RLE.of(read_labelme(file)) for file in files}
+    return {file.stem: RLE.of(read_mask(file.path)) for file in list_images(path)}
+
+
 def find_human_masks(
     source: str | os.PathLike[str], sizes: Mapping[str, Size], key: str = "masks"
 ) -> dict[str, RLE]:
@@ -111,14 +127,7 @@ def find_human_masks(
             listed), or is of another size than its image.
     """
     path = Path(source)
-    if not path.exists():
-        raise InputError(f"{key}: {path} does not exist; check the path")
-    if path.is_file():
-        found = read_coco(path)
-    elif files := sorted(path.rglob("*.json")):
-        found = {_stem(file.relative_to(path)): RLE.of(read_labelme(file)) for file in files}
-    else:
-        found = {file.stem: RLE.of(read_mask(file.path)) for file in list_images(path)}
+    found = read_human_masks(path, key)
     if strangers := sorted(found.keys() - sizes):
         raise InputError(
             f"{key}: {len(strangers)} of {len(found)} masks in {path} belong to no image: "

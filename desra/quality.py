@@ -42,6 +42,13 @@ class Mean(Sums):
         return self.total / self.count if self.count else None
 
 
+class Means(dict[str, Mean]):
+    """Means by name, the same names in all that are added up."""
+
+    def __add__(self, other: "Means") -> "Means":
+        return Means({name: mean + other[name] for name, mean in self.items()})
+
+
 @dataclass(frozen=True)
 class SquaredError(Mean):
     """The mean of squared differences, in squared grey levels."""

@@ -26,7 +26,7 @@ from desra.options.detect import (
     NetworkOptions,
     TileOptions,
 )
-from desra.options.evaluate import EvaluateOptions
+from desra.options.evaluate import BootstrapOptions, EvaluateOptions, MaskFoldersOptions
 from desra.options.loading import (
     find_options_file,
     fingerprint,
@@ -57,6 +57,7 @@ from desra.options.train import (
 from desra.options.upscale import UpscaleOptions
 
 __all__ = [
+    "BootstrapOptions",
     "CalibrateInputOptions",
     "CalibrateOptions",
     "CommonOptions",
@@ -71,6 +72,7 @@ __all__ = [
     "InputOptions",
     "IntervalTable",
     "LoggerOptions",
+    "MaskFoldersOptions",
     "MaskOptions",
     "MaskedLossOptions",
     "NetworkOptions",

@@ -1,0 +1,331 @@
+"""Before against after: one image, several, and the intervals of both.
+
+The detector is not the only judge of its own finetuning: beside the components that went and came
+stand the change outside the masks (of before), NIQE, consistency with the LR image and, where it
+exists, the truth.
+
+**What is divided by zero is undefined and reads null**, as does the PSNR of equal images (their
+``mse_outside`` is 0). In the total, counts are added up first and divided once; ``psnr_outside``,
+``detail_kept`` and ``psnr_gt_inside_*`` are pooled over all pixels; ``psnr_outside_mean``, SSIM,
+NIQE, consistency, whole-image PSNR and pyiqa's metrics are means over images. An image has a part
+in a mean of before and after only where both are defined and finite, so that the two are means
+over the same images.
+"""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desra import manifest
+from desra.artifacts import ChangeCounts, Sums, border_between, count_change
+from desra.data.pictures import resolve_folder
+from desra.errors import InputError, listed
+from desra.evaluation.intervals import Interval, from_row, intervals, to_row
+from desra.evaluation.metrics import Metric
+from desra.images import list_images, read_mask, read_rgb8
+from desra.options import BootstrapOptions
+from desra.quality import (
+    Detail,
+    Mean,
+    Means,
+    SquaredError,
+    consistency,
+    detail,
+    niqe,
+    psnr,
+    squared_error,
+    ssim,
+)
+
+logger = logging.getLogger("desra")
+
+Image = NDArray[np.uint8]
+
+@dataclass(frozen=True)
+class Pair:
+    """The results of one image before and after, and where its LR image and its truth are."""
+
+    before: manifest.Row
+    after: manifest.Row
+    lq: Path | None
+    gt: Path | None
+
+    @property
+    def stem(self) -> str:
+        """Name of the image's files."""
+        return self.before.stem
+
+
+@dataclass(frozen=True)
+class Scores(Sums):
+    """What is measured on one image; added up, on several.
+
+    Attributes:
+        images, found_before, found_after: images, those with a mask before, those with one after.
+        change: components and pixels removed and added.
+        outside: sr_gan after against before, outside the mask before.
+        psnr_outside_mean: the PSNR of that as a mean over images.
+        ssim_outside, detail: likewise outside.
+        niqe_mse, niqe_before, niqe_after: of sr_mse and of sr_gan.
+        consistency_before, consistency_after: PSNR of the downscaled sr_gan to the LR image.
+        inside_before, inside_after: sr_gan against the truth, inside the mask before.
+        psnr_gt_before, psnr_gt_after: PSNR of the whole sr_gan to the truth.
+        metrics: ``<name>_before`` and ``<name>_after`` of each metric of pyiqa.
+    """
+
+    images: int
+    found_before: int
+    found_after: int
+    change: ChangeCounts
+    outside: SquaredError
+    psnr_outside_mean: Mean
+    ssim_outside: Mean
+    detail: Detail
+    niqe_mse: Mean
+    niqe_before: Mean
+    niqe_after: Mean
+    consistency_before: Mean
+    consistency_after: Mean
+    inside_before: SquaredError
+    inside_after: SquaredError
+    psnr_gt_before: Mean
+    psnr_gt_after: Mean
+    metrics: Means
+
+
+def find_pairs(before_folder: str, after_folder: str, gt: str | None = None) -> list[Pair]:
+    """The images of the two folders, side by side, in the order of ``before``.
+
+    Raises:
+        InputError: a folder without results, an image that only one of them has, or in another
+            size, or that has no truth in ``gt``.
+    """
+    before = manifest.read_results(before_folder, "before")
+    after = manifest.read_results(after_folder, "after")
+    alone = [
+        f"{len(stems)} only in {name}: {listed(sorted(stems))}"
+        for name, stems in (("before", before.keys() - after), ("after", after.keys() - before))
+        if stems
+    ]
+    if alone:
+        raise InputError(
+            f"before ({before_folder}) and after ({after_folder}) do not hold the same images "
+            f"({'; '.join(alone)}); run desra.detect on the same inputs for both"
+        )
+    resized = [s for s in sorted(before) if before[s].sr_size != after[s].sr_size]
+    if resized:
+        raise InputError(
+            f"before ({before_folder}) and after ({after_folder}) differ in the size of "
+            f"{listed(resized)}; run desra.detect on the same inputs, at one scale, for both"
+        )
+    truth: dict[str, Path] = {}
+    if gt is not None:
+        truth = {file.stem: file.path for file in list_images(resolve_folder(gt, "gt"))}
+        if missing := sorted(before.keys() - truth):
+            raise InputError(
+                f"gt: {gt} lacks {len(missing)} of {len(before)} images: {listed(missing)}; "
+                "give it the same file names as the inputs, or leave gt out"
+            )
+    if all(before[s].settings == after[s].settings for s in before):
+        logger.warning("before and after were made from the same inputs by the same networks")
+    pairs = []
+    for stem, row in before.items():
+        name = row.lq or after[stem].lq
+        lq = Path(name) if name is not None and Path(name).is_file() else None
+        pairs.append(Pair(row, after[stem], lq, truth.get(stem)))
+    if lost := [p.stem for p in pairs if (p.before.lq or p.after.lq) and not p.lq]:
+        logger.warning("LR images that are no longer there, left out: %s", listed(sorted(lost)))
+    return pairs
+
+
+class Results:
+    """The pictures of one pair, read when asked for.
+
+    Args:
+        before, after: the two folders.
+        pair: which image.
+        protocol: released: masks come without their border, where nothing is marked then.
+    """
+
+    def __init__(
+        self, before: str, after: str, pair: Pair, protocol: Literal["full", "released"] = "full"
+    ) -> None:
+        self._folders = {"before": Path(before), "after": Path(after)}
+        self._released = protocol == "released"
+        self.pair = pair
+
+    def _file(self, when: str, kind: str) -> Path:
+        return manifest.result(self._folders[when], kind, self.pair.stem)
+
+    def image(self, when: str, kind: str) -> Image:
+        """sr_gan or sr_mse, uint8 (H, W, 3)."""
+        return read_rgb8(self._file(when, kind), self.pair.before.sr_size)
+
+    def mask(self, when: str) -> NDArray[np.bool_]:
+        """bool (H, W)."""
+        file, size = self._file(when, "mask"), self.pair.before.sr_size
+        if not self._released:
+            return read_mask(file, size)
+        mask = read_mask(file)
+        try:
+            return np.pad(mask, border_between(mask.shape, size))
+        except ValueError as error:
+            raise InputError(f"{file}: {error}; detect again") from error
+
+    def map(self) -> NDArray[np.float64]:
+        """D before in the size of the image (H, W): its border repeated outwards."""
+        row = self.pair.before
+        if row.mean_D is None:  # smaller than the window
+            return np.ones(row.sr_size)
+        D = read_rgb8(self._file("before", "map"))[..., 0] / 255
+        return np.pad(D, border_between(D.shape, row.sr_size), mode="edge")
+
+    def lq(self) -> Image | None:
+        """uint8 (h, w, 3), if there is one."""
+        pair = self.pair
+        return read_rgb8(pair.lq, pair.before.size_of_lq) if pair.lq else None
+
+    def gt(self) -> Image | None:
+        """uint8 (H, W, 3), if there is one."""
+        pair = self.pair
+        return read_rgb8(pair.gt, pair.before.sr_size) if pair.gt else None
+
+
+def _both(before: float | None, after: float | None) -> tuple[Mean, Mean]:
+    """The two values, or neither."""
+    means = Mean.of(before), Mean.of(after)
+    return means if all(mean.count for mean in means) else (Mean(), Mean())
+
+
+def score(results: Results, metrics: Sequence[Metric] = ()) -> Scores:
+    """Measure one image, by metrics of pyiqa too.
+
+    Raises:
+        InputError: a file is missing or of the wrong size.
+    """
+    before, after = (results.image(when, "sr_gan") for when in ("before", "after"))
+    mask, mask_after = results.mask("before"), results.mask("after")
+    outside = squared_error(before, after, ~mask)
+    niqe_before, niqe_after = _both(niqe(before), niqe(after))
+    consistent = closer = (Mean(), Mean())
+    inside = (SquaredError(), SquaredError())
+    if (lq := results.lq()) is not None:
+        consistent = _both(consistency(lq, before), consistency(lq, after))
+    if (gt := results.gt()) is not None:
+        inside = squared_error(gt, before, mask), squared_error(gt, after, mask)
+        closer = _both(psnr(gt, before), psnr(gt, after))
+    asked = Means()
+    for metric in metrics:
+        names = [f"{metric.name}_{when}" for when in ("before", "after")]
+        values = [
+            metric(sr, gt, f"{results.pair.stem} {when}")
+            for sr, when in ((before, "before"), (after, "after"))
+        ]
+        asked.update(zip(names, _both(*values), strict=True))
+    return Scores(
+        images=1,
+        found_before=int(mask.any()),
+        found_after=int(mask_after.any()),
+        change=count_change(mask, mask_after),
+        outside=outside,
+        psnr_outside_mean=Mean.of(outside.psnr),
+        ssim_outside=Mean.of(ssim(before, after, ~mask)),
+        detail=detail(before, after, ~mask),
+        niqe_mse=Mean.of(niqe(results.image("before", "sr_mse"))),
+        niqe_before=niqe_before,
+        niqe_after=niqe_after,
+        consistency_before=consistent[0],
+        consistency_after=consistent[1],
+        inside_before=inside[0],
+        inside_after=inside[1],
+        psnr_gt_before=closer[0],
+        psnr_gt_after=closer[1],
+        metrics=asked,
+    )
+
+
+def _counts(change: ChangeCounts) -> dict[str, int]:
+    counts = asdict(change)
+    return {k if k.startswith("pixels") else f"components_{k}": v for k, v in counts.items()}
+
+
+def _rates(scores: Scores) -> dict[str, float | None]:
+    """What has a meaning for one image and for several; a PSNR may be infinite."""
+    change = scores.change
+    return {
+        "removal_rate": change.removal_rate,
+        "addition_rate": change.addition_rate,
+        "pixel_removal_rate": change.pixel_removal_rate,
+        "pixel_addition_rate": change.pixel_addition_rate,
+        "mse_outside": scores.outside.value,
+        "psnr_outside": scores.outside.psnr,
+        "ssim_outside": scores.ssim_outside.value,
+        "detail_kept": scores.detail.kept,
+        "niqe_mse": scores.niqe_mse.value,
+        "niqe_before": scores.niqe_before.value,
+        "niqe_after": scores.niqe_after.value,
+        "consistency_before": scores.consistency_before.value,
+        "consistency_after": scores.consistency_after.value,
+        "psnr_gt_inside_before": scores.inside_before.psnr,
+        "psnr_gt_inside_after": scores.inside_after.psnr,
+        "psnr_gt_before": scores.psnr_gt_before.value,
+        "psnr_gt_after": scores.psnr_gt_after.value,
+        **{name: mean.value for name, mean in scores.metrics.items()},
+    }
+
+
+def _rates_of_several(total: Scores) -> dict[str, float | None]:
+    return {
+        "share_with_mask_before": total.found_before / total.images,
+        "psnr_outside_mean": total.psnr_outside_mean.value,
+        **_rates(total),
+    }
+
+
+def _finite(rates: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {k: None if v is None or math.isinf(v) else v for k, v in rates.items()}
+
+
+def total_of(scores: Mapping[str, Scores]) -> Scores:
+    """The scores of all images together; there is at least one."""
+    first, *others = scores.values()
+    return sum(others, start=first)
+
+
+def to_json(
+    scores: Mapping[str, Scores], bootstrap: BootstrapOptions | None = None
+) -> dict[str, Any]:
+    """``total``, ``intervals`` and ``images`` of ``scores.json``.
+
+    Args:
+        scores: what `score` measured, by stem; at least one.
+        bootstrap: how the intervals are found.
+    """
+    total, opt = total_of(scores), bootstrap or BootstrapOptions()
+    if not total.change.before:
+        logger.warning(
+            "removal and addition rates are undefined, so null: nothing was found before"
+        )
+    rows = np.array([to_row(s) for s in scores.values()])
+    found: dict[str, Interval] = intervals(
+        rows, lambda row: _rates_of_several(from_row(total, row)), opt.resamples, opt.seed
+    )
+    return {
+        "total": {
+            "images": total.images,
+            "images_with_mask_before": total.found_before,
+            "images_with_mask_after": total.found_after,
+            **_counts(total.change),
+            **_finite(_rates_of_several(total)),
+        },
+        "intervals": found,
+        "images": {
+            stem: {**_counts(s.change), **_finite(_rates(s))} for stem, s in scores.items()
+        },
+    }
