@@ -2,18 +2,22 @@
 
 import json
 import math
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from skimage import data
 
 from desra import manifest
 from desra.artifacts import count_change
 from desra.errors import InputError
 from desra.evaluate import evaluate, main
-from desra.images import read_image, write_image
-from desra.options import EvaluateOptions
+from desra.images import read_image, read_mask, write_image
+from desra.options import EvaluateOptions, parse
 from desra.quality import detail
 
 SIDE, SCALE = 64, 4
@@ -194,6 +198,160 @@ def test_niqe_of_each_network(tmp_path):
     assert total["niqe_after"] + 2 < total["niqe_before"] == total["niqe_mse"]
 
 
+# ------------------------------------------------------------------------------------- intervals
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> dict[str, str]:
+    """Nine images, of which some lose components and all change outside by different amounts."""
+    rng = np.random.default_rng(8)
+    corners = [(4 + 20 * i, 14 + 20 * i, 4 + 20 * j, 14 + 20 * j) for i in range(3) for j in (0, 2)]
+    before, after = {}, {}
+    for number in range(9):
+        old = box(*(c for c in corners if rng.random() < 0.7), ONE)
+        new = old & box(*(c for c in corners if rng.random() < 0.6))
+        before[f"p{number}"] = (SR, old)
+        after[f"p{number}"] = (brighter(SR, 1 + 3 * number, ~old), new)
+        write_image(tmp_path / "gt" / f"p{number}.png", brighter(SR, 4 + number, ~box()))
+    return {
+        "before": str(results(tmp_path / "before", before, "x")),
+        "after": str(results(tmp_path / "after", after, "y")),
+        "output": str(tmp_path / "out"),
+        "gt": str(tmp_path / "gt"),
+    }
+
+
+def test_intervals_equal_those_of_a_loop_over_images(many):
+    scores = run(many)
+    images, total = scores["images"], scores["total"]
+    rng = np.random.default_rng(1)
+    drawn: dict[str, list[float]] = {
+        "removal_rate": [], "psnr_outside": [], "psnr_outside_mean": [], "psnr_gt_after": [],
+    }  # fmt: skip
+    outside = {s: (~read_mask(Path(many["before"]) / "mask" / f"{s}.png")).sum() for s in images}
+    for _ in range(4000):
+        chosen = rng.choice(list(images), len(images))
+        each = [images[s] for s in chosen]
+        gone = sum(i["components_removed"] for i in each)
+        drawn["removal_rate"].append(gone / sum(i["components_before"] for i in each))
+        weights = [outside[s] for s in chosen]
+        mse = np.average([i["mse_outside"] for i in each], weights=weights)
+        drawn["psnr_outside"].append(db(mse))
+        drawn["psnr_outside_mean"].append(np.mean([i["psnr_outside"] for i in each]))
+        drawn["psnr_gt_after"].append(np.mean([i["psnr_gt_after"] for i in each]))
+    for key, values in drawn.items():
+        expected = np.percentile(values, [2.5, 97.5])
+        width = expected[1] - expected[0]
+        assert scores["intervals"][key] == pytest.approx(expected.tolist(), abs=0.1 * width), key
+        assert width > 0 and expected[0] < total[key] < expected[1]
+
+
+def test_every_rate_and_mean_has_an_interval_and_no_count_has(many):
+    scores = run(many)
+    total, found = scores["total"], scores["intervals"]
+    counts = {k for k in total if k.startswith(("components_", "pixels_", "images"))}
+    assert found.keys() == total.keys() - counts
+    for key, ends in found.items():
+        assert (ends is None) == (total[key] is None), key
+        assert ends is None or ends[0] <= total[key] <= ends[1], key
+
+
+def test_the_seed_decides(many):
+    first = run(many)
+    assert run(many) == first
+    assert run(many, bootstrap={"seed": 2})["intervals"] != first["intervals"]
+
+
+def test_one_image_has_no_intervals(tmp_path, capsys):
+    options = {"output": str(tmp_path / "out")}
+    for name, gan in (("before", SR), ("after", AFTER_A)):
+        options[name] = str(results(tmp_path / name, {"a": (gan, MASK_A)}, name))
+    assert set(run(options)["intervals"].values()) == {None}
+    assert "removal rate: 0.00 (0 of 2 components)" in capsys.readouterr().out
+
+
+# ----------------------------------------------------------------------------- parts and protocol
+
+
+def test_both_parts_at_once_are_what_they_are_alone(folders, tmp_path):
+    masks = {"pred": folders["before"], "truth": str(tmp_path / "after" / "mask")}
+    alone = run({"output": folders["output"]}, masks=masks)
+    assert {alone[k] for k in ("before", "after", "gt", "total", "intervals", "images")} == {None}
+    change = run(folders)
+    assert "masks" not in change and change["protocol"] == "full"
+    both = run(folders, masks=masks)
+    assert both == {**change, "masks": alone["masks"]}
+    assert alone["masks"]["images"]["b"]["iou"] == 1
+
+
+def test_masks_without_their_border(folders, tmp_path):
+    """What detect writes with protocol: released; nothing is marked in the border."""
+    full = run(folders)
+    for when in ("before", "after"):
+        for stem in "abc":
+            file = tmp_path / when / "mask" / f"{stem}.png"
+            write_image(file, read_mask(file)[5:-5, 5:-5])
+    with pytest.raises(InputError, match=r"a\.png is \(54, 54\), but \(64, 64\) is expected"):
+        run(folders)
+    cut = run(folders, protocol="released")
+    assert cut["protocol"] == "released"
+    # ONE and OTHER begin one pixel inside the border's 5.
+    assert cut["images"]["a"]["pixels_before"] == 11 * 11 + 400
+    assert cut["total"]["removal_rate"] == full["total"]["removal_rate"]
+    write_image(tmp_path / "after" / "mask" / "b.png", MASK_B[3:])
+    with pytest.raises(InputError, match=r"b\.png: a map of 61x64 .* does not fit"):
+        run(folders, protocol="released")
+
+
+def test_metrics_of_pyiqa(folders, tmp_path, monkeypatch, capsys):
+    """By a stand-in for pyiqa, whose one metric is the mean of all channels."""
+
+    class Brightness(torch.nn.Module):
+        lower_better = False
+
+        def forward(self, image):
+            mean = image.mean()
+            return mean if mean > (SR.mean() + 0.5) / 255 else torch.tensor(torch.inf)
+
+    pyiqa: Any = ModuleType("pyiqa")
+    pyiqa.list_models = lambda metric_mode=None: [] if metric_mode == "FR" else ["brightness"]
+    pyiqa.create_metric = lambda name, device: Brightness()
+    monkeypatch.setitem(sys.modules, "pyiqa", pyiqa)
+    results(tmp_path / "before", {s: (SR + np.uint8(1), m) for s, m in
+                                  zip("abc", (MASK_A, MASK_B, EMPTY), strict=True)})  # fmt: skip
+    scores = run(folders, metrics=["brightness"])
+    a, b, c, total = *(scores["images"][s] for s in "abc"), scores["total"]
+    assert a["brightness_before"] == pytest.approx((SR.mean() + 1) / 255)
+    assert a["brightness_after"] == pytest.approx(AFTER_A.mean() / 255)
+    assert c["brightness_before"] is c["brightness_after"] is None  # infinite after
+    mean = (a["brightness_after"] + b["brightness_after"]) / 2
+    assert total["brightness_after"] == pytest.approx(mean)
+    low, high = scores["intervals"]["brightness_after"]
+    assert low == b["brightness_after"] < high == a["brightness_after"]
+    assert "(mean over 2 images)" in capsys.readouterr().out.split("brightness: ")[1]
+    with pytest.raises(InputError, match="'brightnes' is no metric of pyiqa; did you mean bright"):
+        run(folders, metrics=["brightnes"])
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({}, "give masks (with pred and truth), before and after, or all of them"),
+        ({"before": "a"}, "before needs after to be compared with"),
+        ({"after": "a"}, "after needs before to be compared with"),
+        ({"gt": "a", "masks": {"pred": "a", "truth": "b"}}, "gt: belongs to before and after"),
+        ({"metrics": ["musiq"], "masks": {"pred": "a", "truth": "b"}}, "metrics: belongs to"),
+        ({"sheet": "a.png", "masks": {"pred": "a", "truth": "b"}}, "sheet: belongs to"),
+        ({"masks": {"pred": "a"}}, "masks.truth: this key is needed"),
+        ({"before": "a", "after": "b", "bootstrap": {"resamples": 3}}, "bootstrap.resamples: "),
+    ],
+)
+def test_parts_that_are_not_whole(given: dict[str, Any], sentence: str):
+    with pytest.raises(InputError) as caught:
+        parse(EvaluateOptions, {"output": "o", **given}, "file.yml")
+    assert sentence in str(caught.value) and "\n" not in str(caught.value)
+
+
 # --------------------------------------------------------------------------------------- outputs
 
 
@@ -202,11 +360,14 @@ def test_the_table_gives_counts_beside_rates(folders, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     (row,) = (line for line in lines if line.endswith("  a"))
     assert "2 -> 2" in row and f"{db(100):.2f}" in row
-    assert "removal rate: 0.33 (1 of 3 components)" in lines
-    assert "addition rate: 0.33 (1 new, 3 before)" in lines
-    assert "images with a mask: 0.67 (2 of 3) -> 2 of 3" in lines
-    after = (4 * 544 + 16 * 144) / 688
-    assert f"PSNR to truth, inside: {db(16):.2f} -> {db(after):.2f} dB over all pixels" in lines
+    # Of three images each may be drawn alone: from that of b to that of a.
+    assert "removal rate: 0.33 [0.00, 0.50] (1 of 3 components)" in lines
+    assert "addition rate: 0.33 [0.00, 0.50] (1 new, 3 before)" in lines
+    assert "images with a mask: 0.67 [0.00, 1.00] (2 of 3) -> 2 of 3" in lines
+    after, same = (4 * 544 + 16 * 144) / 688, f"{db(16):.2f}"
+    ends = f"{same} [{same}, {same}] -> {db(after):.2f} [{same}, {db(4):.2f}]"
+    assert f"PSNR to truth, inside: {ends} dB over all pixels" in lines
+    assert lines[-1] == "[low, high]: 95 % bootstrap interval over images"
     run(folders)
     assert "truth" not in capsys.readouterr().out
 

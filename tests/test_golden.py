@@ -32,7 +32,8 @@ from desra.artifacts import (
 )
 from desra.artifacts.local_variance_torch import artifact_map_batch
 from desra.detect import detect
-from desra.images import read_image, read_labels
+from desra.evaluate import main
+from desra.images import read_image, read_labels, write_image
 from desra.options import DetectOptions, parse
 
 if "DESRA_GOLDEN" not in os.environ:
@@ -104,6 +105,34 @@ def test_scores():
         assert mean_iou(counts, "released") == pytest.approx(expected["iou"], abs=1e-12)
         assert total.region_precision == pytest.approx(expected["precision"], abs=1e-12)
         assert total.region_recall == pytest.approx(expected["recall"], abs=1e-12)
+
+
+def test_evaluate_gives_the_same_scores(tmp_path: Path):
+    """Exactly: from a folder of masks for each setting, and all true masks in one folder.
+
+    True masks of images that are not among the predictions must vanish.
+    """
+    for case in CASES:
+        write_image(tmp_path / "truth" / f"{case.name}.png", mask(case / "truth.png"))
+    for number, (name, expected) in enumerate(
+        json.loads((FOLDER / "scores.json").read_text()).items()
+    ):
+        pred, out = tmp_path / f"pred{number}", tmp_path / f"out{number}"
+        for case in expected["images"]:
+            write_image(pred / f"{case}.png", mask(FOLDER / case / name))
+        options = tmp_path / "evaluate.yml"
+        options.write_text(json.dumps({
+            "masks": {"pred": str(pred), "truth": str(tmp_path / "truth")},
+            "protocol": "released",
+            "output": str(out),
+        }))  # fmt: skip
+        assert main(["-opt", str(options)]) == 0
+        masks = json.loads((out / "scores.json").read_text())["masks"]
+        total = masks["total"]
+        assert sorted(masks["images"]) == sorted(expected["images"])
+        assert total["iou"] == expected["iou"], name
+        assert total["region_precision"] == expected["precision"], name
+        assert total["region_recall"] == expected["recall"], name
 
 
 @pytest.mark.parametrize("semantic", [False, True])

@@ -2,6 +2,9 @@
 
 What was counted on each image adds up, so an image is a row of numbers, and a set of images drawn
 anew (as many as there are, with replacement) is a sum of rows, divided once as the total is.
+
+A rate that is 0 or 1 on every image has an interval of no width: no draw can show what no image
+showed. That is not certainty, above all with few images.
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -53,7 +53,7 @@ class Metric:
         """
         given = (image, reference) if self.with_reference else (image,)
         tensors = [
-            torch.from_numpy(np.ascontiguousarray(x)).to(self.device).permute(2, 0, 1)[None] / 255
+            torch.tensor(x, device=self.device).permute(2, 0, 1)[None] / 255
             for x in given
             if x is not None
         ]

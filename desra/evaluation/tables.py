@@ -47,8 +47,10 @@ def change_summary(total: Scores, intervals: Json) -> str:
     def one(value: float | None, key: str, digits: int = 2) -> str:
         return f"{number(value, digits)}{_interval(intervals[key], digits)}"
 
-    def change(before: float | None, after: float | None, key: str, unit: str = "") -> str:
-        ends = (one(before, f"{key}_before"), one(after, f"{key}_after"))
+    def change(
+        before: float | None, after: float | None, key: str, unit: str = "", digits: int = 2
+    ) -> str:
+        ends = (one(before, f"{key}_before", digits), one(after, f"{key}_after", digits))
         return f"{ends[0]} -> {ends[1]}{unit}"
 
     def over(mean: Mean) -> str:
@@ -94,7 +96,7 @@ def change_summary(total: Scores, intervals: Json) -> str:
     for key, before in total.metrics.items():
         if (name := key.removesuffix("_before")) != key:
             after = total.metrics[f"{name}_after"]
-            lines[name] = f"{change(before.value, after.value, name)} {over(after)}"
+            lines[name] = f"{change(before.value, after.value, name, digits=3)} {over(after)}"
     return "\n".join(f"{name}: {value}" for name, value in lines.items())
 
 
