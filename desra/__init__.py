@@ -4,7 +4,7 @@ The stages, in order, each runnable alone as ``python -m desra.<stage> -opt <fil
 
 1. ``desra.detect``    LR images (or finished SR pairs) -> SR, map, mask, pseudo ground truth
 2. ``desra.train``     (lq, pseudo ground truth, mask) -> a finetuned GAN-SR network
-3. ``desra.evaluate``  before against after: what was removed, what was kept
+3. ``desra.evaluate``  before against after: what was removed, what was kept; masks against truth
 
 Beside them, on what detect wrote and without a network: ``desra.sweep`` (what other thresholds and
 areas would find) and ``desra.calibrate`` (class weights from your own images). For the daily use of
