@@ -170,13 +170,17 @@ class Results:
     def mask(self, when: str) -> NDArray[np.bool_]:
         """bool (H, W)."""
         file, size = self._file(when, "mask"), self.pair.before.sr_size
-        if not self._released:
-            return read_mask(file, size)
         mask = read_mask(file)
         try:
-            return np.pad(mask, border_between(mask.shape, size))
+            border = border_between(mask.shape, size)
         except ValueError as error:
             raise InputError(f"{file}: {error}; detect again") from error
+        if border and not self._released:
+            raise InputError(
+                f"{file} is {mask.shape}, but {size} is expected (height, width); "
+                "what detect wrote with protocol: released is compared with protocol: released"
+            )
+        return np.pad(mask, border)
 
     def map(self) -> NDArray[np.float64]:
         """D before in the size of the image (H, W): its border repeated outwards."""
