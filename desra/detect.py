@@ -2,7 +2,8 @@
 
 For each LR image: GAN-SR and MSE-SR, the similarity map D, the mask, and the pseudo ground truth.
 Writes ``<output>/{sr_gan,sr_mse,map,mask,overlay,pseudo_gt}/<stem>.png`` (``mask`` full size, 0 or
-255; ``map`` 255 D, smaller by the window's border) and ``<output>/manifest.jsonl``.
+255; ``map`` 255 D, smaller by the window's border) and ``<output>/manifest.jsonl``;
+with ``deletion`` also ``deleted/<stem>.png``, the GAN-SR image without its artifacts.
 
 What a row of the manifest vouches for is not made again, unless the settings or the input changed.
 """
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,31 +29,26 @@ from desra.annotations import find_human_masks, write_coco, write_labelme
 from desra.artifacts import (
     apply_class_weights,
     border_between,
-    candidates,
     components,
     compose_pseudo_gt,
     crop_to,
-    full_size_clean_up,
+    delete_artifacts,
+    seam_step,
 )
-from desra.data.pictures import resolve_folder
-from desra.detectors import find_detector, in_bands
-from desra.errors import InputError, Unusable
+from desra.detection import ArtifactFinder, log_seams
+from desra.errors import Unusable
 from desra.images import (
-    ImageFile,
     Picture,
     Pixels,
-    common_size,
     enlarge,
-    image_size,
-    list_images,
-    pair_by_stem,
     read_image,
     read_mask,
     remove_unfinished,
     scratch,
     to_uint8,
 )
-from desra.models import SRImages, SRModel, SRPair
+from desra.jobs import Job, check, find_jobs, sr_size
+from desra.models import SRImages, SRPair
 from desra.options import DetectOptions, fingerprint, resolved
 from desra.pipeline import overlapped
 from desra.png import with_alpha, write_png
@@ -61,72 +58,13 @@ from desra.segment import Segmenter, make_segmenter, segment_weights
 logger = logging.getLogger("desra")
 
 
-@dataclass(frozen=True)
-class Job:
-    """One image to look at: an LR image, or a finished pair, perhaps with its LR image."""
-
-    stem: str
-    lq: Path | None
-    finished: tuple[Path, Path] | None  # sr_gan, sr_mse
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """All that the results depend on."""
-        return ((self.lq,) if self.lq else ()) + (self.finished or ())
-
-
-def find_jobs(opt: DetectOptions) -> list[Job]:
-    """The images that ``input`` names.
-
-    Raises:
-        InputError: a folder is missing or empty, images do not pair up, or the results would lie
-            among the inputs.
-    """
-    given = opt.input
-    output = Path(opt.output).resolve()
-    for key, folder in given:
-        if folder is not None and Path(folder).resolve() in (output, *output.parents):
-            raise InputError(
-                f"output: {opt.output} lies in input.{key}, where the next run would take the "
-                "results for inputs; choose a folder outside"
-            )
-    lq = list_images(resolve_folder(given.lq, "lq")) if given.lq else []
-    if given.sr_gan is None or given.sr_mse is None:
-        return [Job(file.stem, file.path, None) for file in lq]
-    names = ("input.sr_gan", "input.sr_mse")
-    pairs = pair_by_stem(list_images(given.sr_gan), list_images(given.sr_mse), names)
-    inputs: list[ImageFile | None] = [None] * len(pairs)
-    if lq:
-        gan = [pair[0] for pair in pairs]
-        inputs = [low for _, low in pair_by_stem(gan, lq, ("input.sr_gan", "input.lq"))]
-    return [
-        Job(gan.stem, low.path if low else None, (gan.path, mse.path))
-        for (gan, mse), low in zip(pairs, inputs, strict=True)
-    ]
-
-
-def _check(job: Job, scale: int, segmenter: Segmenter | None) -> None:
-    """See from headers whether a job can be done.
-
-    Raises:
-        InputError: it cannot.
-    """
-    size = _sr_size(job, scale)
-    if segmenter is not None:
-        segmenter.check(job.stem, size)
-    if job.finished and job.lq:
-        expected = tuple(scale * n for n in image_size(job.lq))
-        if size != expected:
-            raise InputError(
-                f"{job.finished[0]} is {size}, not {scale} times {job.lq} ({expected})"
-            )
-
-
 def _settings_hash(opt: DetectOptions) -> str:
     """A hash of all that decides the results of an image except what belongs to that image."""
     settings = resolved(opt)
     for key in ("input", "output", "on_error", "segment", "masks", "export"):
         del settings[key]
+    if opt.deletion is None:  # folders from before there was such a key stay valid
+        del settings["deletion"]
     if opt.input.sr_gan is not None:
         for key in ("sr_gan", "sr_mse", "tile"):
             del settings[key]
@@ -171,6 +109,7 @@ class Found:
         map8: uint8 (H - 2b, W - 2b), 255 D'.
         mask: bool (H, W).
         mean_D: mean of D'; None where there is no map.
+        seam: the step in colour at the seams of the deletion; None without.
         notes: what was converted.
     """
 
@@ -180,6 +119,7 @@ class Found:
     map8: NDArray[np.uint8]
     mask: NDArray[np.bool_]
     mean_D: float | None
+    seam: float | None
     notes: tuple[str, ...]
 
 
@@ -201,15 +141,12 @@ class Detection:
         available = {"lq"} if all(job.lq for job in jobs) else set[str]()
         if finished or opt.sr_mse is not None:
             available.add("sr_mse")
-        self.detector = find_detector(opt.detector.type, available)
+        self.finder = ArtifactFinder(opt, opt.scale, available)
         self.pair: SRPair | None = None
         if not finished:
-            partner = None
-            if opt.sr_mse is not None:
-                partner = SRModel.from_options(opt.sr_mse, opt.tile, opt, opt.scale)
-            self.pair = SRPair(SRModel.from_options(opt.sr_gan, opt.tile, opt, opt.scale), partner)
+            self.pair = SRPair.from_options(opt.sr_gan, opt.sr_mse, opt.tile, opt, opt.scale)
         self.weights = segment_weights(opt.segment, segmenter.names) if segmenter else np.ones(0)
-        sizes = {job.stem: _sr_size(job, opt.scale) for job in jobs}
+        sizes = {job.stem: sr_size(job, opt.scale) for job in jobs}
         self.human = find_human_masks(opt.masks, sizes) if opt.masks else {}
         self._settings = _settings_hash(opt)
         self.hashes = {job.stem: self._hash_of(job) for job in jobs}
@@ -243,29 +180,25 @@ class Detection:
         opt, job, seconds = self.opt, given.job, given.seconds
         with seconds("sr"):
             sr, alpha, notes = self._sr(given)
-        shape, lq = sr.gan.shape[:2], given.lq.rgb if given.lq else None
-        rule, window = opt.mask.rule(shape, opt.scale), opt.window.spec()
-        size = (max(shape[0] - 2 * window.border, 0), max(shape[1] - 2 * window.border, 0))
-        labels = None
+        shape, lq, weigh = sr.gan.shape, given.lq.rgb if given.lq else None, None
         if self.segmenter is not None:
             with seconds("segment"):
-                labels = crop_to(self.segmenter(to_uint8(sr.gan), job.stem), size)
+                labels = self.segmenter(to_uint8(sr.gan), job.stem)
+                labels = crop_to(labels, self.finder.map_size(shape))
+                weigh = partial(_weighted, labels=labels, weights=self.weights)
         with seconds("map"):
-            map8, low = scratch(size, np.uint8, opt.output), np.empty(size, np.bool_)
-            total = 0.0
-            for rows, D in in_bands(self.detector, sr.mse, sr.gan, lq, window):
-                if labels is not None:
-                    D = apply_class_weights(D, labels[rows], self.weights)
-                map8[rows], low[rows] = np.round(D * 255), candidates(D, rule)
-                total += float(D.sum())
+            found = self.finder.compare(sr, lq, weigh)
         with seconds("mask"):
             if job.stem in self.human:
                 mask = self.human[job.stem].mask()
                 notes.append("mask: by a human")
             else:
-                mask = full_size_clean_up(low, shape, rule)
-        mean_D = total / map8.size if map8.size else None
-        return Found(given, sr, alpha, map8, mask, mean_D, tuple(notes))
+                mask = self.finder.mask(found.low, shape)
+        seam = None
+        if opt.deletion is not None:
+            with seconds("seam"):
+                seam = seam_step(sr.mse, sr.gan, mask, opt.deletion.spec())
+        return Found(given, sr, alpha, found.map8, mask, found.mean, seam, tuple(notes))
 
     def _sr(self, given: Loaded) -> tuple[SRImages, Pixels | None, list[str]]:
         """Both SR images, alpha in their size, and what was converted."""
@@ -287,7 +220,7 @@ class Detection:
         return sr, alpha, notes
 
     def write(self, found: Found) -> manifest.Row:
-        """Write the six files of an image; its row."""
+        """Write the files of an image; its row."""
         job, lq, seconds = found.given.job, found.given.lq, found.given.seconds
         with seconds("write"):
             self._write_files(found)
@@ -303,6 +236,7 @@ class Detection:
             seconds=dict(seconds),
             settings=self.hashes[job.stem],
             notes=found.notes,
+            seam=found.seam,
         )
 
     def _write_files(self, found: Found) -> None:
@@ -318,6 +252,15 @@ class Detection:
             "pseudo_gt": lambda rows: with_alpha(pseudo_gt(rows), alpha, rows),
             "overlay": lambda rows: drawn.rows(to_uint8(sr.gan[rows]), rows.start),
         }
+        if self.opt.deletion is None:
+            self._file(found, "deleted").unlink(missing_ok=True)  # of other settings
+        else:
+            deletion = self.opt.deletion.spec()
+
+            def deleted(rows: slice) -> Pixels:
+                return delete_artifacts(sr.mse, sr.gan, found.mask, deletion, rows)
+
+            colour["deleted"] = lambda rows: with_alpha(deleted(rows), alpha, rows)
         for kind, rows_of in colour.items():
             write_png(self._file(found, kind), len(sr.gan), rows_of)
         if map8.size == 0:  # an image smaller than the window
@@ -331,17 +274,10 @@ class Detection:
         return manifest.result(Path(self.opt.output), kind, found.given.job.stem)
 
 
-def _sr_size(job: Job, scale: int) -> tuple[int, int]:
-    """(height, width) of the SR images, from headers.
-
-    Raises:
-        InputError: a header that cannot be read, or a finished pair of unequal sizes.
-    """
-    if job.finished:
-        return common_size(*job.finished)
-    assert job.lq is not None  # a job has one or the other
-    height, width = image_size(job.lq)
-    return height * scale, width * scale
+def _weighted(
+    D: NDArray[np.float64], rows: slice, labels: NDArray[Any], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return apply_class_weights(D, labels[rows], weights)
 
 
 def _export(opt: DetectOptions, rows: list[manifest.Row]) -> None:
@@ -378,9 +314,10 @@ def _log_table(rows: list[manifest.Row], shown: int = 10) -> None:
         )
 
 
-def _is_done(out: Path, stem: str, known: Mapping[str, manifest.Row]) -> bool:
+def _is_done(opt: DetectOptions, stem: str, known: Mapping[str, manifest.Row]) -> bool:
     """Whether the manifest vouches for an image, and its files are still there."""
-    files = (manifest.result(out, kind, stem) for kind in manifest.KINDS)
+    kinds = (*manifest.KINDS, *(["deleted"] if opt.deletion else []))
+    files = (manifest.result(Path(opt.output), kind, stem) for kind in kinds)
     return stem in known and all(path.is_file() for path in files)
 
 
@@ -400,7 +337,7 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
     import_modules(opt.imports)
     segmenter = make_segmenter(opt.segment, opt.device, opt.precision)
     unusable = Unusable(opt.on_error)
-    jobs = unusable.sort_out(find_jobs(opt), lambda job: _check(job, opt.scale, segmenter))
+    jobs = unusable.sort_out(find_jobs(opt), lambda job: check(job, opt.scale, segmenter))
     detection = Detection(opt, jobs, segmenter)
 
     out = Path(opt.output)
@@ -409,7 +346,7 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
         for stem, row in manifest.read(out).items()
         if detection.hashes.get(stem) == row.settings
     }
-    todo = [job for job in jobs if not _is_done(out, job.stem, known)]
+    todo = [job for job in jobs if not _is_done(opt, job.stem, known)]
     remove_unfinished(out)
     # What is known but out of date must not stand beside the new results.
     manifest.write(out, known.values())
@@ -433,6 +370,7 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
     unusable.refuse_if_all(len(rows))
     _export(opt, rows)
     _log_table(rows)
+    log_seams(row.seam for row in rows)
     unusable.sum_up()
     logger.info("written: %s", out)
     return rows

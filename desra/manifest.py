@@ -28,6 +28,7 @@ class Row:
         seconds: time of each stage.
         settings: hash of the settings and of the input's content.
         notes: what was converted when the input was read.
+        seam: `desra.artifacts.seam_step` of the deletion; None if nothing was deleted.
     """
 
     stem: str
@@ -41,6 +42,7 @@ class Row:
     seconds: dict[str, float]
     settings: str
     notes: tuple[str, ...]
+    seam: float | None = None
 
     @property
     def mask_share(self) -> float:

@@ -2,18 +2,23 @@
 
 For the daily use of a network, a finetuned one for example: an image or a folder, of which the
 sub-folders are kept. Transparency is upscaled beside the colours; ``-opt options/upscale.yml`` and
-``--force_yml`` set all that has no flag.
+``--force_yml`` set all that has no flag. With the network's MSE-trained partner (``--partner``) its
+artifacts are found as detect finds them, and give way to what the partner makes.
 """
 
 import logging
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from tqdm import tqdm
 
 from desra import cli
+from desra.artifacts import bands, delete_artifacts, seam_step
 from desra.data.pictures import resolve_folder
+from desra.detection import ArtifactFinder, log_seams
 from desra.errors import InputError, Unusable
 from desra.images import (
     ImageFile,
@@ -28,7 +33,7 @@ from desra.images import (
     scratch,
     write_image,
 )
-from desra.models import SRModel
+from desra.models import SRPair
 from desra.options import UpscaleOptions
 from desra.pipeline import overlapped
 from desra.png import with_alpha, write_png
@@ -40,6 +45,7 @@ FLAGS = {
     "-i": ("input", "an image or a folder"),
     "-o": ("output", "folder for the results"),
     "--model": ("model:weights", "a checkpoint, a name of `desra.weights list`, or embedded:gan"),
+    "--partner": ("sr_mse:weights", "the MSE-trained partner of the network: deletes artifacts"),
     "--outscale": ("outscale", "size of the result in sizes of the input"),
     "--suffix": ("suffix", "added to the name of a file"),
     "--format": ("format", "png, tif, webp or jpg"),
@@ -72,23 +78,53 @@ def _find(opt: UpscaleOptions) -> list[ImageFile]:
     return files
 
 
-def _upscaled(
-    model: SRModel, opt: UpscaleOptions, picture: Picture
-) -> tuple[Pixels, Pixels | None]:
-    """The result for an image and its alpha, in the size and depth that the options want."""
-    deep = opt.bits == 16 and picture.rgb.dtype == np.uint16
-    resized = opt.outscale is not None and opt.outscale != model.scale
-    # What is resized is rounded once, at the end.
-    bits = 16 if deep or resized else 8
-    sr = model(picture.rgb, bits, scratch(*model.result_of(picture.rgb.shape, bits), opt.output))
-    alpha = picture.alpha
-    if alpha is not None:
-        alpha = enlarge(alpha, sr.shape[:2], sr.dtype == np.uint16)
-    if opt.outscale is not None and resized:
-        height, width = (max(1, round(n * opt.outscale)) for n in picture.rgb.shape[:2])
-        sr = resize(sr, (height, width), deep)
-        alpha = None if alpha is None else resize(alpha, (height, width), deep)
-    return sr, alpha
+class Upscaler:
+    """All that upscaling one image takes, loaded once.
+
+    Args:
+        opt: the options.
+
+    Raises:
+        InputError: weights that cannot be used, two networks of unequal scale, or a detector that
+            is unknown or needs what is not there.
+    """
+
+    def __init__(self, opt: UpscaleOptions):
+        self.opt, self.seams = opt, list[float | None]()
+        partner = None if opt.deletion is None else opt.sr_mse
+        self.pair = SRPair.from_options(opt.model, partner, opt.tile, opt)
+        self.finder = None
+        if opt.deletion is not None:
+            self.finder = ArtifactFinder(opt, self.pair.scale, {"lq", "sr_mse"})
+
+    def __call__(self, picture: Picture) -> tuple[Pixels, Pixels | None]:
+        """The result for an image and its alpha, in the size and depth that the options want."""
+        opt, outscale = self.opt, self.opt.outscale
+        deep = opt.bits == 16 and picture.rgb.dtype == np.uint16
+        resized = outscale is not None and outscale != self.pair.scale
+        # What is resized is rounded once, at the end.
+        sr = self._sr(picture.rgb, 16 if deep or resized else 8)
+        alpha = picture.alpha
+        if alpha is not None:
+            alpha = enlarge(alpha, sr.shape[:2], sr.dtype == np.uint16)
+        if outscale is not None and resized:
+            height, width = (max(1, round(n * outscale)) for n in picture.rgb.shape[:2])
+            sr = resize(sr, (height, width), deep)
+            alpha = None if alpha is None else resize(alpha, (height, width), deep)
+        return sr, alpha
+
+    def _sr(self, lq: Pixels, bits: Literal[8, 16]) -> Pixels:
+        """The network's output, its artifacts deleted if that is wanted."""
+        make = partial(scratch, folder=self.opt.output)
+        if self.finder is None or self.opt.deletion is None:
+            model = self.pair.gan
+            return model(lq, bits, make(*model.result_of(lq.shape, bits)))
+        sr, spec = self.pair(lq, bits=bits, make=make), self.opt.deletion.spec()
+        mask = self.finder.mask(self.finder.compare(sr, lq).low, sr.gan.shape)
+        self.seams.append(seam_step(sr.mse, sr.gan, mask, spec))
+        for rows in bands(len(mask)):
+            sr.gan[rows] = delete_artifacts(sr.mse, sr.gan, mask, spec, rows)
+        return sr.gan
 
 
 def _write(path: Path, image: Pixels, alpha: Pixels | None) -> Path:
@@ -115,7 +151,7 @@ def upscale(opt: UpscaleOptions) -> list[Path]:
     import_modules(opt.imports)
     unusable = Unusable(opt.on_error)
     files = unusable.sort_out(_find(opt), lambda file: image_size(file.path))
-    model = SRModel.from_options(opt.model, opt.tile, opt)
+    upscaler = Upscaler(opt)
     remove_unfinished(opt.output)
     written: list[Path] = []
 
@@ -123,13 +159,14 @@ def upscale(opt: UpscaleOptions) -> list[Path]:
         return result_of(opt, file), read_image(file.path)
 
     def work(given: tuple[Path, Picture]) -> tuple[Path, Pixels, Pixels | None]:
-        return given[0], *_upscaled(model, opt, given[1])
+        return given[0], *upscaler(given[1])
 
     results = overlapped(files, read, work, lambda made: _write(*made))
     for result in tqdm(results, total=len(files), desc="upscale", unit="image"):
         with unusable.passing_over():
             written.append(result())
     unusable.refuse_if_all(len(written))
+    log_seams(upscaler.seams)
     unusable.sum_up()
     logger.info("written: %s, %d images", opt.output, len(written))
     return written

@@ -18,7 +18,7 @@ LEVELS = [
     | {"segment", "annotations", "cli", "ncnn_import"},
     {"networks"},
     {"data", "models"},
-    {"training", "evaluation"},
+    {"training", "evaluation", "detection", "jobs"},
     # the stages
     {"detect", "train", "evaluate", "calibrate", "sweep", "report", "upscale", "weights"},
     {"run"},

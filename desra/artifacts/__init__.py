@@ -7,6 +7,7 @@ In the order of the paper, for the two networks' outputs ``sr_mse`` and ``sr_gan
    weights from the paper (`ADE20K_INTERVALS`) or from data (`IntervalCalibration`);
 3. `artifact_mask`, `full_size_mask`: threshold, morphology and area;
 4. `compose_pseudo_gt`: MSE-SR inside the mask, GAN-SR outside, to learn from (Eq. 10);
+   `delete_artifacts`: the same with a soft edge, to look at;
 5. `count_mask`, `count_curve`, `count_change`: scores against a truth, and before against after.
 
 Images are RGB ``(H, W, 3)`` uint8, masks bool with True = artifact. Batches that lie on a device
@@ -14,8 +15,15 @@ have their own map in `desra.artifacts.local_variance_torch`, which alone needs 
 """
 
 from desra.artifacts.ade20k import ADE20K_INTERVALS
+from desra.artifacts.bands import bands
 from desra.artifacts.borders import border_between, crop_to
 from desra.artifacts.curve import CurveCounts, PRCurve, count_curve
+from desra.artifacts.deletion import (
+    DeletionSpec,
+    delete_artifacts,
+    deletion_weight,
+    seam_step,
+)
 from desra.artifacts.local_variance import (
     WindowSpec,
     absolute_difference_map,
@@ -54,6 +62,7 @@ __all__ = [
     "ChangeCounts",
     "Components",
     "CurveCounts",
+    "DeletionSpec",
     "IntervalCalibration",
     "MaskCounts",
     "MaskRule",
@@ -64,6 +73,7 @@ __all__ = [
     "apply_class_weights",
     "artifact_map",
     "artifact_mask",
+    "bands",
     "border_between",
     "candidates",
     "class_weight",
@@ -75,9 +85,12 @@ __all__ = [
     "count_curve",
     "count_mask",
     "crop_to",
+    "delete_artifacts",
+    "deletion_weight",
     "fill_holes",
     "full_size_clean_up",
     "full_size_mask",
     "local_std",
     "mean_iou",
+    "seam_step",
 ]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from desra.errors import InputError
 from desra.images import enlarge
 from desra.models.sr_model import SRModel
+from desra.options import CommonOptions, NetworkOptions, TileOptions
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class SRPair:
         if mse is not None:
             if gan.scale != mse.scale:
                 raise InputError(
-                    f"sr_gan is an x{gan.scale} network and sr_mse x{mse.scale}: a pair needs one "
-                    "scale"
+                    f"the GAN-SR network is x{gan.scale} and its partner sr_mse x{mse.scale}: a "
+                    "pair needs one scale"
                 )
             mse.tiles = gan.tiles  # texture at the seams must not differ between the two
         self.gan, self.mse, self.scale = gan, mse, gan.scale
@@ -52,6 +53,23 @@ class SRPair:
             SRModel.from_checkpoint("embedded:gan", **settings),
             SRModel.from_checkpoint("embedded:mse", **settings),
         )
+
+    @classmethod
+    def from_options(
+        cls,
+        gan: NetworkOptions,
+        mse: NetworkOptions | None,
+        tile: TileOptions,
+        common: CommonOptions,
+        scale: int | None = None,
+    ) -> "SRPair":
+        """Load the networks that two sections of the options name.
+
+        Raises:
+            InputError: as :meth:`SRModel.from_checkpoint`, or their scales differ.
+        """
+        partner = SRModel.from_options(mse, tile, common, scale) if mse is not None else None
+        return cls(SRModel.from_options(gan, tile, common, scale), partner)
 
     def __call__(
         self,

@@ -36,7 +36,13 @@ from desra.options.loading import (
     read_yaml,
     resolved,
 )
-from desra.options.sections import DetectorOptions, IntervalTable, SegmentOptions, WindowOptions
+from desra.options.sections import (
+    DeletionOptions,
+    DetectorOptions,
+    IntervalTable,
+    SegmentOptions,
+    WindowOptions,
+)
 from desra.options.sweep import SweepOptions
 from desra.options.train import (
     DatasetOptions,
@@ -65,6 +71,7 @@ __all__ = [
     "DatasetOptions",
     "DatasetsOptions",
     "Degradation",
+    "DeletionOptions",
     "DetectOptions",
     "DetectorOptions",
     "EvaluateOptions",

@@ -6,7 +6,12 @@ from pydantic import Field, model_validator
 
 from desra.artifacts import MaskRule
 from desra.options.base import CommonOptions, Component, NotNegative, Strict
-from desra.options.sections import DetectorOptions, SegmentOptions, WindowOptions
+from desra.options.sections import (
+    DeletionOptions,
+    DetectorOptions,
+    SegmentOptions,
+    WindowOptions,
+)
 
 
 class InputOptions(Strict):
@@ -114,6 +119,8 @@ class DetectOptions(CommonOptions):
     masks: str | None = None
     """Masks by a human, used instead of the detected ones for the images that have one: a folder
     of LabelMe files or of mask images (0 and 255), or a COCO file."""
+    deletion: DeletionOptions | None = None
+    """Also write deleted/<stem>.png: the GAN-SR image with its artifacts replaced; null: don't."""
     export: list[Literal["labelme", "coco"]] = []
     """Also write the masks for correction by hand: labelme/<stem>.json, coco.json."""
     protocol: Literal["full", "released"] = "full"

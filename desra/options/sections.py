@@ -1,11 +1,11 @@
-"""Sections that several stages share: window, class ids, detector."""
+"""Sections that several stages share: window, class ids, detector, deletion."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from desra.artifacts import WindowSpec
-from desra.options.base import Positive, Strict
+from desra.artifacts import DeletionSpec, WindowSpec
+from desra.options.base import Positive, Probability, Strict
 
 
 class WindowOptions(Strict):
@@ -76,3 +76,16 @@ class DetectorOptions(Strict):
 
     type: str = "relative_local_variance"
     """Another: absolute_local_variance, local_ssim, bicubic_reference, ldl, or one of your own."""
+
+
+class DeletionOptions(Strict):
+    """Artifacts give way to the MSE-SR image, with a soft edge: deletion without finetuning."""
+
+    strength: Probability = 1.0
+    """Share of the MSE-SR image inside the mask."""
+    feather: Annotated[float, Field(ge=0, le=1024)] = 8.0
+    """Pixels of the SR image, inside the mask's edge, over which that share rises from 0."""
+
+    def spec(self) -> DeletionSpec:
+        """The same for the functions of :mod:`desra.artifacts`."""
+        return DeletionSpec(**self.model_dump())

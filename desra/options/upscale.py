@@ -1,11 +1,13 @@
 """The options of ``desra.upscale``."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, model_validator
 
 from desra.options.base import CommonOptions, Positive
-from desra.options.detect import NetworkOptions, TileOptions
+from desra.options.detect import MaskOptions, NetworkOptions, TileOptions
+from desra.options.sections import DeletionOptions, DetectorOptions, WindowOptions
 
 
 class UpscaleOptions(CommonOptions):
@@ -17,6 +19,17 @@ class UpscaleOptions(CommonOptions):
     """Folder for the results, with the sub-folders of the input; earlier results are replaced."""
     model: NetworkOptions = NetworkOptions(weights="embedded:gan")
     """The network; its factor is found from it."""
+    sr_mse: NetworkOptions | None = None
+    """Its MSE- or L1-trained partner: artifacts are found with it, as detect does, and give way to
+    what it makes. None: nothing is looked for."""
+    deletion: DeletionOptions | None = None
+    """How they give way; with sr_mse it need not be given, and null turns it off."""
+    window: WindowOptions = WindowOptions()
+    """Local variance, for deletion; as in detect."""
+    detector: DetectorOptions = DetectorOptions()
+    """What makes the similarity map, for deletion; as in detect."""
+    mask: MaskOptions = MaskOptions()
+    """Threshold, morphology, area, for deletion; as in detect."""
     outscale: Positive | None = None
     """How many times as large as the input the result is, by resizing what the network made
     (Lanczos); none: the network's own factor."""
@@ -31,6 +44,24 @@ class UpscaleOptions(CommonOptions):
     on_error: Literal["stop", "skip"] = "stop"
     """An unreadable image: stop (before any work, if its header tells), or skip it and sum up at
     the end."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _partner_deletes(cls, content: Any) -> Any:
+        """A partner alone is reason enough to delete."""
+        if isinstance(content, Mapping):
+            given = cast(Mapping[str, Any], content)
+            if given.get("sr_mse") is not None and "deletion" not in given:
+                return {**given, "deletion": {}}
+        return cast(Any, content)
+
+    @model_validator(mode="after")
+    def _has_partner(self) -> "UpscaleOptions":
+        if self.deletion is not None and self.sr_mse is None:
+            raise ValueError(
+                "deletion needs sr_mse, the MSE-trained partner of the network (--partner WEIGHTS)"
+            )
+        return self
 
     @model_validator(mode="after")
     def _deep_enough(self) -> "UpscaleOptions":

@@ -148,7 +148,7 @@ def test_a_pair_of_two_scales(tmp_path: Path):
         SRModel.from_checkpoint(save_compact(tmp_path / f"x{s}.pth", scale=s), **CPU)
         for s in (2, 4)
     )
-    with pytest.raises(InputError, match="sr_gan is an x2 network and sr_mse x4"):
+    with pytest.raises(InputError, match="GAN-SR network is x2 and its partner sr_mse x4"):
         SRPair(x2, x4)
 
 
