@@ -20,12 +20,15 @@ from PIL import Image
 from desra import detect, manifest
 from desra.annotations import write_coco, write_labelme
 from desra.artifacts import (
+    DeletionSpec,
     MaskRule,
     apply_class_weights,
     artifact_map,
     artifact_mask,
     class_weight,
     components,
+    delete_artifacts,
+    seam_step,
 )
 from desra.detectors import bicubic_reference, find_detector
 from desra.errors import InputError
@@ -626,6 +629,98 @@ def test_a_corrected_file_is_kept(pairs: Path, caplog: Any):
     assert corrected.read_bytes() == drawn
     assert any(str(corrected) in record.getMessage() for record in caplog.records)
     np.testing.assert_array_equal(result(pairs, "mask", "a") == 255, hand_drawn())
+
+
+# ------------------------------------------------------------------------------------ deletion
+
+
+def deleted(root: Path, stem: str, **spec: float) -> np.ndarray:
+    """What deletion makes of the files of an image."""
+    mse, gan, mask = (result(root, kind, stem) for kind in ("sr_mse", "sr_gan", "mask"))
+    return delete_artifacts(mse[..., :3], gan[..., :3], mask == 255, DeletionSpec(**spec))
+
+
+def test_deletion_writes_one_more_file(pairs: Path):
+    plain = {row.stem: row for row in detect.detect(options(pairs))}
+    without = contents(pairs / "out")
+    spec = {"strength": 0.9, "feather": 3.0}
+    rows = detect.detect(options(pairs, deletion=spec))
+    for row in rows:
+        made = result(pairs, "deleted", row.stem)
+        np.testing.assert_array_equal(made, deleted(pairs, row.stem, **spec))
+        mse, gan, mask = (result(pairs, k, row.stem) for k in ("sr_mse", "sr_gan", "mask"))
+        assert row.seam == seam_step(mse, gan, mask == 255, DeletionSpec(**spec))
+        assert (row.seam is not None) == (row.components > 0) == bool((made != gan).any())
+        assert row.settings != plain[row.stem].settings
+    after = contents(pairs / "out")
+    assert {name: after[name] for name in without} == without
+    assert len(after) == len(without) + 3
+    assert list(manifest.read(pairs / "out").values()) == rows
+
+    stamps = {stem: times(pairs / "out", stem) for stem in plain}
+    (pairs / "out/deleted/a.png").unlink()
+    detect.detect(options(pairs, deletion=spec))
+    assert contents(pairs / "out") == after
+    assert [times(pairs / "out", s) == stamps[s] for s in ("a", "c", "sub/b")] == [0, 1, 1]
+
+    detect.detect(options(pairs))  # what is of other settings must not stay beside the rest
+    assert contents(pairs / "out") == without
+
+
+def test_deletion_left_out_leaves_older_folders_valid(pairs: Path):
+    detect.detect(options(pairs))
+    file = pairs / "out" / manifest.FILE
+    rows = rows_of(pairs)
+    for row in rows:
+        assert row.pop("seam") is None  # as it was before there was such a key
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    stamps = times(pairs / "out", "a")
+    detect.detect(options(pairs, deletion=None))
+    assert times(pairs / "out", "a") == stamps
+
+
+def test_the_hash_does_not_hold_a_deletion_that_is_off(pairs: Path):
+    opt = options(pairs)
+    settings = detect.resolved(opt)
+    for key in ("input", "output", "on_error", "segment", "masks", "export", "deletion",
+                "sr_gan", "sr_mse", "tile", "device", "precision"):  # fmt: skip
+        del settings[key]
+    assert detect._settings_hash(opt) == detect.fingerprint(settings)
+
+
+def test_deletion_keeps_alpha_and_uses_the_whole_mask(tmp_path: Path):
+    alpha = photograph(5, *SIZE)[..., 0]
+    save_pair(tmp_path, "a", *sr_pair(0), alpha)
+    mask = np.zeros(SIZE, np.bool_)
+    mask[:30] = True  # into the border, which protocol: released leaves out of the file
+    write_image(tmp_path / "by_hand/a.png", mask)
+    by_hand = str(tmp_path / "by_hand")
+    opt = options(tmp_path, masks=by_hand, protocol="released", deletion={"feather": 0})
+    detect.detect(opt)
+    made, mse, gan = (result(tmp_path, kind, "a") for kind in ("deleted", "sr_mse", "sr_gan"))
+    np.testing.assert_array_equal(made[..., 3], alpha)
+    np.testing.assert_array_equal(made[:30], mse[:30] if mse.shape[2] == 4 else
+                                  np.dstack([mse, alpha])[:30])  # fmt: skip
+    np.testing.assert_array_equal(made[30:], gan[30:])
+
+
+def test_deletion_in_16_bits(tmp_path: Path):
+    lq = photograph(0, 60, 52).astype(np.uint16) * 257 + np.uint16(60)
+    write_image(tmp_path / "lq/p.png", lq)
+    wide = {"mask": {"min_area": 50, "threshold": 0.95}, "sr_bits": 16, "deletion": {}}
+    (row,) = detect.detect(network_options(tmp_path, **wide))
+    made = result(tmp_path, "deleted", "p")
+    assert made.dtype == np.uint16 and row.mask_pixels > 0
+    np.testing.assert_array_equal(made, deleted(tmp_path, "p"))
+
+
+def test_the_step_at_the_seams_is_said(pairs: Path, caplog: Any):
+    caplog.set_level(logging.INFO, "desra")
+    rows = detect.detect(options(pairs, deletion={"feather": 2}))
+    steps = [row.seam for row in rows if row.seam is not None]
+    text = f"mean {np.mean(steps):.1f}, worst {max(steps):.1f}"
+    said = [m for m in (r.getMessage() for r in caplog.records) if m.startswith("deleted in")]
+    assert len(said) == 1 and said[0].startswith("deleted in 2 of 3 images") and text in said[0]
 
 
 # ------------------------------------------------------------------------------ kinds of files

@@ -13,11 +13,11 @@ import pytest
 from conftest import photograph, save_compact, save_png
 from PIL import Image
 
-from desra import upscale
+from desra import detect, upscale
 from desra.errors import InputError
 from desra.images import list_images, read_image, resize, write_image
 from desra.models import SRModel
-from desra.options import UpscaleOptions, parse
+from desra.options import DetectOptions, UpscaleOptions, parse
 from desra.tiling import Tiles, spans
 
 CPU = {"device": "cpu", "precision": "fp32"}
@@ -259,6 +259,121 @@ def test_transparency_that_the_format_cannot_hold(weights: str, tmp_path: Path):
     with pytest.raises(InputError, match=r"p\.jpg cannot hold transparency"):
         upscale.upscale(options(tmp_path, weights, format="jpg"))
     assert names(tmp_path / "out") == []
+
+
+# ------------------------------------------------------------------------------------ deletion
+
+FOUND = {"mask": {"min_area": 50, "threshold": 0.95}, "window": {"size": 9}}
+
+
+@pytest.fixture
+def partner(tmp_path: Path) -> str:
+    return str(save_compact(tmp_path / "partner.pth", 2, seed=2))
+
+
+def detected(root: Path, weights: str, partner: str, **changed: Any) -> list[detect.manifest.Row]:
+    """What detect makes of the same images, in root/detected."""
+    settings = {
+        "input": {"lq": str(root / "in")}, "output": str(root / "detected"), "scale": 2,
+        "sr_gan": {"weights": weights}, "sr_mse": {"weights": partner}, **CPU, **FOUND,
+        "deletion": {},
+    }  # fmt: skip
+    return detect.detect(parse(DetectOptions, {**settings, **changed}, "test"))
+
+
+@pytest.mark.parametrize("deletion", [{}, {"strength": 0.5, "feather": 2}])
+@pytest.mark.parametrize("detector", ["relative_local_variance", "bicubic_reference"])
+def test_a_partner_deletes_what_detect_deletes(
+    folder: Path, weights: str, partner: str, tmp_path: Path, deletion: Any, detector: str, caplog
+):
+    write_image(folder / "alpha.png", photograph(9, 30, 22), photograph(8, 30, 22)[..., 0])
+    same = {"deletion": deletion, "detector": {"type": detector}}
+    rows = detected(tmp_path, weights, partner, **same)
+    caplog.clear()
+    caplog.set_level(logging.INFO, "desra")
+    upscale.upscale(options(tmp_path, weights, sr_mse={"weights": partner}, **FOUND, **same))
+    assert sum(row.mask_pixels > 0 for row in rows) >= 2
+    for row in rows:
+        made = stored(tmp_path / f"out/{row.stem}.png")
+        np.testing.assert_array_equal(made, stored(tmp_path / f"detected/deleted/{row.stem}.png"))
+        plain = stored(tmp_path / f"detected/sr_gan/{row.stem}.png")
+        assert (made != plain).any() == (row.mask_pixels > 0)
+    steps = [row.seam for row in rows if row.seam is not None]
+    said = f"deleted in {len(steps)} of 4 images; "
+    assert any(r.getMessage().startswith(said) for r in caplog.records)
+    assert names(tmp_path / "out") == ["a.png", "alpha.png", "sub/b.png", "v1.2.png"]
+
+
+def test_deletion_in_tiles_and_16_bits(weights: str, partner: str, tmp_path: Path):
+    deep = photograph(0, 40, 50).astype(np.uint16) * 257 + np.uint16(60)
+    write_image(tmp_path / "in/deep.png", deep)
+    tiles = {"tile": {"size": 24, "overlap": 8}}
+    (row,) = detected(tmp_path, weights, partner, sr_bits=16, **tiles)
+    found = {"sr_mse": {"weights": partner}, **FOUND, **tiles}
+    upscale.upscale(options(tmp_path, weights, bits=16, **found))
+    made = stored(tmp_path / "out/deep.png")
+    assert made.dtype == np.uint16 and row.mask_pixels > 0
+    np.testing.assert_array_equal(made, stored(tmp_path / "detected/deleted/deep.png"))
+
+
+def test_deletion_comes_before_outscale(folder: Path, weights: str, partner: str, tmp_path: Path):
+    (row, *_) = detected(tmp_path, weights, partner)
+    opt = options(tmp_path, weights, sr_mse={"weights": partner}, outscale=1.5, **FOUND)
+    upscale.upscale(opt)
+    made = stored(tmp_path / f"out/{row.stem}.png")
+    full = stored(tmp_path / f"detected/deleted/{row.stem}.png")
+    # From 8 bits here and from 16 there, so a level may differ.
+    expected = resize(full, made.shape[:2]).astype(int)
+    assert made.shape == (33, 45, 3) and np.abs(made - expected).max() <= 1
+    upscale.upscale(options(tmp_path, weights, outscale=1.5, output=str(tmp_path / "plain")))
+    assert np.abs(stored(tmp_path / f"plain/{row.stem}.png") - expected).max() > 1
+
+
+def test_a_partner_may_be_switched_off(folder: Path, weights: str, partner: str, tmp_path: Path):
+    upscale.upscale(options(tmp_path, weights))
+    opt = options(tmp_path, weights, sr_mse={"weights": partner}, deletion=None, **FOUND)
+    upscale.upscale(opt.model_copy(update={"output": str(tmp_path / "off")}))
+    for name in names(tmp_path / "out"):
+        assert (tmp_path / "off" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+
+
+def test_deletion_needs_a_partner_of_the_same_scale(folder: Path, weights: str, tmp_path: Path):
+    with pytest.raises(InputError, match=r"deletion needs sr_mse, .*--partner WEIGHTS"):
+        options(tmp_path, weights, deletion={"strength": 0.5})
+    x4 = str(save_compact(tmp_path / "x4.pth", 4, seed=2))
+    with pytest.raises(InputError, match="GAN-SR network is x2 and its partner sr_mse x4"):
+        upscale.upscale(options(tmp_path, weights, sr_mse={"weights": x4}))
+    missing = str(tmp_path / "none.pth")
+    with pytest.raises(InputError, match="none.pth"):
+        upscale.upscale(options(tmp_path, weights, sr_mse={"weights": missing}))
+    with pytest.raises(InputError, match="'ldl' needs the true HR image"):
+        opt = {"sr_mse": {"weights": weights}, "detector": {"type": "ldl"}}
+        upscale.upscale(options(tmp_path, weights, **opt))
+    with pytest.raises(InputError, match="deletion.strength: Input should be less than or"):
+        options(tmp_path, weights, sr_mse={"weights": x4}, deletion={"strength": 2})
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_flag_deletes(folder: Path, weights: str, partner: str, tmp_path: Path):
+    rows = detected(tmp_path, weights, partner)
+    argv = ["-i", str(folder), "-o", str(tmp_path / "out"), "--model", weights,
+            "--partner", partner, "--force_yml", "mask:min_area=50", "mask:threshold=0.95",
+            "window:size=9", "device=cpu", "precision=fp32"]  # fmt: skip
+    assert upscale.main(argv) == 0
+    for row in rows:
+        made = stored(tmp_path / f"out/{row.stem}.png")
+        np.testing.assert_array_equal(made, stored(tmp_path / f"detected/deleted/{row.stem}.png"))
+
+
+def test_what_check_prints_can_be_given_back(weights: str, partner: str, tmp_path: Path, capsys):
+    argv = ["-i", "in", "-o", "out", "--model", weights, "--check"]
+    for more in ([], ["--partner", partner]):
+        assert upscale.main([*argv, *more]) == 0
+        printed = capsys.readouterr().out
+        (tmp_path / "again.yml").write_text(printed)
+        assert upscale.main(["-opt", str(tmp_path / "again.yml"), "--check"]) == 0
+        assert capsys.readouterr().out == printed
+    assert "deletion:\n  strength: 1.0\n  feather: 8.0\n" in printed
 
 
 # ---------------------------------------------------------------------------- the command line

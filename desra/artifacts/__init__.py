@@ -15,7 +15,6 @@ have their own map in `desra.artifacts.local_variance_torch`, which alone needs 
 """
 
 from desra.artifacts.ade20k import ADE20K_INTERVALS
-from desra.artifacts.bands import bands
 from desra.artifacts.borders import border_between, crop_to
 from desra.artifacts.curve import CurveCounts, PRCurve, count_curve
 from desra.artifacts.deletion import (
@@ -42,6 +41,7 @@ from desra.artifacts.mask import (
     full_size_mask,
 )
 from desra.artifacts.pseudo_gt import compose_pseudo_gt
+from desra.artifacts.row_bands import bands
 from desra.artifacts.scores import (
     ChangeCounts,
     MaskCounts,

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from desra.artifacts.bands import bands
+from desra.artifacts.row_bands import bands
 
 Image = NDArray[Any]
 Mask = NDArray[np.bool_]
@@ -66,13 +66,14 @@ def deletion_weight(
     rows = slice(0, len(mask)) if rows is None else rows
     wanted = mask[rows]
     if spec.feather == 0 or not wanted.any():
-        return wanted * np.float64(spec.strength)
+        return np.where(wanted, spec.strength, 0.0)
     # A pixel outside that lies further away makes no difference.
     reach = int(spec.feather) + 2
     top = max(rows.start - reach, 0)
     near = mask[top : rows.stop + reach].astype(np.uint8)
     d = np.asarray(cv2.distanceTransform(near, cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float64)
-    t = np.clip((d[rows.start - top :][: len(wanted)] - 0.5) / spec.feather, 0.0, 1.0)
+    d = d[rows.start - top :][: len(wanted)]
+    t = np.minimum(np.maximum(d - 0.5, 0.0) / spec.feather, 1.0)
     return t * t * (3 - 2 * t) * spec.strength
 
 
@@ -109,23 +110,13 @@ def delete_artifacts(
         >>> delete_artifacts(mse, gan, mask, DeletionSpec(feather=2))[0].tolist()
         [200, 184, 116, 100, 100]
     """
-    if (
-        sr_mse.shape != sr_gan.shape
-        or sr_mse.dtype != sr_gan.dtype
-        or sr_gan.dtype.type not in (np.uint8, np.uint16)
-    ):
-        raise ValueError(
-            "sr_mse and sr_gan must have the same shape and be both uint8 or both uint16, got "
-            f"{sr_mse.shape} {sr_mse.dtype} and {sr_gan.shape} {sr_gan.dtype}"
-        )
-    if mask.shape != sr_gan.shape[:2]:
-        raise ValueError(f"mask must have the image's size {sr_gan.shape[:2]}, got {mask.shape}")
+    _check(sr_mse, sr_gan, mask)
     rows = slice(0, len(mask)) if rows is None else rows
     weight = deletion_weight(mask, spec, rows)
     result = np.array(sr_gan[rows])  # in memory, wherever sr_gan lies
     inside = weight > 0
     gan = result[inside].astype(np.float64)
-    w = weight[inside].reshape(-1, *[1] * (gan.ndim - 1))
+    w = weight[inside] if gan.ndim == 1 else weight[inside][:, None]
     result[inside] = np.rint(gan + w * (sr_mse[rows][inside] - gan)).astype(result.dtype)
     return result
 
@@ -150,6 +141,7 @@ def seam_step(
     Raises:
         ValueError: as `delete_artifacts`.
     """
+    _check(sr_mse, sr_gan, mask)
     total, count = 0.0, 0
     side = 2 * _SEAM_REACH + 1
     square = np.ones((3, 3), np.uint8)
@@ -157,7 +149,7 @@ def seam_step(
     def blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:
         size = (side, side)
         result = cv2.GaussianBlur(values, size, _SEAM_SIGMA, borderType=cv2.BORDER_CONSTANT)
-        return np.asarray(result, np.float64).reshape(values.shape)
+        return np.atleast_3d(np.asarray(result, np.float64))
 
     for rows in bands(len(mask)):
         seen = slice(max(rows.start - _SEAM_REACH, 0), min(rows.stop + _SEAM_REACH, len(mask)))
@@ -168,9 +160,26 @@ def seam_step(
             continue
         deleted = delete_artifacts(sr_mse, sr_gan, mask, spec, seen)
         change = deleted.astype(np.float64) - sr_gan[seen]
-        share = blurred(mask[seen].astype(np.float64))[band][outline]
-        moved = blurred(change)[band][outline].reshape(len(share), -1) / share[:, None]
+        share = blurred(mask[seen].astype(np.float64))
+        moved = blurred(change)[band][outline] / share[band][outline]
         total += float(np.abs(moved).sum(dtype=np.float64))
         count += moved.size
     levels = 255 / np.iinfo(sr_gan.dtype).max
     return total / count * levels if count else None
+
+
+def _check(sr_mse: Image, sr_gan: Image, mask: Mask) -> None:
+    if (
+        sr_mse.shape != sr_gan.shape
+        or sr_mse.dtype != sr_gan.dtype
+        or sr_gan.dtype.type not in (np.uint8, np.uint16)
+    ):
+        raise ValueError(
+            "sr_mse and sr_gan must have the same shape and be both uint8 or both uint16, got "
+            f"{sr_mse.shape} {sr_mse.dtype} and {sr_gan.shape} {sr_gan.dtype}"
+        )
+    if mask.dtype != np.bool_ or mask.shape != sr_gan.shape[:2]:
+        raise ValueError(
+            f"mask must be bool of the image's size {sr_gan.shape[:2]}, "
+            f"got {mask.dtype} {mask.shape}"
+        )
