@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from desra.artifacts.pseudo_gt import check_fit
 from desra.artifacts.row_bands import bands
 
 Image = NDArray[Any]
@@ -169,17 +170,6 @@ def seam_step(
 
 
 def _check(sr_mse: Image, sr_gan: Image, mask: Mask) -> None:
-    if (
-        sr_mse.shape != sr_gan.shape
-        or sr_mse.dtype != sr_gan.dtype
-        or sr_gan.dtype.type not in (np.uint8, np.uint16)
-    ):
-        raise ValueError(
-            "sr_mse and sr_gan must have the same shape and be both uint8 or both uint16, got "
-            f"{sr_mse.shape} {sr_mse.dtype} and {sr_gan.shape} {sr_gan.dtype}"
-        )
-    if mask.dtype != np.bool_ or mask.shape != sr_gan.shape[:2]:
-        raise ValueError(
-            f"mask must be bool of the image's size {sr_gan.shape[:2]}, "
-            f"got {mask.dtype} {mask.shape}"
-        )
+    check_fit(sr_mse, sr_gan, mask)
+    if sr_gan.dtype.type not in (np.uint8, np.uint16):
+        raise ValueError(f"sr_mse and sr_gan must be uint8 or uint16, got {sr_gan.dtype}")

@@ -29,6 +29,16 @@ def compose_pseudo_gt(
         >>> compose_pseudo_gt(mse, gan, np.array([[True, False]])).tolist()
         [[1, 9]]
     """
+    check_fit(sr_mse, sr_gan, mask)
+    return np.where(mask if sr_gan.ndim == 2 else mask[..., None], sr_mse, sr_gan)
+
+
+def check_fit(sr_mse: NDArray[Any], sr_gan: NDArray[Any], mask: NDArray[np.bool_]) -> None:
+    """Whether images and mask belong together, as `compose_pseudo_gt` needs it.
+
+    Raises:
+        ValueError: they do not.
+    """
     if sr_mse.shape != sr_gan.shape or sr_mse.dtype != sr_gan.dtype:
         raise ValueError(
             "sr_mse and sr_gan must have the same shape and dtype, got "
@@ -39,4 +49,3 @@ def compose_pseudo_gt(
             f"mask must be bool of the image's size {sr_gan.shape[:2]}, "
             f"got {mask.dtype} {mask.shape}"
         )
-    return np.where(mask if sr_gan.ndim == 2 else mask[..., None], sr_mse, sr_gan)

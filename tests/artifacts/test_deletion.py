@@ -172,7 +172,7 @@ def test_a_mask_without_outline_has_no_seam(value: bool):
         ({"mask": np.zeros((9, 8), np.bool_)}, "mask must be bool of the image's size"),
         ({"mask": np.zeros((8, 8), np.uint8)}, "mask must be bool of the image's size"),
         ({"sr_mse": np.zeros((8, 9, 3), np.uint8)}, "same shape"),
-        ({"sr_mse": np.zeros((8, 8, 3), np.uint16)}, "both uint8 or both uint16"),
+        ({"sr_mse": np.zeros((8, 8, 3), np.uint16)}, "same shape and dtype"),
     ],
 )
 def test_what_does_not_fit_is_said(changed: dict[str, np.ndarray], words: str):
@@ -188,7 +188,7 @@ def test_what_does_not_fit_is_said(changed: dict[str, np.ndarray], words: str):
 
 def test_floats_are_refused():
     image = np.zeros((8, 8, 3), np.float32)
-    with pytest.raises(ValueError, match="both uint8 or both uint16, got .* float32"):
+    with pytest.raises(ValueError, match="must be uint8 or uint16, got float32"):
         delete_artifacts(image, image, np.zeros((8, 8), np.bool_))
 
 
