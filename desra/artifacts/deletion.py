@@ -147,10 +147,10 @@ def seam_step(
     side = 2 * _SEAM_REACH + 1
     square = np.ones((3, 3), np.uint8)
 
-    def blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def blurred(values: NDArray[np.float32]) -> NDArray[np.float32]:
         size = (side, side)
         result = cv2.GaussianBlur(values, size, _SEAM_SIGMA, borderType=cv2.BORDER_CONSTANT)
-        return np.atleast_3d(np.asarray(result, np.float64))
+        return np.atleast_3d(np.asarray(result, np.float32))
 
     for rows in bands(len(mask)):
         seen = slice(max(rows.start - _SEAM_REACH, 0), min(rows.stop + _SEAM_REACH, len(mask)))
@@ -160,8 +160,8 @@ def seam_step(
         if not outline.any():
             continue
         deleted = delete_artifacts(sr_mse, sr_gan, mask, spec, seen)
-        change = deleted.astype(np.float64) - sr_gan[seen]
-        share = blurred(mask[seen].astype(np.float64))
+        change = deleted.astype(np.float32) - sr_gan[seen]
+        share = blurred(mask[seen].astype(np.float32))
         moved = blurred(change)[band][outline] / share[band][outline]
         total += float(np.abs(moved).sum(dtype=np.float64))
         count += moved.size
