@@ -28,7 +28,6 @@ from desra import checkpoints, cli, drawing, manifest
 from desra.annotations import find_human_masks, write_coco, write_labelme
 from desra.artifacts import (
     apply_class_weights,
-    border_between,
     components,
     compose_pseudo_gt,
     crop_to,
@@ -42,7 +41,6 @@ from desra.images import (
     Pixels,
     enlarge,
     read_image,
-    read_mask,
     remove_unfinished,
     scratch,
     to_uint8,
@@ -283,21 +281,17 @@ def _weighted(
 def _export(opt: DetectOptions, rows: list[manifest.Row]) -> None:
     """Write the masks for annotation tools; files that are there may have been corrected: kept."""
     out = Path(opt.output)
-
-    def mask_of(row: manifest.Row) -> NDArray[np.bool_]:
-        mask = read_mask(manifest.result(out, "mask", row.stem))
-        # Drawn on the whole image, also with protocol: released, which crops the files.
-        return np.pad(mask, border_between(mask.shape, row.sr_size))
-
     if "labelme" in opt.export:
         for row in rows:
             path = out / "labelme" / f"{row.stem}.json"
             if path.exists():
                 logger.warning("kept: %s (delete it to have it written anew)", path)
             else:
-                write_labelme(path, mask_of(row), manifest.result(out, "sr_gan", row.stem))
+                picture = manifest.result(out, "sr_gan", row.stem)
+                write_labelme(path, manifest.whole_mask(out, row), picture)
     if "coco" in opt.export:
-        write_coco(out / "coco.json", ((f"{row.stem}.png", mask_of(row)) for row in rows))
+        masks = ((f"{row.stem}.png", manifest.whole_mask(out, row)) for row in rows)
+        write_coco(out / "coco.json", masks)
 
 
 def _log_table(rows: list[manifest.Row], shown: int = 10) -> None:

@@ -509,6 +509,22 @@ def remove_unfinished(folder: StrPath) -> None:
             path.unlink(missing_ok=True)
 
 
+def encode_webp(image: NDArray[np.uint8], quality: int) -> bytes:
+    """A picture to look at, small: the bytes of a WebP file.
+
+    Args:
+        image: RGB uint8 (H, W, 3), at most 16383 pixels on a side.
+        quality: 1 to 100; 100 is lossless, below it colour is kept at half the resolution.
+
+    Raises:
+        ValueError: an array of another shape or type, or too large.
+    """
+    stream = io.BytesIO()
+    how = {"lossless": True, "method": 0} if quality == 100 else {"quality": quality, "method": 2}
+    Image.fromarray(_with_alpha(image, None)).save(stream, "WEBP", **how)
+    return stream.getvalue()
+
+
 def _with_alpha(image: NDArray[np.generic], alpha: Pixels | None) -> Pixels:
     """Check, and join to gray (H, W), RGB (H, W, 3) or RGBA (H, W, 4), contiguous."""
     if image.dtype == np.bool_:

@@ -6,8 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from desra.artifacts import border_between
 from desra.errors import InputError
-from desra.images import atomic_write
+from desra.images import atomic_write, read_mask
 
 FILE = "manifest.jsonl"
 KINDS = ("sr_gan", "sr_mse", "map", "mask", "overlay", "pseudo_gt")
@@ -58,6 +62,21 @@ class Row:
 def result(folder: Path, kind: str, stem: str) -> Path:
     """The file of one kind of result, such as ``<folder>/mask/<stem>.png``."""
     return folder / kind / f"{stem}.png"
+
+
+def whole_mask(folder: Path, row: Row) -> NDArray[np.bool_]:
+    """The mask of an image as bool (H, W) of the SR image's size: with ``protocol: released``,
+    which crops the files, nothing is masked in the border.
+
+    Raises:
+        InputError: the file cannot be read or does not fit the image.
+    """
+    path = result(folder, "mask", row.stem)
+    mask = read_mask(path)
+    try:
+        return np.pad(mask, border_between(mask.shape, row.sr_size))
+    except ValueError as error:
+        raise InputError(f"{path} does not belong to the results: {error}") from error
 
 
 def to_line(row: Row) -> str:

@@ -13,6 +13,7 @@ from desra.options import (
     CalibrateOptions,
     DetectOptions,
     EvaluateOptions,
+    ReportOptions,
     Strict,
     SweepOptions,
     TrainOptions,
@@ -26,6 +27,7 @@ MODELS: dict[str, type[Strict]] = {
     "sweep": SweepOptions,
     "train": TrainOptions,
     "evaluate": EvaluateOptions,
+    "report": ReportOptions,
     "upscale": UpscaleOptions,
 }
 

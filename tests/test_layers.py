@@ -16,7 +16,7 @@ LEVELS = [
     {"processes"},
     {"archs", "losses", "detectors", "png", "checkpoints", "manifest", "drawing", "quality"}
     | {"segment", "annotations", "cli", "ncnn_import"},
-    {"networks"},
+    {"networks", "reporting"},
     {"data", "models"},
     {"training", "evaluation", "detection", "jobs"},
     # the stages

@@ -36,6 +36,7 @@ from desra.options.loading import (
     read_yaml,
     resolved,
 )
+from desra.options.report import ReportOptions
 from desra.options.sections import (
     DeletionOptions,
     DetectorOptions,
@@ -92,6 +93,7 @@ __all__ = [
     "PreserveLossOptions",
     "Probability",
     "Range",
+    "ReportOptions",
     "SchedulerOptions",
     "SegmentOptions",
     "StepOptions",

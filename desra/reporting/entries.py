@@ -1,0 +1,198 @@
+"""What the page says of one image, and of all together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desra import drawing, manifest
+from desra.artifacts import border_between, count_change
+from desra.errors import InputError, listed
+from desra.images import read_rgb8
+from desra.reporting.pictures import Pictures, view_size
+from desra.reporting.regions import outline, regions
+from desra.reporting.tables import interval, label, number, values
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Folders that detect wrote, and the scores of their images.
+
+    Attributes:
+        before, after: the folders; ``after`` is None without a finetuned network.
+        rows, rows_after: their manifests by stem; ``rows_after`` has the same stems, or none.
+        scores: ``images`` of scores.json by stem.
+    """
+
+    before: Path
+    after: Path | None
+    rows: Mapping[str, manifest.Row]
+    rows_after: Mapping[str, manifest.Row]
+    scores: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def worst_first(self) -> list[manifest.Row]:
+        """The rows before, by masked share."""
+        return sorted(self.rows.values(), key=lambda row: (-row.mask_share, row.stem))
+
+
+def read_results(before: str, after: str | None, scores: Mapping[str, Any]) -> Results:
+    """The manifests of the folders.
+
+    Raises:
+        InputError: a folder without results, or they or the scores are of other images.
+    """
+    rows = manifest.read_results(before, "before")
+    rows_after = manifest.read_results(after, "after") if after else {}
+    if after and (odd := sorted(rows.keys() ^ rows_after.keys())):
+        raise InputError(
+            f"before ({before}) and after ({after}) are of different images, as {listed(odd)}; "
+            "run desra.detect on the same inputs for both"
+        )
+    if odd := sorted(s for s, row in rows_after.items() if row.sr_size != rows[s].sr_size):
+        raise InputError(
+            f"after ({after}) has {listed(odd)} in another size than before ({before}); "
+            "run desra.detect on the same inputs for both"
+        )
+    if scores and not rows.keys() & scores.keys():
+        raise InputError(
+            f"scores: they are of none of the images in {before}; "
+            "give the scores.json that evaluate wrote for these folders"
+        )
+    return Results(Path(before), Path(after) if after else None, rows, rows_after, scores)
+
+
+def _map(folder: Path, row: manifest.Row) -> NDArray[np.uint8]:
+    """D in colour, in the size of the SR image: its border repeated outwards."""
+    if row.mean_D is None:  # an image smaller than the window
+        return drawing.map_in_colour(np.ones(row.sr_size))
+    path = manifest.result(folder, "map", row.stem)
+    D = read_rgb8(path)[..., 0] / 255
+    try:
+        border = border_between(D.shape, row.sr_size)
+    except ValueError as error:
+        raise InputError(f"{path} does not belong to the results: {error}") from error
+    return drawing.map_in_colour(np.pad(D, border, mode="edge"))
+
+
+def _picture(folder: Path, kind: str, row: manifest.Row) -> NDArray[np.uint8]:
+    return read_rgb8(manifest.result(folder, kind, row.stem), row.sr_size)
+
+
+def _state(row: manifest.Row) -> dict[str, Any]:
+    return {
+        "components": row.components,
+        "share": row.mask_share,
+        "pixels": row.mask_pixels,
+        "mean_D": row.mean_D,
+    }
+
+
+def entry(results: Results, row: manifest.Row, index: int, pictures: Pictures) -> Entry:
+    """What the page shows of an image; its pictures are encoded on the way.
+
+    Args:
+        results: all results.
+        row: that of the image before.
+        index: its place in the report, which names its pictures.
+        pictures: where they go.
+
+    Raises:
+        InputError: a file is missing, damaged, or of another size than the manifest says.
+    """
+    size, stem = row.sr_size, row.stem
+    shown = view_size(size, pictures.max_side)
+    tolerance = size[0] / shown[0]
+    mask = manifest.whole_mask(results.before, row)
+    scores = values(results.scores.get(stem) or {})
+    content: Entry = {
+        "name": stem,
+        "size": size,
+        "shown": shown,
+        "before": _state(row),
+        "outline": outline(mask, tolerance),
+        "pictures": {
+            "gan": pictures.add(index, "gan", _picture(results.before, "sr_gan", row)),
+            "mse": pictures.add(index, "mse", _picture(results.before, "sr_mse", row)),
+            "map": pictures.add(index, "map", _map(results.before, row)),
+        },
+        "notes": row.notes,
+        "psnr_outside": scores.get("psnr_outside"),
+        "scores": [[label(key), number(value)] for key, value in scores.items()],
+    }
+    if results.after is None:
+        return {**content, "regions": regions(mask, None, ("", ""))}
+    row_after = results.rows_after[stem]
+    mask_after = manifest.whole_mask(results.after, row_after)
+    change = count_change(mask, mask_after)
+    content["pictures"] |= {
+        "after": pictures.add(index, "after", _picture(results.after, "sr_gan", row_after)),
+        "map_after": pictures.add(index, "map_after", _map(results.after, row_after)),
+    }
+    added = regions(mask_after, mask, ("added", ""))
+    return {
+        **content,
+        "after": _state(row_after),
+        "removed": change.removed,
+        "added": change.added,
+        "outline_after": outline(mask_after, tolerance),
+        "regions": [
+            *regions(mask, mask_after, ("removed", "left")),
+            *(region for region in added if region["state"]),
+        ],
+    }
+
+
+def summary(
+    entries: Sequence[Entry], scores: Mapping[str, Any], intervals: Mapping[str, Any]
+) -> list[dict[str, str]]:
+    """The numbers at the head of the page: label, value, and a note.
+
+    Args:
+        entries: of all images.
+        scores, intervals: ``total`` and ``intervals`` of scores.json; may be empty.
+    """
+    compared = "after" in entries[0]
+    whens = ("before", "after") if compared else ("before",)
+    pixels = sum(e["size"][0] * e["size"][1] for e in entries)
+
+    def over(what: str) -> list[int]:
+        return [sum(e[when][what] for e in entries) for when in whens]
+
+    found = [sum(e[when]["components"] > 0 for e in entries) for when in whens]
+    areas, masked = over("components"), over("pixels")
+    tiles = [
+        _tile("Images with artifacts", found, f"of {len(entries)} images"),
+        _tile("Artifact regions", areas, "" if compared else "in all images"),
+        _tile("Masked area", [f"{100 * n / pixels:.2f} %" for n in masked], "of all pixels"),
+    ]
+    if not compared:
+        return tiles
+    removed, added = (sum(e[key] for e in entries) for key in ("removed", "added"))
+    share = f"{100 * removed / areas[0]:.0f} %" if areas[0] else "-"
+    tiles[1]["note"] = f"{removed} removed, {added} new"
+    between = _percent(intervals.get("removal_rate"))
+    tiles.append({"label": "Removed", "value": share, "note": between or "of the regions before"})
+    outside = scores.get("psnr_outside")
+    if outside is not None:
+        kept = scores.get("detail_kept")
+        note = "PSNR outside the masks" if kept is None else f"and {100 * kept:.0f} % of the detail"
+        tiles.append({"label": "Kept elsewhere", "value": f"{number(outside)} dB", "note": note})
+    return tiles
+
+
+def _tile(name: str, numbers: Sequence[object], note: str) -> dict[str, str]:
+    return {"label": name, "value": " → ".join(map(str, numbers)), "note": note}
+
+
+def _percent(bounds: object) -> str:
+    """An interval of a rate in percent, empty if there is none."""
+    if not interval(bounds):
+        return ""
+    low, high = bounds  # pyright: ignore  # a pair of numbers, or it had no text
+    return f"95 % interval {100 * low:.0f} to {100 * high:.0f} %"

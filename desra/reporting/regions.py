@@ -1,0 +1,65 @@
+"""Masks as outlines and lists of regions: small, and sharp at any zoom."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from desra.artifacts import components
+from desra.artifacts.scores import COVERED
+
+Mask = NDArray[np.bool_]
+
+LISTED = 20  # regions of an image, the largest
+
+
+def outline(mask: Mask, tolerance: float = 1.0) -> str:
+    """The border of a mask as the path of an SVG, to be filled by the even-odd rule.
+
+    Args:
+        mask: bool (H, W), True = artifact.
+        tolerance: how far, in pixels, the path may lie from the border pixels' centres.
+
+    Returns:
+        Such as ``"M3,2 9,2 9,7Z"``; x to the right, y down, (0, 0) is the centre of the first
+        pixel. Empty for an empty mask.
+    """
+    contours, _ = cv2.findContours(
+        mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
+    )
+    lines = (cv2.approxPolyDP(contour, tolerance, closed=True)[:, 0] for contour in contours)
+    return "".join("M" + " ".join(f"{x},{y}" for x, y in line) + "Z" for line in lines)
+
+
+def regions(mask: Mask, other: Mask | None, states: tuple[str, str]) -> list[dict[str, Any]]:
+    """The components of a mask, largest first, at most `LISTED`.
+
+    Args:
+        mask: bool (H, W).
+        other: the mask to compare with, of the same size; None: none.
+        states: what a component is that ``other`` does not cover, and one that it does, by the rule
+            of `desra.artifacts.count_change`.
+
+    Returns:
+        For each ``box`` (x, y, width, height) and ``pixels``, and ``state`` if compared.
+    """
+    found = components(mask)
+    boxes = ndimage.find_objects(found.labels)
+    inside = None
+    if other is not None:
+        inside = np.bincount(found.labels[other], minlength=len(found.areas))
+    entries: list[dict[str, Any]] = []
+    for label in 1 + np.argsort(-found.areas[1:], kind="stable")[:LISTED]:
+        rows, columns = boxes[label - 1]
+        entry: dict[str, Any] = {
+            "box": [
+                columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start,
+            ],
+            "pixels": int(found.areas[label]),
+        }  # fmt: skip
+        if inside is not None:
+            entry["state"] = states[int(inside[label] / found.areas[label] >= COVERED)]
+        entries.append(entry)
+    return entries
