@@ -169,7 +169,7 @@ def summary(
     tiles = [
         _tile("Images with artifacts", found, f"of {len(entries)} images"),
         _tile("Artifact regions", areas, "" if compared else "in all images"),
-        _tile("Masked area", [f"{100 * n / pixels:.2f} %" for n in masked], "of all pixels"),
+        _tile("Masked area", [f"{100 * n / pixels:.2f}" for n in masked], "of all pixels", " %"),
     ]
     if not compared:
         return tiles
@@ -177,17 +177,17 @@ def summary(
     share = f"{100 * removed / areas[0]:.0f} %" if areas[0] else "-"
     tiles[1]["note"] = f"{removed} removed, {added} new"
     between = _percent(intervals.get("removal_rate"))
-    tiles.append({"label": "Removed", "value": share, "note": between or "of the regions before"})
+    tiles.append(_tile("Regions removed", [share], between or "of those before"))
     outside = scores.get("psnr_outside")
     if outside is not None:
         kept = scores.get("detail_kept")
-        note = "PSNR outside the masks" if kept is None else f"and {100 * kept:.0f} % of the detail"
-        tiles.append({"label": "Kept elsewhere", "value": f"{number(outside)} dB", "note": note})
+        note = "to before" if kept is None else f"to before; {100 * kept:.0f} % of the detail kept"
+        tiles.append(_tile("PSNR outside the masks", [f"{outside:.1f}"], note, " dB"))
     return tiles
 
 
-def _tile(name: str, numbers: Sequence[object], note: str) -> dict[str, str]:
-    return {"label": name, "value": " → ".join(map(str, numbers)), "note": note}
+def _tile(name: str, numbers: Sequence[object], note: str, unit: str = "") -> dict[str, str]:
+    return {"label": name, "value": " → ".join(map(str, numbers)) + unit, "note": note}
 
 
 def _percent(bounds: object) -> str:

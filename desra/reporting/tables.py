@@ -154,8 +154,8 @@ def number(value: Cell) -> str:
     """A score for people: integers in full, others with four significant digits."""
     if value is None or isinstance(value, str):
         return value or "-"
-    if isinstance(value, int):
-        return f"{value:,}"
+    if value == int(value):
+        return f"{int(value):,}"
     digits = 2 if abs(value) >= 10 else 3 if abs(value) >= 1 else 4
     return f"{value:.{digits}f}"
 
@@ -186,36 +186,44 @@ def score_tables(scores: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
     ]
     paired = {f"{base}_{when}" for base in pairs for when in ("before", "after")}
     single = [key for key in total if key not in paired]
-    rows: list[list[Cell]] = []
-    for base in pairs:
-        row: list[Cell] = [label(base)]
-        for key in (f"{base}_before", f"{base}_after"):
-            row += [number(total[key]), interval(intervals.get(key))]
-        rows.append(row)
     tables = [
-        Table(
-            title="Before and after finetuning",
-            note="Over all images. Intervals are by resampling the images.",
-            columns=["", "before", "95 % interval", "after", "95 % interval"],
-            rows=rows,
+        _table(
+            "Before and after finetuning",
+            {label(base): [f"{base}_before", f"{base}_after"] for base in pairs},
+            ["before", "after"],
+            total,
+            intervals,
         ),
-        _single("What changed", single, total, intervals),
+        _table("What changed", {label(k): [k] for k in single}, ["value"], total, intervals),
     ]
     masks = part(scores, "masks", path)
     found, found_intervals = values(part(masks, "total", path)), part(masks, "intervals", path)
-    tables.append(_single("Detected masks against true masks", list(found), found, found_intervals))
+    against_truth = {label(key): [key] for key in found}
+    title = "Detected masks against true masks"
+    tables.append(_table(title, against_truth, ["value"], found, found_intervals))
     if curve := _pr_curve(part(masks, "pr_curve", path)):
         tables.append(Table(title="Precision and recall of the map", curves=[curve]))
     return [resolved(table) for table in tables if table.rows or table.curves]
 
 
-def _single(
-    title: str, keys: list[str], total: Mapping[str, Any], intervals: Mapping[str, Any]
+def _table(
+    title: str,
+    keys: Mapping[str, list[str]],
+    columns: list[str],
+    total: Mapping[str, Any],
+    intervals: Mapping[str, Any],
 ) -> Table:
-    rows: list[list[Cell]] = [
-        [label(key), number(total[key]), interval(intervals.get(key))] for key in keys
-    ]
-    return Table(title=title, columns=["", "value", "95 % interval"], rows=rows)
+    """Scores by the name of their row; each column of scores with one of intervals, if any has."""
+    given = any(interval(intervals.get(key)) for row in keys.values() for key in row)
+    rows: list[list[Cell]] = []
+    for name, row in keys.items():
+        cells: list[Cell] = [name]
+        for key in row:
+            cells += [number(total[key]), *([interval(intervals.get(key))] if given else [])]
+        rows.append(cells)
+    heads = [head for column in columns for head in (column, *(["95 % interval"] if given else []))]
+    note = "Intervals by resampling the images." if given else ""
+    return Table(title=title, note=note, columns=["", *heads], rows=rows)
 
 
 def _pr_curve(curve: Mapping[str, Any]) -> Curve | None:

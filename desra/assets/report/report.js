@@ -58,7 +58,9 @@
       });
       const layers = this.sides.map((side, i) =>
         el("div", { class: "side" }, this.stages[i], el("span", { class: "name" }, side.name)));
-      this.node = el("div", { class: "viewer" }, ...layers, this.range, el("div", { class: "wipe" }));
+      this.level = el("span", { class: "level" });
+      this.node = el("div", { class: "viewer" }, ...layers, this.range,
+        el("div", { class: "wipe" }), this.level);
       this.node.style.setProperty("--ratio", width / height);
       this.size = [width, height];
       this.moveTo(50);
@@ -130,11 +132,10 @@
 
   /** What part of an image is seen, in all viewers of its card alike. */
   class Zoom {
-    constructor(card, image, changed) {
+    constructor(card, image) {
       this.card = card;
       this.shown = image.shown;
-      this.changed = changed;
-      this.reset();
+      [this.scale, this.x, this.y] = [1, 0, 0];
     }
 
     get active() {
@@ -151,6 +152,11 @@
       return [1, 2, 4, 8].filter((level) => level > 1.2 * this.fit).slice(0, 2);
     }
 
+    /** The next magnification; undefined at the last. */
+    get larger() {
+      return this.levels.find((level) => level / this.fit > 1.01 * this.scale);
+    }
+
     /** The point of the image, as fractions, at a place of the viewer. */
     under([x, y]) {
       return [(x - this.x) / this.scale, (y - this.y) / this.scale];
@@ -163,7 +169,7 @@
 
     /** One level further in around a point; from the last level out again. */
     next(point) {
-      const level = this.levels.find((l) => l / this.fit > 1.01 * this.scale);
+      const level = this.larger;
       if (level) this.to(point, level);
       else this.reset();
     }
@@ -192,7 +198,10 @@
       this.place();
       this.card.classList.toggle("zoomed", this.active);
       this.card.classList.toggle("pixels", level >= 2);
-      this.changed(level);
+      const larger = this.larger;
+      for (const pill of this.card.querySelectorAll(".level")) {
+        pill.textContent = level ? `${level}:1 · click for ${larger ? `${larger}:1` : "all"}` : "";
+      }
     }
   }
 
@@ -203,11 +212,8 @@
     constructor(image, rank) {
       this.image = image;
       this.loaded = false;
-      this.level = el("span", { class: "faint", "aria-live": "polite" });
       this.node = el("article", { class: "card", tabindex: -1, "aria-label": image.name });
-      this.zoom = new Zoom(this.node, image, (level) => {
-        this.level.textContent = level ? `shown ${level}:1 — drag to move, click for more or all` : "";
-      });
+      this.zoom = new Zoom(this.node, image);
       this.viewers = pairs(image).map(([first, second]) =>
         new Viewer(image, first, second, this.zoom));
       this.node.append(
@@ -217,7 +223,7 @@
         el("div", { class: "figures" }, ...this.viewers.map((viewer) =>
           el("figure", {},
             el("figcaption", {}, viewer.sides.map((side) => side.long).join(" | ")), viewer.node))),
-        this.level, ...this.regions(), ...scores(image));
+        ...this.regions(), ...scores(image));
       const [height, width] = image.size;
       const guess = 220 + Math.min(600 * height / width, 560);
       this.node.style.setProperty("contain-intrinsic-size", `auto 600px auto ${Math.round(guess)}px`);
@@ -365,7 +371,7 @@
       this.chosen = "All";
       this.reversed = false;
       this.count = el("span", { class: "faint", role: "status" });
-      this.body = el("div", { class: "show-mask" });
+      this.body = el("div");
       this.search = el("input", { type: "search", placeholder: "Find by name", "aria-label": "Find by name" });
       this.search.addEventListener("input", () => this.update());
       this.filters = Object.entries(FILTERS).map(([name, test]) =>
@@ -379,15 +385,17 @@
       });
       this.mask = button("Mask", () => this.toggle("mask"), { "aria-pressed": "true", "aria-keyshortcuts": "m" });
       this.map = button("Map D", () => this.toggle("map"), { "aria-pressed": "false", "aria-keyshortcuts": "d" });
-      this.node = el("section", { "aria-label": "Images" }, this.controls(), this.bar(), this.body);
+      this.node = el("section", { class: "show-mask", "aria-label": "Images" }, this.controls(), this.bar(), this.body);
       this.observe();
       this.update();
     }
 
     controls() {
       return el("div", { class: "filters" },
-        el("div", { class: "row" }, ...this.filters),
-        el("div", { class: "row" }, this.search, this.sort, this.direction));
+        el("div", { class: "row chips" }, ...this.filters),
+        el("div", { class: "row" }, this.search, this.sort, this.direction),
+        el("p", { class: "faint" }, "Drag across a picture to slide, click or tap it to zoom; "
+          + "the buttons below it go to its artifact regions."));
     }
 
     bar() {
@@ -395,7 +403,8 @@
         ["d"], "map", ["z"], "zoom to the worst", ["/"], "find"];
       const help = el("span", { class: "faint keys" }, ...keys.flatMap((item) =>
         Array.isArray(item) ? item.flatMap((key) => [el("kbd", {}, key), " "]) : [`${item}   `]));
-      return el("div", { class: "bar row" }, this.mask, this.map, help,
+      const legend = el("span", { class: "legend-map faint" }, "artifact", el("i"), "alike");
+      return el("div", { class: "bar row" }, this.mask, this.map, legend, help,
         el("span", { class: "end row" }, this.count,
           button("↑", () => this.step(-1), { "aria-label": "Previous image" }),
           button("↓", () => this.step(1), { "aria-label": "Next image" })));
@@ -439,7 +448,7 @@
     }
 
     toggle(what) {
-      const shown = this.body.classList.toggle(`show-${what}`);
+      const shown = this.node.classList.toggle(`show-${what}`);
       this[what].setAttribute("aria-pressed", shown);
     }
 
@@ -490,9 +499,12 @@
   }
 
   /** Round numbers from below the lowest to above the highest value. */
-  function ticks(low, high) {
+  function ticks(values) {
+    let low = values.reduce((a, b) => Math.min(a, b));
+    let high = values.reduce((a, b) => Math.max(a, b));
     if (low === high) [low, high] = [low - 0.5, high + 0.5];
-    const raw = (high - low) / 5;
+    const least = values.every(Number.isInteger) ? 1 : 0; // no half rounds
+    const raw = Math.max((high - low) / 5, least);
     const unit = 10 ** Math.floor(Math.log10(raw));
     const step = unit * [1, 2, 2.5, 5, 10].find((factor) => factor * unit >= raw * 0.999);
     const first = Math.floor(low / step + 1e-9);
@@ -509,11 +521,7 @@
     const points = curve.series.map(({ x, y }) => x.map((value, i) => [value, y[i]]));
     const known = points.flat().filter(([x, y]) => x !== null && y !== null);
     if (!known.length) return el("figure", { class: "chart" }, el("figcaption", {}, `${curve.title}: no values`));
-    const axis = (i) => {
-      const values = known.map((point) => point[i]);
-      return ticks(values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b)));
-    };
-    const [along, up] = [axis(0), axis(1)];
+    const [along, up] = [0, 1].map((i) => ticks(known.map((point) => point[i])));
     const scale = (marks, start, end) => (value) =>
       start + (end - start) * (value - marks[0]) / (marks[marks.length - 1] - marks[0]);
     const [left, right] = [MARGIN.left, CHART_WIDTH - MARGIN.right];
@@ -534,10 +542,12 @@
       svg("text", { x: (left + right) / 2, y: CHART_HEIGHT - 6, "text-anchor": "middle" }, curve.x),
       svg("text", { x: -(top + bottom) / 2, y: 13, "text-anchor": "middle", transform: "rotate(-90)" }, curve.y));
     points.forEach((line, i) => picture.append(...series(line, curve.series[i].name, i, toX, toY)));
-    const legend = el("ul", { class: "legend" }, ...curve.series.map(({ name }, i) =>
+    const figure = el("figure", { class: "chart" }, el("figcaption", {}, curve.title), picture);
+    if (curve.series.length === 1) return figure; // the axis says what it is
+    figure.append(el("ul", { class: "legend" }, ...curve.series.map(({ name }, i) =>
       el("li", {}, svg("svg", { viewBox: "0 0 26 10" },
-        svg("line", { class: `line series-${i % COLOURS}`, x1: 0, x2: 26, y1: 5, y2: 5 })), name)));
-    return el("figure", { class: "chart" }, el("figcaption", {}, curve.title), picture, legend);
+        svg("line", { class: `line series-${i % COLOURS}`, x1: 0, x2: 26, y1: 5, y2: 5 })), name))));
+    return figure;
   }
 
   function series(points, name, number, toX, toY) {
@@ -568,9 +578,9 @@
 
   function settings() {
     const about = [
-      ["before", data.before],
-      ["after", data.after],
-      ["pictures", data.quality === 100 ? "WebP, lossless" : `WebP of quality ${data.quality}, made for looking at`],
+      ["Before", data.before],
+      ["After", data.after],
+      ["Pictures", data.quality === 100 ? "WebP, lossless" : `WebP of quality ${data.quality}, made for looking at`],
     ].filter(([, value]) => value !== null);
     return [
       el("section", { class: "panel" }, el("h2", {}, "About this report"),
@@ -606,10 +616,11 @@
 
   const list = new List();
   const panels = [["Images", list.node]];
-  if (data.tables.length) panels.push(["Scores", el("div", {}, ...data.tables.map(tablePanel))]);
+  if (data.tables.length) panels.push(["Scores", el("div", { class: "panels" }, ...data.tables.map(tablePanel))]);
   panels.push(["Settings", el("div", {}, ...settings())]);
   document.getElementById("page").append(
-    el("header", {}, el("h1", {}, data.title), tiles()), ...tabs(panels));
+    el("header", {}, el("h1", {}, data.title),
+      el("p", { class: "faint" }, [data.before, data.after].filter(Boolean).join(" → ")), tiles()), ...tabs(panels));
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || list.node.parentElement.hidden) return;
