@@ -107,7 +107,6 @@ def entry(results: Results, row: manifest.Row, index: int, pictures: Pictures) -
     """
     size, stem = row.sr_size, row.stem
     shown = view_size(size, pictures.max_side)
-    tolerance = size[0] / shown[0]
     mask = manifest.whole_mask(results.before, row)
     scores = values(results.scores.get(stem) or {})
     content: Entry = {
@@ -115,7 +114,7 @@ def entry(results: Results, row: manifest.Row, index: int, pictures: Pictures) -
         "size": size,
         "shown": shown,
         "before": _state(row),
-        "outline": outline(mask, tolerance),
+        "outline": outline(mask),
         "pictures": {
             "gan": pictures.add(index, "gan", _picture(results.before, "sr_gan", row)),
             "mse": pictures.add(index, "mse", _picture(results.before, "sr_mse", row)),
@@ -140,7 +139,7 @@ def entry(results: Results, row: manifest.Row, index: int, pictures: Pictures) -
         "after": _state(row_after),
         "removed": change.removed,
         "added": change.added,
-        "outline_after": outline(mask_after, tolerance),
+        "outline_after": outline(mask_after),
         "regions": [
             *regions(mask, mask_after, ("removed", "left")),
             *(region for region in added if region["state"]),

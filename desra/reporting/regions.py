@@ -15,22 +15,20 @@ Mask = NDArray[np.bool_]
 LISTED = 20  # regions of an image, the largest
 
 
-def outline(mask: Mask, tolerance: float = 1.0) -> str:
+def outline(mask: Mask) -> str:
     """The border of a mask as the path of an SVG, to be filled by the even-odd rule.
 
     Args:
         mask: bool (H, W), True = artifact.
-        tolerance: how far, in pixels, the path may lie from the border pixels' centres.
 
     Returns:
-        Such as ``"M3,2 9,2 9,7Z"``; x to the right, y down, (0, 0) is the centre of the first
-        pixel. Empty for an empty mask.
+        Such as ``"M3,2 9,2 9,7Z"``, through the centres of the border's pixels; x to the right,
+        y down, (0, 0) is the centre of the first pixel. Empty for an empty mask.
     """
     contours, _ = cv2.findContours(
-        mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
+        mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE
     )
-    lines = (cv2.approxPolyDP(contour, tolerance, closed=True)[:, 0] for contour in contours)
-    return "".join("M" + " ".join(f"{x},{y}" for x, y in line) + "Z" for line in lines)
+    return "".join("M" + " ".join(f"{x},{y}" for x, y in c[:, 0]) + "Z" for c in contours)
 
 
 def regions(mask: Mask, other: Mask | None, states: tuple[str, str]) -> list[dict[str, Any]]:

@@ -147,7 +147,10 @@ def values(scores: Mapping[str, Any]) -> dict[str, Any]:
 
 def label(key: str) -> str:
     """A score's name for people; that of a metric we do not know is its key."""
-    return _LABELS.get(key, key.replace("_", " "))
+    if key in _LABELS:
+        return _LABELS[key]
+    base, _, when = key.rpartition("_")
+    return f"{label(base)}, {when}" if when in ("before", "after") else key.replace("_", " ")
 
 
 def number(value: Cell) -> str:
