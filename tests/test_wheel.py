@@ -27,6 +27,8 @@ def test_the_wheel_carries_weights_and_options(tmp_path: Path):
     assert "desra/assets/options/detect.yml" in names
     modules = {p.relative_to(ROOT).as_posix() for p in ROOT.glob("desra/**/*.py")}
     assert modules <= names
+    page = {p.relative_to(ROOT).as_posix() for p in ROOT.glob("desra/assets/report/*")}
+    assert len(page) == 3 and page <= names
 
     weights = sorted((ROOT / "desra/assets").glob("*.safetensors"))
     if not weights:

@@ -148,7 +148,7 @@ def entry(results: Results, row: manifest.Row, index: int, pictures: Pictures) -
 
 
 def summary(
-    entries: Sequence[Entry], scores: Mapping[str, Any], intervals: Mapping[str, Any]
+    entries: Sequence[Entry], scores: Mapping[str, float | None], intervals: Mapping[str, Any]
 ) -> list[dict[str, str]]:
     """The numbers at the head of the page: label, value, and a note.
 

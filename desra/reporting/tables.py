@@ -140,9 +140,9 @@ def part(content: Mapping[str, Any], key: str, path: str) -> dict[str, Any]:
     return value
 
 
-def values(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of a section of scores.json that are a number, a text or null."""
-    return {k: v for k, v in scores.items() if v is None or isinstance(v, (str, int, float))}
+def values(scores: Mapping[str, Any]) -> dict[str, float | None]:
+    """Those of a section of scores.json that are a number or null."""
+    return {k: v for k, v in scores.items() if v is None or isinstance(v, (int, float))}
 
 
 def label(key: str) -> str:
@@ -153,10 +153,10 @@ def label(key: str) -> str:
     return f"{label(base)}, {when}" if when in ("before", "after") else key.replace("_", " ")
 
 
-def number(value: Cell) -> str:
-    """A score for people: integers in full, others with four significant digits."""
-    if value is None or isinstance(value, str):
-        return value or "-"
+def number(value: float | None) -> str:
+    """A score for people: integers in full, others with about four digits."""
+    if value is None:
+        return "-"
     if value == int(value):
         return f"{int(value):,}"
     digits = 2 if abs(value) >= 10 else 3 if abs(value) >= 1 else 4
@@ -213,7 +213,7 @@ def _table(
     title: str,
     keys: Mapping[str, list[str]],
     columns: list[str],
-    total: Mapping[str, Any],
+    total: Mapping[str, float | None],
     intervals: Mapping[str, Any],
 ) -> Table:
     """Scores by the name of their row; each column of scores with one of intervals, if any has."""
