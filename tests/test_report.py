@@ -101,8 +101,8 @@ def test_what_the_page_is_told(
     assert [t["title"] for t in data["tables"]][-1] == "Rounds"
     assert data["settings"][0]["text"] == (ROOT / "options/detect.yml").read_text("utf-8")
     tiles = {tile["label"]: (tile["value"], tile["note"]) for tile in data["summary"]}
-    assert tiles["Images with artifacts"] == ("3 → 3", "of 5 images")
-    assert tiles["Artifact regions"] == ("4 → 3", "2 removed, 1 new")
+    assert tiles["Images with artifacts"] == ("3 → 4", "of 5 images")
+    assert tiles["Artifact regions"] == ("4 → 4", "2 removed, 1 new")
     assert tiles["Regions removed"] == ("50 %", "95 % interval 25 to 75 %")
     assert tiles["PSNR outside the masks"][0] == "41.2 dB"
 

@@ -144,7 +144,7 @@ def test_pictures_out_of_sight_are_not_loaded(open_page: Any) -> None:
 
 def test_names_and_texts_are_never_html(open_page: Any) -> None:
     reader = open_page()
-    heads = reader.page.locator("h3").all_inner_texts()
+    heads = reader.page.locator("h3").all_text_contents()
     assert any(HOSTILE in head for head in heads)
     assert reader.page.locator("h1").inner_text() == "<b>Title</b>"
     assert reader.page.title() == "<b>Title</b>"
@@ -257,6 +257,19 @@ def test_filters(open_page: Any) -> None:
     assert reader.names() == ["sub/b"]
     reader.page.keyboard.type("djm")  # letters here, not keys
     assert reader.names() == [] and reader.page.get_by_text("No image fits.").is_visible()
+
+
+def test_what_became_of_the_regions(open_page: Any) -> None:
+    reader = open_page()
+    words = {
+        "a": ["1 of 2 removed", "1 still there"],
+        "sub/b": ["1 new"],
+        HOSTILE: ["1 of 1 removed", "1 remnant"],
+        "same": ["1 still there"],
+        "tiny": ["nothing found"],
+    }
+    for name, badges in words.items():
+        assert reader.card(name).locator(".badge").all_text_contents() == badges
 
 
 def test_sorting(open_page: Any) -> None:

@@ -159,6 +159,8 @@ def number(value: float | None) -> str:
         return "-"
     if value == int(value):
         return f"{int(value):,}"
+    if abs(value) < 0.001:
+        return f"{value:.1e}"
     digits = 2 if abs(value) >= 10 else 3 if abs(value) >= 1 else 4
     return f"{value:.{digits}f}"
 

@@ -24,7 +24,8 @@ from desra.reporting.tables import (
 @pytest.mark.parametrize(
     ("value", "text"),
     [(None, "-"), (0, "0"), (0.0, "0"), (1234567, "1,234,567"), (0.5, "0.5000"), (4.0, "4"),
-     (41.2345, "41.23"), (-1.23456, "-1.235")],
+     (41.2345, "41.23"), (-1.23456, "-1.235"),
+     (0.00002, "2.0e-05")],
 )  # fmt: skip
 def test_numbers_for_people(value: Any, text: str) -> None:
     assert number(value) == text

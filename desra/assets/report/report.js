@@ -298,6 +298,8 @@
     if (removed) found.push(badge("good", `${removed} of ${before.components} removed`));
     if (before.components > removed) found.push(badge("bad", `${before.components - removed} still there`));
     if (added) found.push(badge("bad", `${added} new`));
+    const remnants = after.components - added;
+    if (remnants && before.components === removed) found.push(badge("plain", plural(remnants, "remnant")));
     return found.length ? found : [badge("plain", "nothing found")];
   }
 
@@ -587,7 +589,7 @@
         el("dl", { class: "facts" }, ...about.map(([name, value]) =>
           el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
         el("p", { class: "faint" }, "Map D: dark violet where the texture of GAN-SR and MSE-SR differs (an artifact), "
-          + "yellow where it is alike. A region counts as removed when less than half of it is still detected.")),
+          + "yellow where it is alike. A region counts as removed when less than half of it is still detected; what is left of it is a remnant.")),
       ...data.settings.map(({ name, text }) =>
         el("section", { class: "panel" }, el("h2", {}, name), el("pre", { tabindex: 0 }, text))),
     ];
