@@ -134,6 +134,28 @@ def load_network(
     return network
 
 
+def network_g_of(weights: str | Path) -> dict[str, Any]:
+    """``network_g`` of a checkpoint: the architecture in which it can be trained.
+
+    Args:
+        weights: as for :func:`desra.checkpoints.resolve`.
+
+    Raises:
+        InputError: no such file, not loadable, or basicsr has not the architecture.
+    """
+    path = checkpoints.resolve(str(weights))
+    tensors = checkpoints.tensors_of(path)
+    checkpoints.refuse_discriminator(tensors, path)
+    spec = _spec(checkpoints.with_new_names(tensors)) or _spec_by_spandrel(tensors)
+    if spec is None:
+        guess = _guess(tensors) or {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3}
+        raise InputError(
+            f"weights: what architecture {path} is to be trained in cannot be told from it; name "
+            f"it with all its settings, such as network_g: {_line(guess)}"
+        )
+    return spec
+
+
 def probe_scale(net: nn.Module) -> int:
     """The factor of an SR network on the CPU, by running it; leaves it in eval mode.
 

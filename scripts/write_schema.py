@@ -14,6 +14,7 @@ from desra.options import (
     DetectOptions,
     EvaluateOptions,
     ReportOptions,
+    RunOptions,
     Strict,
     SweepOptions,
     TrainOptions,
@@ -29,6 +30,7 @@ MODELS: dict[str, type[Strict]] = {
     "evaluate": EvaluateOptions,
     "report": ReportOptions,
     "upscale": UpscaleOptions,
+    "run": RunOptions,
 }
 
 

@@ -19,6 +19,7 @@ LEVELS = [
     {"networks", "reporting"},
     {"data", "models"},
     {"training", "evaluation", "detection", "jobs"},
+    {"rounds"},
     # the stages
     {"detect", "train", "evaluate", "calibrate", "sweep", "report", "upscale", "weights"},
     {"run"},

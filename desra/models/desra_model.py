@@ -127,6 +127,12 @@ class DeSRAModel:
         self.net_before: nn.Module | None = None
         if step.strength < 1 or step.low_rank or self.objective.needs_before:
             self.net_before = copy.deepcopy(self.net_g).eval().requires_grad_(False)
+        self.net_preserved = self.net_before
+        if opt.path.preserve_network_g and self.net_before is not None:
+            self.net_preserved = copy.deepcopy(self.net_before)
+            checkpoints.load_into(
+                self.net_preserved, opt.path.preserve_network_g, "path.preserve_network_g"
+            )
         _let_learn(self.net_g, step.trainable, step.low_rank)
         self.ema = (
             AveragedModel(self.net_g, multi_avg_fn=get_ema_multi_avg_fn(step.ema_decay))
@@ -352,8 +358,8 @@ class DeSRAModel:
             assert self.ema is not None  # StepOptions has made sure
             average = self._fixed(self.ema.module, lq)
         if self.objective.needs_before:
-            assert self.net_before is not None
-            before = self._fixed(self.net_before, lq)
+            assert self.net_preserved is not None
+            before = self._fixed(self.net_preserved, lq)
         if self.net_d is None:
             return self.objective.generator(output, targets, mask, None, average, before)
         _set_requires_grad(self.net_d, False)

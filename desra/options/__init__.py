@@ -37,6 +37,7 @@ from desra.options.loading import (
     resolved,
 )
 from desra.options.report import ReportOptions
+from desra.options.run import RunInputOptions, RunOptions
 from desra.options.sections import (
     DeletionOptions,
     DetectorOptions,
@@ -94,6 +95,8 @@ __all__ = [
     "Probability",
     "Range",
     "ReportOptions",
+    "RunInputOptions",
+    "RunOptions",
     "SchedulerOptions",
     "SegmentOptions",
     "StepOptions",

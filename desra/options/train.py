@@ -39,6 +39,9 @@ class PathOptions(Strict):
     embedded:gan / embedded:mse; none: random weights."""
     pretrain_network_d: str | None = None
     """Checkpoint of the discriminator; none: random weights."""
+    preserve_network_g: str | None = None
+    """The network that preserve_opt and preserve_texture_opt hold to, of the same architecture;
+    none: pretrain_network_g. In a second round of finetuning: the network before the first."""
     experiments_root: str = "experiments"
     """Folder in which the run's folder is made."""
 
@@ -294,6 +297,12 @@ class TrainOptions(CommonOptions):
         for key in ("preserve_opt", "preserve_texture_opt"):
             if getattr(self.train, key) and not self.path.pretrain_network_g:
                 raise ValueError(f"train.{key} needs path.pretrain_network_g, the network before")
+        preserves = self.train.preserve_opt or self.train.preserve_texture_opt
+        if self.path.preserve_network_g and not preserves:
+            raise ValueError(
+                "path.preserve_network_g is for train.preserve_opt or train.preserve_texture_opt, "
+                "and neither is given"
+            )
         if self.train.low_rank and not self.path.pretrain_network_g:
             raise ValueError("train.low_rank needs path.pretrain_network_g to add deltas to")
         return self

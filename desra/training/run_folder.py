@@ -34,10 +34,10 @@ def identity(opt: TrainOptions) -> dict[str, Any]:
     What follows from ``train.total_iter`` unless it is given counts by its value, so a run may be
     extended where its schedule does not depend on the end.
     """
-    flat = dict(_flat(resolved(opt)))
+    settings = dict(flat(resolved(opt)))
     kept = {
         key: value
-        for key, value in flat.items()
+        for key, value in settings.items()
         if not any(key == free or key.startswith(f"{free}.") for free in FREE)
     }
     kept["train.net_d_init_iters"] = opt.discriminator_first
@@ -47,11 +47,12 @@ def identity(opt: TrainOptions) -> dict[str, Any]:
     return json.loads(json.dumps(kept))
 
 
-def _flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """``a.b``, value for each value in nested sections."""
     for key, value in settings.items():
         path = f"{above}.{key}" if above else key
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, path)
+            yield from flat(value, path)
         else:
             yield path, value
 

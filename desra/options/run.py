@@ -1,0 +1,237 @@
+"""The options of ``desra.run``, and those of the stages that they amount to."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from desra.errors import InputError
+from desra.options.base import CommonOptions, Probability, Strict
+from desra.options.detect import DetectOptions, NetworkOptions
+from desra.options.evaluate import EvaluateOptions
+from desra.options.loading import find_options_file, parse, read_yaml
+from desra.options.train import TrainOptions
+
+#: Keys of the stages that a run sets itself, and why they are no use in its sections.
+_COMMON = {key: f"give {key} once, for the whole run" for key in ("device", "precision", "import")}
+OWN = {
+    "detect": _COMMON
+    | {
+        "input": "give input.lq of the run",
+        "output": "each detection has its folder under the run's output",
+        "scale": "it is that of the network",
+        "sr_gan": "give sr_gan once, for the whole run",
+        "sr_mse": "give sr_mse once, for the whole run",
+        "masks": "set review: true and correct the masks that the run exports",
+        "export": "set review: true",
+        "protocol": "what is cropped cannot be trained on",
+    },
+    "train": _COMMON
+    | {
+        "name": "each training has its folder under the run's output",
+        "scale": "it is that of the network",
+        "manual_seed": "give manual_seed once, for the whole run",
+        "network_g": "give sr_gan.network_g of the run",
+        "path.pretrain_network_g": "give sr_gan.weights of the run",
+        "path.preserve_network_g": "set preserve: original or preserve: previous",
+        "path.experiments_root": "each training has its folder under the run's output",
+        "datasets.train.dataroot": "each round learns from what the run detected",
+    },
+    "evaluate": _COMMON
+    | {
+        "before": "the run compares its own detections",
+        "after": "the run compares its own detections",
+        "gt": "give gt of the run",
+        "output": "each evaluation has its folder under the run's output",
+        "sheet": "each evaluation has its sheet under the run's output",
+    },
+}
+#: The recipe for a network of this architecture, where `train.options` names none.
+RECIPES = {"RRDBNet": "options/realesrgan/finetune_gentle.yml"}
+RECIPE = "options/finetune.yml"
+
+
+class RunInputOptions(Strict):
+    """The LR images, and those that come later."""
+
+    lq: str
+    """A folder of LR images, or embedded:finetune. It is listed again before each round: images
+    that were put there join in."""
+    add: list[str] = []
+    """Folders that join in one by one: the first in round 2, the second in round 3, and so on."""
+
+
+class RunOptions(CommonOptions):
+    """``python -m desra.run``: detect, finetune, detect, evaluate, round after round."""
+
+    input: RunInputOptions
+    """The LR images."""
+    output: str
+    """Folder of the run: networks, a folder a round, lineage.json, rounds.json."""
+    sr_gan: NetworkOptions = NetworkOptions(weights="embedded:gan")
+    """The network whose artifacts are to go."""
+    sr_mse: NetworkOptions | None = None
+    """Its MSE- or L1-trained partner; none: the one that `python -m desra.weights list` names."""
+    holdout: str | None = None
+    """A folder of LR images, or embedded:heldout, that are never finetuned on and judge each round;
+    none: holdout_share of the input's images do."""
+    holdout_share: Probability = 0.25
+    """Share of the images that is held out, where holdout names no folder; which ones, their
+    content and manual_seed decide, so an image stays on its side when others join in. 0: none, and
+    the judges are the images finetuned on."""
+    gt: str | None = None
+    """Folder of the true HR images of those that judge (held out, if any are), where there is one;
+    embedded:finetune / embedded:heldout."""
+    max_rounds: Annotated[int, Field(ge=1)] = 3
+    """Rounds at most; may be raised later."""
+    min_gain: Probability = 0.05
+    """Stop when a round takes away a smaller share than this of the components that the network
+    before the first round makes."""
+    min_detail: Probability = 0.85
+    """A round after which less than this share of the detail is left outside the masks of before
+    the first round is given up: blur removes everything."""
+    review: bool = False
+    """Stop after each detection for a human to correct the masks of the images finetuned on; the
+    same command goes on."""
+    sample_area: Probability = 0.2
+    """What is learnt from: components of more than this share of detect's mask.min_area, for
+    smaller ones give more to learn from. Held-out images are judged by the whole of min_area."""
+    preserve: Literal["original", "previous"] = "original"
+    """What a round leaves alone (train.preserve_opt) is held to what the network before the first
+    round makes of it, or to what that of the previous round does."""
+    manual_seed: int = 0
+    """Of everything random."""
+    detect: dict[str, Any] = {}
+    """Options of desra.detect; `options: FILE` names a file of them, over which the keys given here
+    go. Without a file: options/detect.yml."""
+    train: dict[str, Any] = {}
+    """The same for desra.train. Without a file: options/realesrgan/finetune_gentle.yml for an
+    RRDBNet, options/finetune.yml for all others."""
+    evaluate: dict[str, Any] = {}
+    """The same for desra.evaluate. Without a file: its defaults."""
+
+    @model_validator(mode="after")
+    def _stages_valid(self) -> "RunOptions":
+        none = Path("none")
+        self.detect_options(none, none, self.sr_gan, self.sr_mse, 4, self.sample_area)
+        self.train_options(none, [], {"type": "any"}, 4, "none", "none")
+        self.evaluate_options(none, none, none, None)
+        return self
+
+    # ------------------------------------------------------------------- the stages' own options
+
+    def detect_options(
+        self,
+        lq: Path,
+        output: Path,
+        sr_gan: NetworkOptions,
+        sr_mse: NetworkOptions | None,
+        scale: int,
+        area: float = 1.0,
+        masks: Path | None = None,
+        export: bool = False,
+    ) -> DetectOptions:
+        """Of one detection.
+
+        Args:
+            area: share of mask.min_area that counts.
+
+        Raises:
+            InputError: the section `detect` is wrong, here and in the others likewise.
+        """
+        content = self._content("detect", "options/detect.yml")
+        named = content.get("sr_gan")
+        if "options" in self.detect and "sr_gan" not in self.model_fields_set and named:
+            weights = named["weights"] if isinstance(named, dict) else named
+            if weights != self.sr_gan.weights:
+                raise InputError(
+                    f"detect.options: {self.detect['options']} looks at {weights}, but this run "
+                    f"finetunes {self.sr_gan.weights}; say which: sr_gan: {{weights: {weights}}}"
+                )
+        content |= self._common() | {
+            "input": {"lq": str(lq)}, "output": str(output), "scale": scale,
+            "sr_gan": sr_gan.model_dump(), "sr_mse": sr_mse and sr_mse.model_dump(),
+            "masks": str(masks) if masks else None, "export": ["labelme"] if export else [],
+            "protocol": "full",
+        }  # fmt: skip
+        parsed = parse(DetectOptions, content, "detect")
+        mask = parsed.mask.model_copy(update={"min_area": parsed.mask.min_area * area})
+        return parsed.model_copy(update={"mask": mask})
+
+    def train_options(
+        self,
+        root: Path,
+        dataroot: Iterable[Path],
+        network_g: Mapping[str, Any],
+        scale: int,
+        start: str,
+        original: str,
+    ) -> TrainOptions:
+        """Of one finetuning.
+
+        Args:
+            root: where its folder, train, is made.
+            dataroot: what detect wrote.
+            start, original: weights to start from, and of before the first round.
+        """
+        content = self._content("train", RECIPES.get(str(network_g["type"]), RECIPE))
+        step: dict[str, Any] = content.get("train") or {}
+        content |= self._common() | {
+            "name": "train", "scale": scale, "manual_seed": self.manual_seed,
+            "network_g": dict(network_g),
+        }  # fmt: skip
+        path: dict[str, Any] = dict(content.get("path") or {})
+        content["path"] = path | {"experiments_root": str(root), "pretrain_network_g": start}
+        preserves = any(step.get(key) for key in ("preserve_opt", "preserve_texture_opt"))
+        if self.preserve == "original" and preserves and start != original:
+            content["path"]["preserve_network_g"] = original
+        datasets: dict[str, Any] = dict(content.get("datasets") or {})
+        samples: dict[str, Any] = dict(datasets.get("train") or {})
+        samples["dataroot"] = [str(folder) for folder in dataroot]
+        content["datasets"] = datasets | {"train": samples}
+        return parse(TrainOptions, content, "train")
+
+    def evaluate_options(
+        self, before: Path, after: Path, output: Path, gt: str | None
+    ) -> EvaluateOptions:
+        """Of one comparison."""
+        content = self._content("evaluate", None) | self._common()
+        content |= {
+            "before": str(before), "after": str(after), "output": str(output), "gt": gt,
+            "sheet": str(output / "sheet.png"),
+        }  # fmt: skip
+        return parse(EvaluateOptions, content, "evaluate")
+
+    def _common(self) -> dict[str, Any]:
+        return {"device": self.device, "precision": self.precision, "import": self.imports}
+
+    def _content(self, stage: str, default: str | None) -> dict[str, Any]:
+        """A section over its file.
+
+        Raises:
+            InputError: there is no such file, or the section has a key that the run sets.
+        """
+        given: dict[str, Any] = dict(getattr(self, stage))
+        for key, advice in OWN[stage].items():
+            place: Any = given
+            *parents, last = key.split(".")
+            for parent in parents:
+                place = place.get(parent) if isinstance(place, dict) else None
+            if isinstance(place, dict) and last in place:
+                raise InputError(f"{stage}.{key}: is set by the run; {advice}")
+        file = given.pop("options", None) or default
+        return _merged(read_yaml(find_options_file(file)) if file else {}, given)
+
+
+def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """``above`` over ``below``, section by section; a section that names another ``type`` than
+    that below replaces it."""
+    result = dict(below)
+    for key, value in above.items():
+        old: Any = result.get(key)
+        new: Any = value
+        both = isinstance(old, dict) and isinstance(new, dict)
+        same = both and new.get("type", old.get("type")) == old.get("type")
+        result[key] = _merged(old, new) if same else new
+    return result

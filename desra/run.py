@@ -1,0 +1,490 @@
+"""The stages in a row. ``python -m desra.run -i LR_IMAGES -o OUT --model WEIGHTS``
+
+Detect, finetune, detect, evaluate, round after round, until nothing is found, a round gains too
+little or makes things worse, or ``max_rounds``. Each round starts from the last one's network and
+learns from all that was detected since the first; images that are new in the folder join in. Some
+images are held out: they are never finetuned on, and judge. All options: ``-opt options/run.yml``.
+
+Writes ``<output>/``:
+
+- ``net_g.pth``, the network that the run ends with, if a round is kept;
+- ``original/{finetuned,heldout}``, what detect finds in the network before, and
+  ``round_<n>/{finetuned,heldout}`` in that of a round;
+- ``round_<n>/train``, the finetuning, and ``round_<n>/scores/``: what each comparison gives, with
+  the network before the first round and (``*_step``) with that of the round before;
+- ``images/``, copies of the LR images; ``lineage.json``; ``rounds.json``, a table for reports.
+
+The same command goes on with a run that was cut off, or has new images, or more ``max_rounds``.
+"""
+
+import argparse
+import contextlib
+import io
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from desra import checkpoints, cli, manifest
+from desra.detect import detect
+from desra.errors import InputError, listed
+from desra.evaluate import evaluate
+from desra.images import atomic_write
+from desra.networks import load_network, network_g_of
+from desra.options import DetectOptions, NetworkOptions, RunOptions, fingerprint, resolved
+from desra.registry import import_modules
+from desra.rounds import found, pictures, review, table
+from desra.rounds.lineage import SIDES, Lineage, Record, held, sha256_of
+from desra.train import train
+from desra.training.run_folder import flat, identity
+from desra.zoo import ZOO
+
+logger = logging.getLogger("desra")
+
+FLAGS = {
+    "-i": ("input:lq", "a folder of LR images"),
+    "-o": ("output", "folder for the run"),
+    "--model": ("sr_gan:weights", "a checkpoint, a name of `desra.weights list`, or embedded:gan"),
+    "--partner": ("sr_mse:weights", "its MSE-trained partner; names of the list know theirs"),
+    "--holdout": ("holdout", "folder of LR images to judge by; else a quarter of the input's"),
+    "--rounds": ("max_rounds", "rounds at most"),
+}
+
+#: What may change when a run goes on: it decides what is done next, not what a round was.
+FREE = (
+    "input", "output", "device", "max_rounds", "min_gain", "min_detail", "review", "sr_gan",
+    "sr_mse", "detect", "train", "evaluate",
+)  # fmt: skip
+_FEW = 20  # components to learn from
+
+
+class Networks(NamedTuple):
+    """The networks that a run begins with.
+
+    Attributes:
+        gan, mse: as detect takes them.
+        network_g: as train takes it.
+        scale: of both.
+    """
+
+    gan: NetworkOptions
+    mse: NetworkOptions | None
+    network_g: dict[str, Any]
+    scale: int
+
+
+class Review(Exception):
+    """A human is to look at masks before the run goes on.
+
+    Attributes:
+        folders: what detect wrote, by the network's name.
+    """
+
+    def __init__(self, folders: Mapping[str, Path]) -> None:
+        super().__init__(str(folders))
+        self.folders = folders
+
+
+def find_networks(opt: RunOptions) -> Networks:
+    """The networks of the options, and what follows from them.
+
+    Raises:
+        InputError: weights that cannot be used, or no partner.
+    """
+    named = opt.sr_gan.network_g
+    spec = named.spec() if named else None
+    scale = load_network(opt.sr_gan.weights, spec).scale
+    return Networks(opt.sr_gan, _partner(opt), spec or network_g_of(opt.sr_gan.weights), scale)
+
+
+def _partner(opt: RunOptions) -> NetworkOptions | None:
+    if opt.sr_mse is not None:
+        return opt.sr_mse
+    weights = opt.sr_gan.weights
+    known = {name: entry.partner for name, entry in ZOO.items()} | {"embedded:gan": "embedded:mse"}
+    if partner := known.get(weights):
+        return NetworkOptions(weights=partner)
+    none = Path("none")
+    plan = opt.detect_options(none, none, opt.sr_gan, None, 4)
+    if plan.detector.type == "bicubic_reference":
+        return None
+    raise InputError(
+        f"sr_mse: give the MSE-trained partner of {weights} (--partner FILE), which the artifacts "
+        "are found with; options/realesrgan/make_mse_partner.yml makes one, and "
+        "detect: {detector: {type: bicubic_reference}} does without"
+    )
+
+
+class Rounds:
+    """A run at work.
+
+    Args:
+        opt: the options.
+        networks: those of the options.
+        lineage: what was done before.
+    """
+
+    def __init__(self, opt: RunOptions, networks: Networks, lineage: Lineage) -> None:
+        self.opt, self.networks, self.lineage = opt, networks, lineage
+        self.output = Path(opt.output)
+
+    def go(self) -> str:
+        """All rounds that there are to be.
+
+        Returns:
+            Why there is no further one.
+
+        Raises:
+            Review: a human is to go first.
+        """
+        if self.lineage.rounds and "scores" in (last := self.lineage.rounds[-1]):
+            last |= self._verdict(last["scores"])  # by the limits as they are now
+        number = 1 + sum("scores" in record for record in self.lineage.rounds)
+        while not (reason := self._stopped(number)):
+            record = self.lineage.record(number)
+            self._prepare(record)
+            if not self._enough(record):
+                self.lineage.rounds.remove(record)  # it begins anew when there are new images
+                self.lineage.content["nothing"] = number
+                self.lineage.save()
+                return self._nothing(number)
+            self._improve(record)
+            number += 1
+        return reason
+
+    def _stopped(self, number: int) -> str | None:
+        """Why a round is not to be; None: it is, or is begun."""
+        if len(self.lineage.rounds) >= number:
+            return None
+        reason, limit = self._done_with(number), number > self.opt.max_rounds
+        if not (reason or limit):
+            return None
+        waiting = sum(map(len, pictures.new_images(self.opt, self.lineage, number).values()))
+        if waiting and limit:
+            return (
+                f"{waiting} new images wait; the {self.opt.max_rounds} rounds of max_rounds are "
+                f"done: give --rounds {number} to take them up"
+            )
+        if waiting:
+            logger.info("%s; but %d new images join in", reason, waiting)
+            return None
+        return reason or f"the {self.opt.max_rounds} rounds of max_rounds are done"
+
+    def _done_with(self, number: int) -> str | None:
+        """What speaks against a round, unless there are new images."""
+        if self.lineage.content.get("nothing") == number:
+            return self._nothing(number)
+        last = self.lineage.rounds[-1] if self.lineage.rounds else None
+        if last and last["worse"]:
+            return f"round {last['round']} is given up: {last['worse']}"
+        if last and last["gain"] < self.opt.min_gain:
+            return (
+                f"round {last['round']} took away {last['gain']:.3f} of the components that the "
+                f"network before makes, less than min_gain, {self.opt.min_gain:g}"
+            )
+        return None
+
+    # ----------------------------------------------------------------------------- before training
+
+    def _prepare(self, record: Record) -> None:
+        """Take in new images, and detect in them what the networks so far make of them."""
+        number = record["round"]
+
+        def take_in() -> None:
+            record["added"] = pictures.take_in(self.opt, self.lineage, number)
+
+        self.lineage.once(record, "images", take_in)
+        if self._count(record):
+            for name in dict.fromkeys(["original", self._current_name]):
+                self.lineage.once(record, f"detect {name}", lambda n=name: self._detect(record, n))
+        if self.opt.review:
+            self._review(record)
+
+    def _count(self, record: Record) -> int:
+        return sum(map(len, record["added"].values()))
+
+    @property
+    def _current_name(self) -> str:
+        """The folder of the network that the next round starts from."""
+        kept = self.lineage.kept
+        return f"round_{kept['round']}" if kept else "original"
+
+    def _weights(self, name: str) -> str:
+        """Of the network whose folder it is."""
+        if name == "original":
+            return self.networks.gan.weights
+        return str(self.output / name / "train" / "models" / "net_g_latest.pth")
+
+    def _detect(self, record: Record, name: str) -> None:
+        """On all images of the run, by the network whose folder is named."""
+        self._headline(record["round"], f"detect, {self._weights(name)}")
+        for side in SIDES:
+            if self.lineage.images(side):
+                plan = self._plan(name, side)
+                detect(plan)
+                settings = resolved(plan)
+                record.setdefault("options", {})[f"detect {name} {side}"] = {
+                    "fingerprint": fingerprint(settings), **settings,
+                }  # fmt: skip
+
+    def _plan(self, name: str, side: str) -> DetectOptions:
+        folder = self.output / name / side
+        reviewed = folder / "reviewed"
+        learnt_from = side == "finetuned"
+        gan = self.networks.gan.model_copy(update={"weights": self._weights(name)})
+        return self.opt.detect_options(
+            pictures.folder_of(self.output, side), folder, gan, self.networks.mse,
+            self.networks.scale, self.opt.sample_area if learnt_from else 1.0,
+            reviewed if reviewed.is_dir() else None, self.opt.review and learnt_from,
+        )  # fmt: skip
+
+    def _enough(self, record: Record) -> bool:
+        """Whether there is anything to finetune away; says so where it is little."""
+        if "train" in record["seconds"]:
+            return True
+        plan = self._plan(self._current_name, "finetuned")
+        counting = self._plan(self._current_name, "heldout")
+        count = found.counted(counting, Path(plan.output))
+        if count:
+            rows = manifest.read(Path(plan.output)).values()
+            smaller = sum(row.components for row in rows)
+            logger.info(
+                "%d components that count, %d to learn from in %d of %d images",
+                count, smaller, sum(row.components > 0 for row in rows), len(rows),
+            )  # fmt: skip
+            if smaller < _FEW:
+                logger.warning(
+                    "these are few to learn from: what the network learns may be peculiar to them; "
+                    "the paper takes about 200 images with artifacts. More images in the folder "
+                    "join in with the next round"
+                )
+        return count > 0
+
+    def _nothing(self, number: int) -> str:
+        """Why there is no further round, where nothing is found."""
+        if number > 1:
+            return "nothing is found any more in the images to finetune on"
+        plan = self._plan("original", "heldout")
+        folder = self.output / "original" / "finetuned"
+        near = found.nearest(plan, folder)
+        rule = f"threshold {plan.mask.threshold:g}, min_area {plan.mask.min_area:g}"
+        nearest = (
+            f"{near.stem} came nearest, with {near.area} connected pixels where more than "
+            f"{near.min_area} are wanted"
+            if near
+            else f"no pixel is below the threshold {plan.mask.threshold:g}"
+        )
+        return (
+            f"nothing was found in {len(self.lineage.images('finetuned'))} images ({rule}), so "
+            f"nothing was trained; {nearest}. See what other rules would find: python -m "
+            f"desra.sweep -opt options/sweep.yml --force_yml input={folder}; then set "
+            "detect:mask:threshold or detect:mask:min_area, or give more images"
+        )
+
+    # ------------------------------------------------------------------------------------- review
+
+    def _review(self, record: Record) -> None:
+        """Wait for a human, then take the masks that were changed.
+
+        Raises:
+            Review: it is the human's turn.
+        """
+        names = [self._current_name]
+        if self._count(record) and "original" not in names:
+            names.append("original")  # where the new images are new too
+        folders = {name: self.output / name / "finetuned" for name in names}
+        if "review" not in record:
+            for name in names:
+                self._detect(record, name)  # exports, where nothing else is left to do
+            record["review"] = {name: review.exported(folders[name]) for name in names}
+            self.lineage.save()
+            raise Review(folders)
+
+        def take() -> None:
+            for name, folder in folders.items():
+                changed = review.take_changed(folder, record["review"][name])
+                logger.info("masks corrected in %s: %s", folder, listed(changed) or "none")
+                if changed:
+                    self._detect(record, name)
+
+        self.lineage.once(record, "review", take)
+
+    # ------------------------------------------------------------------------------------ training
+
+    def _improve(self, record: Record) -> None:
+        """Finetune, detect what is left, and judge."""
+        name = f"round_{record['round']}"
+        self.lineage.once(record, "train", lambda: self._train(record, name))
+        self.lineage.once(record, f"detect {name}", lambda: self._detect(record, name))
+        self.lineage.once(record, "evaluate", lambda: self._evaluate(record, name))
+
+    def _train(self, record: Record, name: str) -> None:
+        self._headline(record["round"], "finetune")
+        before = self._current_name
+        kept = [f"round_{r['round']}" for r in self.lineage.rounds if r.get("kept")]
+        plan = self.opt.train_options(
+            self.output / name, [self.output / n / "finetuned" for n in ("original", *kept)],
+            self.networks.network_g, self.networks.scale, self._weights(before),
+            self._weights("original"),
+        )  # fmt: skip
+        after = train(plan)
+        settings = resolved(plan)
+        record["options"] = record.get("options", {}) | {
+            "train": {"fingerprint": fingerprint(settings), **settings}
+        }
+        record["network"] = {
+            "before": _identified(self._weights(before)), "after": _identified(str(after)),
+        }  # fmt: skip
+
+    def _evaluate(self, record: Record, name: str) -> None:
+        self._headline(record["round"], "evaluate")
+        scores: dict[str, Any] = {}
+        judges = "heldout" if self.lineage.images("heldout") else "finetuned"
+        pairs = {"": "original", "_step": self._current_name}
+        if self._current_name == "original":
+            del pairs["_step"]
+        for side in SIDES:
+            for suffix, before in pairs.items() if self.lineage.images(side) else ():
+                plan = self.opt.evaluate_options(
+                    self.output / before / side, self.output / name / side,
+                    self.output / name / "scores" / f"{side}{suffix}",
+                    self.opt.gt if side == judges else None,
+                )  # fmt: skip
+                said = io.StringIO()
+                with contextlib.redirect_stdout(said):
+                    content = evaluate(plan)
+                with atomic_write(Path(plan.output) / "scores.txt") as file:
+                    file.write(said.getvalue().encode())
+                intervals = content.get("intervals") or {}
+                scores[f"{side}{suffix}"] = {**content["total"], "intervals": intervals}
+        record["scores"] = scores
+        record |= self._verdict(scores)
+
+    def _verdict(self, scores: Mapping[str, Any]) -> dict[str, Any]:
+        """judge, gain, worse, kept: which images decide, the share of the first network's
+        components that the round took away, what is worse than before, and so whether it counts."""
+        held_out = scores.get("heldout", {}).get("components_before", 0)
+        judge = "heldout" if held_out else "finetuned"
+        total, step = scores[judge], scores.get(f"{judge}_step", scores[judge])
+        left, had = total["components_after"], step["components_before"]
+        gain = (had - left) / total["components_before"] if total["components_before"] else 0.0
+        kept, wanted = total["detail_kept"], self.opt.min_detail
+        worse = None
+        if left > had:
+            worse = f"{left} components where there were {had}"
+        elif kept is not None and kept < wanted:
+            worse = f"{kept:.3f} of the detail is left outside, less than min_detail, {wanted:g}"
+        return {"judge": judge, "gain": gain, "worse": worse, "kept": worse is None}
+
+    def _headline(self, number: int, what: str) -> None:
+        logger.info("\n== Round %d of at most %d: %s", number, self.opt.max_rounds, what)
+
+    # ------------------------------------------------------------------------------------- the end
+
+    def conclude(self, reason: str) -> None:
+        """Write the network that the run ends with and the table, and say where they are."""
+        opt, lineage, name = self.opt, self.lineage, self._current_name
+        final = None
+        if name != "original":
+            final = self.output / "net_g.pth"
+            with atomic_write(final) as file:
+                file.write(Path(self._weights(name)).read_bytes())
+        lineage.content["stopped"] = reason
+        lineage.content["final"] = final and _identified(str(final))
+        lineage.save()
+        if lineage.rounds:
+            table.write(lineage, self.output, opt.sample_area)
+            print(table.text(lineage), table.note(lineage, opt.sample_area), sep="\n\n")
+        # The report goes here: of original/<side> and <name>/<side>, <name>/scores/<side> and
+        # rounds.json.
+        logger.info("\nEnd of the run: %s", reason)
+        if final is None:
+            logger.info("The network stays as it was: %s", self.networks.gan.weights)
+            return
+        logger.info("The finetuned network, of round %s: %s", name.removeprefix("round_"), final)
+        logger.info("Use it: python -m desra.upscale -i IMAGES -o UPSCALED --model %s", final)
+
+
+def _identified(weights: str) -> dict[str, str]:
+    return {"weights": weights, "sha256": sha256_of(checkpoints.resolve(weights))}
+
+
+def _identity(opt: RunOptions, networks: Networks) -> dict[str, Any]:
+    """What must be the same when a run goes on, by key path."""
+    none, settings = Path("none"), resolved(opt)
+    detection = resolved(opt.detect_options(none, none, networks.gan, None, networks.scale))
+    for key in ("input", "output", "device", "on_error", "sr_gan", "sr_mse", "export"):
+        del detection[key]
+    training = identity(
+        opt.train_options(none, [], networks.network_g, networks.scale, "none", "none")
+    )
+    comparison = resolved(opt.evaluate_options(none, none, none, None))
+    del comparison["device"]
+    return {
+        **dict(flat({key: value for key, value in settings.items() if key not in FREE})),
+        **dict(flat({"detect": detection, "train": training, "evaluate": comparison})),
+        "sr_gan": _identified(networks.gan.weights)["sha256"],
+        "sr_mse": networks.mse and _identified(networks.mse.weights)["sha256"],
+    }
+
+
+def run(opt: RunOptions, overwrite: bool = False) -> dict[str, Any]:
+    """Detect, finetune, detect, evaluate, round after round.
+
+    Args:
+        opt: the options.
+        overwrite: delete a run in the same folder first.
+
+    Returns:
+        What ``lineage.json`` holds, see `desra.rounds.lineage`.
+
+    Raises:
+        InputError: wrong options or input; said before anything is written, but for what a stage
+            alone can tell.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("desra.run works in one process; leave torchrun out")
+    import_modules(opt.imports)
+    networks = find_networks(opt)
+    with held(Path(opt.output), overwrite):
+        original = _identified(networks.gan.weights)
+        known = _identity(opt, networks)
+        rounds = Rounds(opt, networks, Lineage(Path(opt.output), resolved(opt), known, original))
+        try:
+            reason = rounds.go()
+        except Review as pause:
+            _ask(pause.folders)
+        else:
+            rounds.conclude(reason)
+        return rounds.lineage.content
+
+
+def _ask(folders: Mapping[str, Path]) -> None:
+    """Tell a human what to do."""
+    for folder in folders.values():
+        logger.info(
+            "\nYour turn: correct the masks of %s\n"
+            "  1. pip install labelme; labelme %s\n"
+            "  2. In each image that is wrong: delete shapes that are no artifact, draw what was\n"
+            "     missed (any label), save. A file without shapes says: no artifact here.\n"
+            "     Leave alone what is right; %s shows the masks at a glance.",
+            folder, folder / "labelme", folder / "overlay",
+        )  # fmt: skip
+    logger.info("  3. Give the same command again: it goes on with your masks.")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "--overwrite", action="store_true", help="delete an earlier run in this folder first"
+        )
+
+    return cli.main("run", RunOptions, run, argv, add_arguments, FLAGS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
