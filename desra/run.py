@@ -45,10 +45,13 @@ logger = logging.getLogger("desra")
 
 FLAGS = {
     "-i": ("input:lq", "a folder of LR images"),
+    "--holdout": (
+        "holdout",
+        "a folder of LR images that judge and are not finetuned on; else a quarter of the input's",
+    ),
     "-o": ("output", "folder for the run"),
     "--model": ("sr_gan:weights", "a checkpoint, a name of `desra.weights list`, or embedded:gan"),
     "--partner": ("sr_mse:weights", "its MSE-trained partner; names of the list know theirs"),
-    "--holdout": ("holdout", "folder of LR images to judge by; else a quarter of the input's"),
     "--rounds": ("max_rounds", "rounds at most"),
 }
 
@@ -364,16 +367,20 @@ class Rounds:
 
     def _verdict(self, scores: Mapping[str, Any]) -> dict[str, Any]:
         """judge, gain, worse, kept: which images decide, the share of the first network's
-        components that the round took away, what is worse than before, and so whether it counts."""
+        components that the round took away, what is worse than before, and so whether it counts.
+
+        By components removed and added, not by their number: one that shrinks may fall apart.
+        """
         held_out = scores.get("heldout", {}).get("components_before", 0)
         judge = "heldout" if held_out else "finetuned"
         total, step = scores[judge], scores.get(f"{judge}_step", scores[judge])
-        left, had = total["components_after"], step["components_before"]
-        gain = (had - left) / total["components_before"] if total["components_before"] else 0.0
+        went, came = step["components_removed"], step["components_added"]
+        had = total["components_before"]
+        gain = (went - came) / had if had else 0.0
         kept, wanted = total["detail_kept"], self.opt.min_detail
         worse = None
-        if left > had:
-            worse = f"{left} components where there were {had}"
+        if came > went:
+            worse = f"{came} components came and {went} went"
         elif kept is not None and kept < wanted:
             worse = f"{kept:.3f} of the detail is left outside, less than min_detail, {wanted:g}"
         return {"judge": judge, "gain": gain, "worse": worse, "kept": worse is None}

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from desra import checkpoints
 from desra.errors import InputError
 from desra.models import SRModel
-from desra.networks import load_network, padded_to, probe_scale
-from desra.registry import ARCH_REGISTRY, find
+from desra.networks import load_network, network_g_of, padded_to, probe_scale
+from desra.registry import ARCH_REGISTRY, build, find
 from desra.tiling import Tiles
 
 RRDB = {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 2}
@@ -86,6 +86,22 @@ def by_basicsr(path: Path, spec: dict[str, Any], image: np.ndarray, multiple: in
     padded = np.pad(image, [*pads, (0, 0)], "reflect")
     scale = spec.get("upscale", spec.get("scale", 4))
     return net(lq_of(padded))[..., : h * scale, : w * scale].clamp(0, 1)
+
+
+@pytest.mark.parametrize("name", sorted(SPECS.keys() - {"EDSR"}))
+def test_what_a_checkpoint_can_be_trained_in(name: str, tmp_path: Path):
+    path = saved(SPECS[name], tmp_path)
+    found = network_g_of(path)
+    net = build(ARCH_REGISTRY, found, "network_g").eval()
+    net.load_state_dict(torch.load(path, weights_only=True)["params_ema"], strict=True)
+    lq = lq_of(image_of((16, 24)))
+    with torch.no_grad():
+        torch.testing.assert_close(net(lq), made(SPECS[name])(lq))
+
+
+def test_an_architecture_that_leaves_no_trace_must_be_named(tmp_path: Path):
+    with pytest.raises(InputError, match=r"name it with all its settings.*type: EDSR"):
+        network_g_of(saved(SPECS["EDSR"], tmp_path))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)

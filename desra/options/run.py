@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, model_validator
 
@@ -141,14 +141,12 @@ class RunOptions(CommonOptions):
             InputError: the section `detect` is wrong, here and in the others likewise.
         """
         content = self._content("detect", "options/detect.yml")
-        named = content.get("sr_gan")
-        if "options" in self.detect and "sr_gan" not in self.model_fields_set and named:
-            weights = named["weights"] if isinstance(named, dict) else named
-            if weights != self.sr_gan.weights:
-                raise InputError(
-                    f"detect.options: {self.detect['options']} looks at {weights}, but this run "
-                    f"finetunes {self.sr_gan.weights}; say which: sr_gan: {{weights: {weights}}}"
-                )
+        named = _section(content.get("sr_gan")).get("weights", self.sr_gan.weights)
+        if named != self.sr_gan.weights and "sr_gan" not in self.model_fields_set:
+            raise InputError(
+                f"detect.options: {self.detect['options']} looks at {named}, but this run "
+                f"finetunes {self.sr_gan.weights}; say which: sr_gan: {{weights: {named}}}"
+            )
         content |= self._common() | {
             "input": {"lq": str(lq)}, "output": str(output), "scale": scale,
             "sr_gan": sr_gan.model_dump(), "sr_mse": sr_mse and sr_mse.model_dump(),
@@ -176,18 +174,18 @@ class RunOptions(CommonOptions):
             start, original: weights to start from, and of before the first round.
         """
         content = self._content("train", RECIPES.get(str(network_g["type"]), RECIPE))
-        step: dict[str, Any] = content.get("train") or {}
+        step = _section(content.get("train"))
         content |= self._common() | {
             "name": "train", "scale": scale, "manual_seed": self.manual_seed,
             "network_g": dict(network_g),
         }  # fmt: skip
-        path: dict[str, Any] = dict(content.get("path") or {})
+        path = _section(content.get("path"))
         content["path"] = path | {"experiments_root": str(root), "pretrain_network_g": start}
         preserves = any(step.get(key) for key in ("preserve_opt", "preserve_texture_opt"))
         if self.preserve == "original" and preserves and start != original:
             content["path"]["preserve_network_g"] = original
-        datasets: dict[str, Any] = dict(content.get("datasets") or {})
-        samples: dict[str, Any] = dict(datasets.get("train") or {})
+        datasets = _section(content.get("datasets"))
+        samples = _section(datasets.get("train"))
         samples["dataroot"] = [str(folder) for folder in dataroot]
         content["datasets"] = datasets | {"train": samples}
         return parse(TrainOptions, content, "train")
@@ -214,11 +212,11 @@ class RunOptions(CommonOptions):
         """
         given: dict[str, Any] = dict(getattr(self, stage))
         for key, advice in OWN[stage].items():
-            place: Any = given
             *parents, last = key.split(".")
+            place = given
             for parent in parents:
-                place = place.get(parent) if isinstance(place, dict) else None
-            if isinstance(place, dict) and last in place:
+                place = _section(place.get(parent))
+            if last in place:
                 raise InputError(f"{stage}.{key}: is set by the run; {advice}")
         file = given.pop("options", None) or default
         return _merged(read_yaml(find_options_file(file)) if file else {}, given)
@@ -229,9 +227,12 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     that below replaces it."""
     result = dict(below)
     for key, value in above.items():
-        old: Any = result.get(key)
-        new: Any = value
-        both = isinstance(old, dict) and isinstance(new, dict)
-        same = both and new.get("type", old.get("type")) == old.get("type")
-        result[key] = _merged(old, new) if same else new
+        old, new = _section(result.get(key)), _section(value)
+        same = bool(old and new) and new.get("type", old.get("type")) == old.get("type")
+        result[key] = _merged(old, new) if same else value
     return result
+
+
+def _section(value: Any) -> dict[str, Any]:
+    """A copy of a section; of anything else an empty one."""
+    return dict(cast(dict[str, Any], value)) if isinstance(value, dict) else {}

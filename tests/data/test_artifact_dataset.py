@@ -10,7 +10,7 @@ from desra import manifest
 from desra.data.artifact_dataset import ArtifactDataset
 from desra.detect import detect
 from desra.errors import InputError
-from desra.images import write_image
+from desra.images import read_image, write_image
 from desra.options import DetectOptions, parse
 
 SCALE = 4
@@ -186,3 +186,42 @@ def test_masks_corrected_by_a_human_are_learnt_from(tmp_path):
         assert inside.sum() == hand.sum()
         assert (sample["gt"][:, inside] == 100 / 255).all()
         assert (sample["gt"][:, ~inside] != 100 / 255).float().mean() > 0.9
+
+
+def test_several_folders_are_one_with_the_artifacts_of_all(folder, tmp_path):
+    """As after two rounds: what is gone in the second folder stays a sample, by its pixels."""
+    later = tmp_path / "later"
+    rows = manifest.read(folder)
+    truths = {}
+    for stem, row in rows.items():
+        mask = np.zeros((96, 128), bool)
+        mask[0:20, 0:20] = stem == "a"
+        truth = np.full((96, 128, 3), 7, np.uint8)
+        write_image(manifest.result(later, "pseudo_gt", stem), truth)
+        write_image(manifest.result(later, "mask", stem), mask)
+        rows[stem] = replace(row, components=int(mask.any()), mask_pixels=int(mask.sum()))
+        truths[stem] = truth
+    new = tmp_path / "lq" / "new.png"
+    write_image(new, np.zeros((24, 32, 3), np.uint8))
+    write_image(manifest.result(later, "pseudo_gt", "new"), np.zeros((96, 128, 3), np.uint8))
+    write_image(manifest.result(later, "mask", "new"), np.zeros((96, 128), bool))
+    rows["new"] = replace(rows["a"], stem="new", lq=str(new), components=0, mask_pixels=0)
+    manifest.write(later, rows.values())
+
+    roots = [str(folder), str(later)]
+    plain = {"scale": SCALE, "gt_size": 128, "use_hflip": False, "use_rot": False}
+    dataset = ArtifactDataset(roots, **plain, artifact_prob=0.0)
+    samples = {sample["name"]: sample for sample in (dataset[n] for n in range(3))}
+    assert set(samples) == {"a", "sub/b", "new"}  # each once an epoch
+    first = np.repeat(np.repeat(read_image(tmp_path / "lq/sub/b.png").rgb8, SCALE, 0), SCALE, 1)
+    expected = truths["sub/b"].copy()
+    expected[40:60, 80:100] = first[40:60, 80:100]
+    gt = (samples["sub/b"]["gt"] * 255).round().byte().numpy().transpose(1, 2, 0)
+    assert (gt[:96] == expected).all()
+    masks = {name: int(sample["mask"][0, :96].sum()) for name, sample in samples.items()}
+    assert masks == {"a": 400, "sub/b": 400, "new": 0}
+    centred = ArtifactDataset(roots, **plain, artifact_prob=1.0)
+    assert {centred[n]["name"] for n in range(8)} == {"a", "sub/b"}
+    assert dataset.fingerprint != ArtifactDataset(str(folder), **plain).fingerprint
+    with pytest.raises(InputError, match="holds no manifest.jsonl"):
+        ArtifactDataset([str(folder), str(tmp_path / "nothing")], **plain)

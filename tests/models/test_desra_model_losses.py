@@ -110,6 +110,29 @@ def test_preserving_is_towards_the_network_before(tmp_path: Path):
         options.parse(TrainOptions, settings, "test")
 
 
+def test_preserving_may_be_towards_another_network(tmp_path: Path):
+    """In a second round: the one before the first. What is kept of the change is the round's."""
+    settings = settings_of(
+        tmp_path, pixel_opt={"type": "L1Loss"}, preserve_opt={"type": "MSELoss", "loss_weight": 3.0}
+    )
+    settings["train"]["strength"] = 0.5
+    first, start = (save_compact(tmp_path / f"{i}.pth", seed=i) for i in (0, 1))
+    settings["path"] |= {"pretrain_network_g": str(start), "preserve_network_g": str(first)}
+    model, data = make(settings), batch()
+    start_net, first_net = copy.deepcopy(model.net_g), copy.deepcopy(model.net_g)
+    first_net.load_state_dict(torch.load(first, weights_only=True)["params"])
+    change = (start_net(data["lq"]) - first_net(data["lq"])).square() * (1 - data["mask"])
+    found = model.optimize(data, 1)["l_g_keep"].item()
+    assert found == pytest.approx(3.0 * change.mean().item(), rel=1e-5) and found > 1e-6
+    now, saved = model.net_g.state_dict(), model.weights()["params"]
+    for name, weight in start_net.state_dict().items():
+        torch.testing.assert_close(saved[name], (weight + now[name]) / 2)
+
+    settings["train"] = {k: v for k, v in settings["train"].items() if k != "preserve_opt"}
+    with pytest.raises(InputError, match=r"path\.preserve_network_g is for train\.preserve_opt"):
+        options.parse(TrainOptions, settings, "test")
+
+
 def test_preserving_texture_is_towards_that_of_the_network_before(tmp_path: Path):
     settings = settings_of(
         tmp_path, pixel_opt={"type": "L1Loss", "outside": 0.0},
