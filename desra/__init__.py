@@ -6,6 +6,8 @@ The stages, in order, each runnable alone as ``python -m desra.<stage> -opt <fil
 2. ``desra.train``     (lq, pseudo ground truth, mask) -> a finetuned GAN-SR network
 3. ``desra.evaluate``  before against after: what was removed, what was kept; masks against truth
 
+``desra.run`` does all of them, round after round.
+
 Beside them, on what detect wrote and without a network: ``desra.report`` (a page to look at in a
 browser), ``desra.sweep`` (what other thresholds and areas would find) and ``desra.calibrate``
 (class weights from your own images). For the daily use of a finetuned network: ``desra.upscale``.

@@ -167,11 +167,11 @@ class Rounds:
         waiting = sum(map(len, pictures.new_images(self.opt, self.lineage, number).values()))
         if waiting and limit:
             return (
-                f"{waiting} new images wait; the {self.opt.max_rounds} rounds of max_rounds are "
-                f"done: give --rounds {number} to take them up"
+                f"new images wait: {waiting}, but the {self.opt.max_rounds} rounds of max_rounds "
+                f"are done: give --rounds {number} to take them up"
             )
         if waiting:
-            logger.info("%s; but %d new images join in", reason, waiting)
+            logger.info("%s; but new images join in: %d", reason, waiting)
             return None
         return reason or f"the {self.opt.max_rounds} rounds of max_rounds are done"
 
@@ -404,14 +404,31 @@ class Rounds:
         if lineage.rounds:
             table.write(lineage, self.output, opt.sample_area)
             print(table.text(lineage), table.note(lineage, opt.sample_area), sep="\n\n")
-        # The report goes here: of original/<side> and <name>/<side>, <name>/scores/<side> and
-        # rounds.json.
         logger.info("\nEnd of the run: %s", reason)
         if final is None:
             logger.info("The network stays as it was: %s", self.networks.gan.weights)
             return
         logger.info("The finetuned network, of round %s: %s", name.removeprefix("round_"), final)
         logger.info("Use it: python -m desra.upscale -i IMAGES -o UPSCALED --model %s", final)
+        for side in SIDES:
+            if lineage.images(side):
+                _show(
+                    self.output / "original" / side, self.output / name / side,
+                    self.output / name / "scores" / side,
+                )  # fmt: skip
+
+
+def _show(before: Path, after: Path, scores: Path) -> None:
+    """Where to look at what became of the images of one side.
+
+    Args:
+        before, after: what detect wrote, with the first network and with the last.
+        scores: what evaluate wrote of the two.
+    """
+    logger.info(
+        "Look at %s, worst first; all of them: %s, %s",
+        scores / "sheet.png", before / "overlay", after / "overlay",
+    )  # fmt: skip
 
 
 def _identified(weights: str) -> dict[str, str]:

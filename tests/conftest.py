@@ -98,3 +98,34 @@ def train_settings(root: Path, photographs: Path, gan: bool = True) -> dict[str,
         }  # fmt: skip
         settings["train"]["optim_d"] = {"type": "Adam", "lr": 1e-3}
     return settings
+
+
+@pytest.fixture
+def lq(tmp_path: Path) -> Path:
+    """A folder of five photographs of 32 x 40 pixels."""
+    for i in range(5):
+        save_png(tmp_path / "lq" / f"p{i}.png", photograph(i, 32, 40))
+    return tmp_path / "lq"
+
+
+def run_settings(lq: Path, output: Path, **changes: Any) -> dict[str, Any]:
+    """Options of desra.run: two short rounds with the embedded networks."""
+    return {
+        "input": {"lq": str(lq)},
+        "output": str(output),
+        "device": "cpu",
+        "precision": "fp32",
+        "holdout_share": 0.4,
+        "max_rounds": 2,
+        "min_gain": 0,
+        "min_detail": 0,
+        "sample_area": 0.5,
+        "detect": {"mask": {"min_area": 60, "threshold": 0.85}},
+        "train": {
+            "datasets": {"train": {"gt_size": 64}, "batch_size": 2, "num_workers": 0},
+            "train": {"total_iter": 4, "warmup_iter": 0},
+            "logger": {"save_checkpoint_freq": 2, "image_freq": 0},
+        },
+        "evaluate": {"sheet_rows": 1},
+        **changes,
+    }

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import photograph, save_compact, save_png
+from conftest import photograph, run_settings, save_compact, save_png
 from scipy import ndimage
 
 from desra import options, run
@@ -27,45 +27,11 @@ from desra.errors import InputError
 from desra.images import read_mask
 from desra.networks import network_g_of
 from desra.options import RunOptions
-from desra.rounds import pictures
 from desra.rounds.lineage import Lineage
-
-AREA = 60
-
-
-@pytest.fixture
-def lq(tmp_path: Path) -> Path:
-    """A folder of five photographs of 32 x 40 pixels."""
-    for i in range(5):
-        save_png(tmp_path / "lq" / f"p{i}.png", photograph(i, 32, 40))
-    return tmp_path / "lq"
-
-
-def settings_of(lq: Path, output: Path, **changes: Any) -> dict[str, Any]:
-    """A run of two short rounds."""
-    return {
-        "input": {"lq": str(lq)},
-        "output": str(output),
-        "device": "cpu",
-        "precision": "fp32",
-        "holdout_share": 0.4,
-        "max_rounds": 2,
-        "min_gain": 0,
-        "min_detail": 0,
-        "sample_area": 0.5,
-        "detect": {"mask": {"min_area": AREA, "threshold": 0.85}},
-        "train": {
-            "datasets": {"train": {"gt_size": 64}, "batch_size": 2, "num_workers": 0},
-            "train": {"total_iter": 4, "warmup_iter": 0},
-            "logger": {"save_checkpoint_freq": 2, "image_freq": 0},
-        },
-        "evaluate": {"sheet_rows": 1},
-        **changes,
-    }
 
 
 def opt_of(lq: Path, output: Path, **changes: Any) -> RunOptions:
-    return options.parse(RunOptions, settings_of(lq, output, **changes), "test")
+    return options.parse(RunOptions, run_settings(lq, output, **changes), "test")
 
 
 def hash_of(path: Path) -> str:
@@ -231,7 +197,7 @@ def test_killed_it_goes_on_and_ends_the_same(lq: Path, tmp_path: Path):
     """By SIGKILL, at whatever it does then, in processes of its own."""
     out = tmp_path / "run"
     file = tmp_path / "run.yml"
-    file.write_text(yaml.safe_dump(settings_of(lq, out)))
+    file.write_text(yaml.safe_dump(run_settings(lq, out)))
     command = [sys.executable, "-m", "desra.run", "-opt", str(file)]
 
     def work(until: Callable[[], bool] | None = None) -> int:
@@ -299,36 +265,7 @@ def test_new_images_wait_for_a_higher_limit(lq: Path, tmp_path: Path):
     run.run(opt_of(lq, tmp_path / "out", max_rounds=1))
     save_png(lq / "later.png", photograph(11, 32, 40))
     content = run.run(opt_of(lq, tmp_path / "out", max_rounds=1))
-    assert "1 new images wait" in content["stopped"] and "--rounds 2" in content["stopped"]
-
-
-def lineage_of(lq: Path, output: Path) -> Lineage:
-    return Lineage(output, {}, {}, {})
-
-
-def test_an_image_keeps_its_side_when_others_join(lq: Path, tmp_path: Path):
-    opt = opt_of(lq, tmp_path / "out", holdout_share=0.4)
-    lineage = lineage_of(lq, tmp_path / "out")
-    first = pictures.take_in(opt, lineage, 1)
-    assert {side: len(names) for side, names in first.items()} == {"heldout": 2, "finetuned": 3}
-    for i in range(100):
-        save_png(lq / f"more{i}.png", photograph(100 + i, 8, 8))
-    second = pictures.take_in(opt, lineage, 2)
-    assert set(second["heldout"]) | set(second["finetuned"]) == {f"more{i}" for i in range(100)}
-    assert abs(len(second["heldout"]) - 40) < 4 * np.sqrt(100 * 0.4 * 0.6)
-    other = opt.model_copy(update={"manual_seed": 1, "output": str(tmp_path / "other")})
-    third = pictures.take_in(other, lineage_of(lq, tmp_path / "other"), 1)
-    assert set(third["heldout"]) != set(first["heldout"]) | set(second["heldout"])
-
-
-def test_what_is_held_out_is_not_finetuned_on_whatever_its_name(lq: Path, tmp_path: Path):
-    save_png(tmp_path / "held/other.png", photograph(2, 32, 40))
-    opt = opt_of(lq, tmp_path / "out", holdout=str(tmp_path / "held"))
-    joined = pictures.take_in(opt, lineage_of(lq, tmp_path / "out"), 1)
-    assert joined == {"heldout": ["other"], "finetuned": ["p0", "p1", "p3", "p4"]}
-    opt = opt_of(lq, tmp_path / "out2", holdout=str(lq))
-    with pytest.raises(InputError, match="no image of .* is left to finetune on"):
-        pictures.take_in(opt, lineage_of(lq, tmp_path / "out2"), 1)
+    assert "new images wait: 1" in content["stopped"] and "--rounds 2" in content["stopped"]
 
 
 def test_results_among_the_inputs_are_refused(lq: Path, tmp_path: Path):
@@ -422,7 +359,7 @@ def test_the_verdict(
     given: dict[str, Any], judge: str, gain: float, kept: bool, lq: Path, tmp_path: Path
 ):
     opt = opt_of(lq, tmp_path / "out", min_detail=0.85)
-    rounds = run.Rounds(opt, run.find_networks(opt), lineage_of(lq, tmp_path / "out"))
+    rounds = run.Rounds(opt, run.find_networks(opt), Lineage(tmp_path / "out", {}, {}, {}))
     found = rounds._verdict(given)
     assert (found["judge"], found["kept"]) == (judge, kept)
     assert found["gain"] == pytest.approx(gain)
@@ -509,7 +446,7 @@ def test_another_run_in_the_folder(lq: Path, tmp_path: Path):
     out = tmp_path / "out"
     run.run(opt_of(lq, out, max_rounds=1))
     kept = hash_of(out / "lineage.json")
-    other = opt_of(lq, out, max_rounds=1, detect={"mask": {"min_area": AREA, "threshold": 0.9}})
+    other = opt_of(lq, out, max_rounds=1, detect={"mask": {"min_area": 60, "threshold": 0.9}})
     with pytest.raises(InputError, match=r"detect\.mask\.threshold: 0\.85 -> 0\.9.*--overwrite"):
         run.run(other)
     assert hash_of(out / "lineage.json") == kept

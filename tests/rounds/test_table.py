@@ -1,0 +1,72 @@
+"""The table of the rounds: numbers where they belong, intervals where they are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from desra.rounds import table
+from desra.rounds.lineage import Lineage
+
+
+def scores(left: int, rate: float, **more: Any) -> dict[str, Any]:
+    return {
+        "components_before": 24, "components_after": left, "components_added": 1,
+        "removal_rate": rate, "psnr_outside": 44.204, "detail_kept": 0.9404, "niqe_before": 5.8,
+        "niqe_after": None, "intervals": {}, **more,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def lineage() -> Lineage:
+    content = Lineage(Path("nowhere"), {}, {}, {})
+    content.images("heldout").update(a={}, b={})
+    content.images("finetuned").update(c={})
+    interval = {"intervals": {"removal_rate": [0.5, 0.875], "psnr_outside": None}}
+    content.rounds.extend([
+        {"round": 1, "kept": True, "scores": {"heldout": scores(8, 0.75, **interval)}},
+        {"round": 2, "kept": False, "scores": {"heldout": scores(9, 0.625)}},
+        {"round": 3},
+    ])  # fmt: skip
+    return content
+
+
+def test_for_the_console(lineage: Lineage):
+    title, heads, *rows = table.text(lineage).splitlines()
+    assert title == "2 images held out:"
+    assert heads.split()[:3] == ["round", "components", "left"]
+    cells = [row.split("  ") for row in rows]
+    assert [[c.strip() for c in row if c.strip()] for row in cells] == [
+        ["0", "24", "-", "-", "-", "-", "5.80"],
+        ["1", "8", "0.75 [0.50, 0.88]", "1", "44.20", "0.940", "-"],
+        ["2", "9", "0.62", "1", "44.20", "0.940", "-", "given up"],
+    ]
+
+
+def test_for_reports(lineage: Lineage, tmp_path: Path):
+    table.write(lineage, tmp_path, 0.2)
+    content = json.loads((tmp_path / "rounds.json").read_text())
+    columns, rows = content["columns"], content["rows"]
+    assert [dict(zip(columns, row, strict=True)) for row in rows][1] == {
+        "images": "held out", "round": 1, "components left": 8, "removed": 0.75,
+        "removed, low": 0.5, "removed, high": 0.875, "added": 1, "PSNR outside (dB)": 44.204,
+        "detail kept": 0.9404, "NIQE": None, "verdict": "",
+    }  # fmt: skip
+    curves = {curve["title"]: curve["series"] for curve in content["curves"]}
+    assert curves["removed"] == [
+        {"name": "held out", "x": [1, 2], "y": [0.75, 0.625]},
+        {"name": "held out, low", "x": [1], "y": [0.5]},
+        {"name": "held out, high", "x": [1], "y": [0.875]},
+    ]
+    assert curves["NIQE"] == [{"name": "held out", "x": [0], "y": [5.8]}]
+    assert "0.2 times the area" in content["note"]
+
+    lineage.rounds[0]["scores"]["heldout"]["intervals"] = {}
+    table.write(lineage, tmp_path, 1.0)
+    content = json.loads((tmp_path / "rounds.json").read_text())
+    assert "removed, low" not in content["columns"]
+    assert {len(row) for row in content["rows"]} == {len(content["columns"])}
+    assert "times the area" not in content["note"]
