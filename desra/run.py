@@ -23,6 +23,7 @@ import io
 import logging
 import os
 import sys
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -403,7 +404,8 @@ class Rounds:
         lineage.save()
         if lineage.rounds:
             table.write(lineage, self.output, opt.sample_area)
-            print(table.text(lineage), table.note(lineage, opt.sample_area), sep="\n\n")
+            explained = textwrap.fill(table.note(lineage, opt.sample_area), 100)
+            print(table.text(lineage), explained, sep="\n\n")
         logger.info("\nEnd of the run: %s", reason)
         if final is None:
             logger.info("The network stays as it was: %s", self.networks.gan.weights)

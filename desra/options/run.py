@@ -86,8 +86,8 @@ class RunOptions(CommonOptions):
     max_rounds: Annotated[int, Field(ge=1)] = 3
     """Rounds at most; may be raised later."""
     min_gain: Probability = 0.05
-    """Stop when a round takes away a smaller share than this of the components that the network
-    before the first round makes."""
+    """Stop when a round gains less than this: components that it removed less those that it added,
+    compared with the round before, over the components of the network before the first round."""
     min_detail: Probability = 0.85
     """A round after which less than this share of the detail is left outside the masks of before
     the first round is given up: blur removes everything."""

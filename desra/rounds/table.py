@@ -78,7 +78,9 @@ def text(lineage: Lineage) -> str:
 def note(lineage: Lineage, sample_area: float) -> str:
     """How the table is to be read."""
     sentences = [
-        "Each round against the network before the first (round 0). Outside: of its masks.",
+        "Each round against the network before the first (round 0). Removed: the share of its",
+        "components of which less than half is still detected; the rest of one may be left.",
+        "Outside: of its masks.",
         "PSNR and detail: to what it made. NIQE: lower is better.",
     ]
     if lineage.images("heldout"):
