@@ -12,7 +12,9 @@ Writes ``<output>/``:
   ``round_<n>/{finetuned,heldout}`` in that of a round;
 - ``round_<n>/train``, the finetuning, and ``round_<n>/scores/``: what each comparison gives, with
   the network before the first round and (``*_step``) with that of the round before;
-- ``images/``, copies of the LR images; ``lineage.json``; ``rounds.json``, a table for reports.
+- ``report/{heldout,finetuned}/index.html``, pages to look at, of the first network and the last;
+- ``images/``, copies of the LR images; ``lineage.json``; ``options.yml``; ``rounds.json``, the
+  table of the rounds.
 
 The same command goes on with a run that was cut off, or has new images, or more ``max_rounds``.
 """
@@ -28,14 +30,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import yaml
+
 from desra import checkpoints, cli, manifest
 from desra.detect import detect
 from desra.errors import InputError, listed
 from desra.evaluate import evaluate
 from desra.images import atomic_write
 from desra.networks import load_network, network_g_of
-from desra.options import DetectOptions, NetworkOptions, RunOptions, fingerprint, resolved
+from desra.options import (
+    DetectOptions,
+    NetworkOptions,
+    ReportOptions,
+    RunOptions,
+    fingerprint,
+    parse,
+    resolved,
+)
 from desra.registry import import_modules
+from desra.report import report
 from desra.rounds import found, pictures, review, table
 from desra.rounds.lineage import SIDES, Lineage, Record, held, sha256_of
 from desra.train import train
@@ -406,31 +419,33 @@ class Rounds:
             table.write(lineage, self.output, opt.sample_area)
             explained = textwrap.fill(table.note(lineage, opt.sample_area), 100)
             print(table.text(lineage), explained, sep="\n\n")
+        pages = [self._report(name, side) for side in SIDES if lineage.images(side)]
         logger.info("\nEnd of the run: %s", reason)
         if final is None:
             logger.info("The network stays as it was: %s", self.networks.gan.weights)
-            return
-        logger.info("The finetuned network, of round %s: %s", name.removeprefix("round_"), final)
-        logger.info("Use it: python -m desra.upscale -i IMAGES -o UPSCALED --model %s", final)
-        for side in SIDES:
-            if lineage.images(side):
-                _show(
-                    self.output / "original" / side, self.output / name / side,
-                    self.output / name / "scores" / side,
-                )  # fmt: skip
+        else:
+            logger.info("The network of round %s: %s", name.removeprefix("round_"), final)
+            logger.info("Use it: python -m desra.upscale -i IMAGES -o UPSCALED --model %s", final)
+        for page in pages:
+            logger.info("Look at %s", page)
 
-
-def _show(before: Path, after: Path, scores: Path) -> None:
-    """Where to look at what became of the images of one side.
-
-    Args:
-        before, after: what detect wrote, with the first network and with the last.
-        scores: what evaluate wrote of the two.
-    """
-    logger.info(
-        "Look at %s, worst first; all of them: %s, %s",
-        scores / "sheet.png", before / "overlay", after / "overlay",
-    )  # fmt: skip
+    def _report(self, name: str, side: str) -> Path:
+        """The page of the images of one side, before the first round and by the network named."""
+        settings = self.output / "options.yml"
+        with atomic_write(settings) as file:
+            text = yaml.safe_dump(resolved(self.opt), sort_keys=False, allow_unicode=True)
+            file.write(text.encode())
+        finetuned = name != "original"
+        content = {
+            "before": str(self.output / "original" / side),
+            "after": str(self.output / name / side) if finetuned else None,
+            "scores": str(self.output / name / "scores" / side / "scores.json") * finetuned or None,
+            "tables": [str(self.output / table.FILE)] if self.lineage.rounds else [],
+            "settings": [str(settings)],
+            "output": str(self.output / "report" / side),
+            "title": f"{self.output.name}: images {table.NAMES[side]}",
+        }
+        return report(parse(ReportOptions, content, "report"))
 
 
 def _identified(weights: str) -> dict[str, str]:

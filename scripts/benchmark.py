@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Time desra against plain implementations of the same computation, in one run.
+"""Time desra against plain implementations of the same computation; score its detectors.
 
     python scripts/benchmark.py map
     python scripts/benchmark.py map --pair results/detect/sr_mse/a.png results/detect/sr_gan/a.png
@@ -12,7 +12,7 @@ import argparse
 import importlib
 import sys
 
-COMMANDS = ("map", "sr", "tiles", "data", "step")  # modules of scripts/benchmarks/
+COMMANDS = ("map", "sr", "tiles", "data", "step", "detectors")  # modules of scripts/benchmarks/
 
 
 def main(argv: list[str] | None = None) -> int:

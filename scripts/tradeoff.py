@@ -23,7 +23,7 @@ from desra import checkpoints
 from desra.images import atomic_write
 from desra.models import SRModel
 from desra.networks import load_network
-from desra.options import ValOptions
+from desra.options import DetectorOptions, ValOptions
 from desra.quality import Mean
 from desra.training.validation import Tally, subjects, tally
 
@@ -81,11 +81,15 @@ def main() -> None:
     parser.add_argument("--after", required=True, nargs="+", metavar="NAME=WEIGHTS")
     parser.add_argument("--strengths", type=float, nargs="+", default=[0.25, 0.5, 1.0])
     parser.add_argument("--min-area", type=float, default=4000, help="of a component, in pixels")
+    parser.add_argument("--detector", default=DetectorOptions().type, help="what --detected used")
     parser.add_argument("-o", type=Path, required=True, metavar="OUT")
     args = parser.parse_args()
 
     mask = {"min_area": args.min_area}
-    val = ValOptions.model_validate({"dataroot": args.detected, "mask": mask})
+    detector = {"type": args.detector}
+    val = ValOptions.model_validate(
+        {"dataroot": args.detected, "mask": mask, "detector": detector}
+    )
     file = args.o.with_suffix(".json")
     points = json.loads(file.read_text()) if file.is_file() else {}
     for given in args.after:

@@ -1,17 +1,22 @@
 """The options of ``desra.detect``."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, model_validator
 
 from desra.artifacts import MaskRule
 from desra.options.base import CommonOptions, Component, NotNegative, Strict
 from desra.options.sections import (
+    PAPERS_DETECTOR,
     DeletionOptions,
     DetectorOptions,
     SegmentOptions,
     WindowOptions,
 )
+
+#: The paper's rule for the mask, as its released code has it.
+PAPERS_MASK = {"threshold": 0.7, "min_area": 4000, "min_area_unit": "px"}
 
 
 class InputOptions(Strict):
@@ -131,3 +136,23 @@ class DetectOptions(CommonOptions):
     on_error: Literal["stop", "skip"] = "stop"
     """An unreadable image: stop (before any work, if its header tells), or skip it and sum up at
     the end."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _the_papers(cls, content: Any) -> Any:
+        """What belongs to the paper's detector brings it along, where no other is named."""
+        if not isinstance(content, Mapping):
+            return content
+        given = cast(Mapping[str, Any], content)
+        released = given.get("protocol") == "released"
+        segment = given.get("segment")
+        if isinstance(segment, SegmentOptions):
+            segment = segment.model_dump()
+        section = cast(dict[str, Any], segment) if isinstance(segment, dict) else {}
+        classes = section.get("type", "none") != "none"
+        defaults: dict[str, Any] = {}
+        if released or classes:
+            defaults["detector"] = {"type": PAPERS_DETECTOR}
+        if released:
+            defaults["mask"] = PAPERS_MASK
+        return {**defaults, **given}

@@ -71,11 +71,17 @@ class IntervalTable(Strict):
         return self
 
 
+#: The paper's own, Eq. 7.
+PAPERS_DETECTOR = "relative_local_variance"
+
+
 class DetectorOptions(Strict):
     """What makes the similarity map of an SR pair."""
 
-    type: str = "relative_local_variance"
-    """Another: absolute_local_variance, local_ssim, bicubic_reference, ldl, or one of your own."""
+    type: str = "evidence"
+    """Another: relative_local_variance (the paper's, and the default with `protocol: released` and
+    with `segment`, whose class weights are made for it), absolute_local_variance, local_ssim,
+    bicubic_reference, ldl, or one of your own."""
 
 
 class DeletionOptions(Strict):

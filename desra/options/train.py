@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from desra.options.base import CommonOptions, Component, NotNegative, Positive, Strict
 from desra.options.detect import MaskOptions, TileOptions
-from desra.options.sections import WindowOptions
+from desra.options.sections import DetectorOptions, WindowOptions
 
 
 class DatasetOptions(Component):
@@ -241,6 +241,8 @@ class ValOptions(Strict):
     """How large images are cut."""
     window: WindowOptions = WindowOptions()
     """With dataroot: the window in which removal and addition are detected."""
+    detector: DetectorOptions = DetectorOptions()
+    """With dataroot: what finds them; the one that found the masks."""
     mask: MaskOptions = MaskOptions()
     """With dataroot: from the map to the mask of removal and addition."""
 

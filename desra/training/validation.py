@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desra import manifest, processes
-from desra.artifacts import ChangeCounts, Sums, artifact_map, count_change, full_size_mask
+from desra.artifacts import ChangeCounts, Sums, count_change, full_size_mask
 from desra.data.paired_dataset import found_pairs
+from desra.detectors import find_detector
 from desra.errors import InputError, refuse_if_any, sort_out
 from desra.images import image_size, read_mask, read_rgb8
 from desra.models import SRModel
@@ -121,14 +122,17 @@ def tally(subject: Subject, upscale: SRModel, val: ValOptions) -> Tally:
     Raises:
         InputError: a file is missing or unreadable.
     """
-    now = upscale(read_rgb8(subject.lq))
+    lq = read_rgb8(subject.lq)
+    now = upscale(lq)
     gt = read_rgb8(subject.gt)
     to_truth = Mean.of(psnr(gt, now)), Mean.of(ssim(gt, now))
     if subject.folder is None:
         return Tally(*to_truth)
 
+    detector = find_detector(val.detector.type, {"sr_mse", "lq"}, "val.detector")
+
     def found(gan: Image) -> NDArray[np.bool_]:
-        D = artifact_map(mse, gan, val.window.spec())
+        D = detector(mse, gan, lq, None, val.window.spec())
         return full_size_mask(D, gan.shape, val.mask.rule(gan.shape[:2], upscale.scale))
 
     before, mse = (read_rgb8(subject.result(kind)) for kind in ("sr_gan", "sr_mse"))
