@@ -1,4 +1,4 @@
-"""Stage 1: find artifacts. ``python -m desra.detect -opt options/detect.yml``
+"""Stage 1: find artifacts. ``python -m desra.detect -opt options/detect.yml``, or ``-i IN -o OUT``
 
 For each LR image: GAN-SR and MSE-SR, the similarity map D, the mask, and the pseudo ground truth.
 Writes ``<output>/{sr_gan,sr_mse,map,mask,overlay,pseudo_gt}/<stem>.png`` (``mask`` full size, 0 or
@@ -54,6 +54,15 @@ from desra.registry import import_modules
 from desra.segment import Segmenter, make_segmenter, segment_weights
 
 logger = logging.getLogger("desra")
+
+FLAGS = {
+    "-i": ("input:lq", "an LR image or a folder of them"),
+    "-o": ("output", "folder for the results"),
+    "--sr-gan": (
+        "sr_gan:weights", "a checkpoint, a name of `desra.weights list`, or embedded:gan"
+    ),
+    "--sr-mse": ("sr_mse:weights", "its MSE-trained partner, as --sr-gan"),
+}  # fmt: skip
 
 
 def _settings_hash(opt: DetectOptions) -> str:
@@ -372,7 +381,7 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
-    return cli.main("detect", DetectOptions, detect, argv)
+    return cli.main("detect", DetectOptions, detect, argv, flags=FLAGS)
 
 
 if __name__ == "__main__":

@@ -165,6 +165,11 @@ def probe_scale(net: nn.Module) -> int:
     return _probe(net)[0]
 
 
+def is_recognised(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether spandrel, so chaiNNer too, knows the network of these weights by itself."""
+    return _recognised(tensors) is not None
+
+
 def as_network(net: nn.Module) -> Network:
     """A module with its weights, on the CPU, as a network that knows what sizes it takes.
 

@@ -17,12 +17,13 @@ LEVELS = [
     {"archs", "losses", "detectors", "png", "checkpoints", "manifest", "drawing", "quality"}
     | {"segment", "annotations", "cli", "ncnn_import"},
     {"networks", "reporting"},
-    {"data", "models"},
+    {"data", "models", "onnx_export"},
     {"training", "evaluation", "detection", "jobs"},
     {"rounds"},
     # the stages
-    {"detect", "train", "evaluate", "calibrate", "sweep", "report", "upscale", "weights"},
-    {"run"},
+    {"detect", "train", "evaluate", "calibrate", "sweep", "report", "upscale", "weights"}
+    | {"export"},
+    {"run", "__main__"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")

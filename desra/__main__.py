@@ -1,0 +1,64 @@
+"""The command ``desra STAGE ...``, the same as ``python -m desra.STAGE ...``."""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+
+from desra import __version__
+
+#: What each does, in the order of use; each is a module with ``main(argv) -> exit status``.
+STAGES = {
+    "detect": "find artifacts: maps, masks and the pseudo ground truth",
+    "train": "finetune the GAN network on what detect found, or train one",
+    "evaluate": "compare before with after, or masks with true ones",
+    "report": "a page of results to look at in a browser",
+    "sweep": "what other thresholds and areas would find",
+    "calibrate": "class weights from your own images",
+    "upscale": "upscale images with a network, a finetuned one for example",
+    "weights": "list, get, check, import and blend networks",
+    "export": "a network as ONNX, safetensors or .pth for other programs",
+}
+
+
+def _help() -> str:
+    width = max(map(len, STAGES))
+    return "\n".join([
+        "usage: desra STAGE ...",
+        "",
+        "Find the artifacts that a GAN super-resolution network makes, and finetune them away.",
+        "",
+        *(f"  {stage:<{width}}  {purpose}" for stage, purpose in STAGES.items()),
+        "",
+        "`desra STAGE -h` says what a stage takes, for example",
+        "  desra detect -i photo.png -o out",
+        "  desra detect -opt options/detect.yml       (found in the package, outside a clone too)",
+    ])  # fmt: skip
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a stage; only its module is loaded.
+
+    Args:
+        argv: the stage and its arguments; None: those of the process.
+
+    Returns:
+        The exit status of the stage; 2 for an unknown one.
+    """
+    stage, *rest = (list(sys.argv[1:]) if argv is None else list(argv)) or ["--help"]
+    if stage in ("-h", "--help"):
+        print(_help())
+        return 0
+    if stage == "--version":
+        print(f"desra {__version__}")
+        return 0
+    if stage not in STAGES:
+        near = difflib.get_close_matches(stage, STAGES, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"the stages are {', '.join(STAGES)}"
+        print(f"error: '{stage}' is not a stage of desra; {hint}", file=sys.stderr)
+        return 2
+    return importlib.import_module(f"desra.{stage}").main(rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
