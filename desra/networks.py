@@ -41,7 +41,7 @@ class Network:
     """A network with its weights, float32 on the CPU, in eval mode.
 
     Attributes:
-        net: maps (N, 3, h, w) in [0, 1] to (N, 3, h*scale, w*scale), for sizes that it takes.
+        net: maps (N, 3, h, w) in [0, 1] to ``(N, 3, h*scale, w*scale)``, for sizes that it takes.
         scale: its factor.
         multiple_of: h and w must be multiples of this.
         minimum: h and w must be this at least.
@@ -67,7 +67,7 @@ class AnySize(nn.Module):
     Args:
         network: what is run.
 
-    Input float (N, 3, h, w) in [0, 1], any h, w >= 1; output (N, 3, h*scale, w*scale).
+    Input float (N, 3, h, w) in [0, 1], any h, w >= 1; output ``(N, 3, h*scale, w*scale)``.
     """
 
     def __init__(self, network: Network) -> None:

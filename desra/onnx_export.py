@@ -59,7 +59,7 @@ def to_onnx(network: Network, metadata: Mapping[str, str]) -> tuple[bytes, float
     """An ONNX model of a network, compared with it.
 
     Input ``lq``: float32 (batch, 3, height, width), RGB in [0, 1], any height and width from 1 on;
-    output ``sr``: float32 (batch, 3, height*scale, width*scale), clipped to [0, 1].
+    output ``sr``: float32 ``(batch, 3, height*scale, width*scale)``, clipped to [0, 1].
 
     Args:
         network: what is exported.

@@ -107,13 +107,13 @@ def strips(
     tiles is held.
 
     Args:
-        net: float (N, C, h, w) -> float (N, C, h*scale, w*scale).
+        net: float (N, C, h, w) -> float ``(N, C, h*scale, w*scale)``.
         lq: float32 (N, C, H, W) on any device.
         scale: the network's factor.
         tiles: how to cut.
 
     Yields:
-        float32 (N, C, rows, W*scale) on the device of ``lq``; H*scale rows in all.
+        float32 ``(N, C, rows, W*scale)`` on the device of ``lq``; ``H*scale`` rows in all.
 
     Raises:
         ValueError: the network's output has another size than ``scale`` says.

@@ -1,7 +1,5 @@
 """Precision, recall and average precision of a similarity map over all thresholds."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,7 +37,7 @@ class CurveCounts:
     artifact: NDArray[np.int64]
     clean: NDArray[np.int64]
 
-    def __add__(self, other: CurveCounts) -> CurveCounts:
+    def __add__(self, other: "CurveCounts") -> "CurveCounts":
         values, place = np.unique(np.append(self.values, other.values), return_inverse=True)
         artifact, clean = np.zeros((2, len(values)), np.int64)
         np.add.at(artifact, place, np.append(self.artifact, other.artifact))

@@ -110,7 +110,7 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
         seed: of everything random.
 
     Samples: ``lq`` float32 (3, s, s) and ``gt`` (the pseudo ground truth, Eq. 10) float32
-    (3, s*scale, s*scale) in [0, 1]; ``mask`` float32 (1, s*scale, s*scale), 1 on artifacts;
+    ``(3, s*scale, s*scale)`` in [0, 1]; ``mask`` float32 ``(1, s*scale, s*scale)``, 1 on artifacts;
     ``name``; with ``gt_usm`` the sharpened ``gt_usm`` in the shape of ``gt``.
 
     Raises:

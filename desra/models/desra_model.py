@@ -256,8 +256,8 @@ class DeSRAModel:
         """One step.
 
         Args:
-            batch: ``lq`` float32 (N, 3, h, w), ``gt`` float32 (N, 3, h*scale, w*scale), both in
-                [0, 1]; ``mask`` float32 (N, 1, h*scale, w*scale), 1 on artifacts; perhaps
+            batch: ``lq`` float32 (N, 3, h, w), ``gt`` float32 ``(N, 3, h*scale, w*scale)``, both in
+                [0, 1]; ``mask`` float32 ``(N, 1, h*scale, w*scale)``, 1 on artifacts; perhaps
                 ``gt_usm``, ``gt`` sharpened. It is taken in ``train.accumulate`` equal parts, of
                 which N must be a multiple.
             iteration: counted from 1.
@@ -393,7 +393,7 @@ class DeSRAModel:
 
     @torch.no_grad()
     def preview(self, lq: Tensor) -> Tensor:
-        """What the averaged network makes now: (N, 3, h, w) -> (N, 3, h*scale, w*scale)."""
+        """What the averaged network makes now: (N, 3, h, w) -> ``(N, 3, h*scale, w*scale)``."""
         net = self.net_g if self.ema is None else self.ema.module
         learning = net.training
         net.eval()

@@ -33,21 +33,44 @@ class _OutOfMemory(Exception):
 class SRModel:
     """An SR network behind a plain function of images.
 
+    Load one by :meth:`from_checkpoint`, and call it with an image: an array of RGB pixels, as
+    :func:`desra.images.read_image` (``read_image("a.png").rgb``), Pillow and scikit-image give it;
+    OpenCV's are BGR. Large images are cut into tiles, so that memory stays bounded.
+
     Args:
-        net: maps float (N, 3, h, w) in [0, 1] to (N, 3, h*scale, w*scale).
+        net: maps float (N, 3, h, w) in [0, 1] to ``(N, 3, h*scale, w*scale)``.
         scale: its factor.
-        device: see :func:`desra.device.select_device`.
-        precision: auto, fp32, bf16 or fp16.
-        tiles: how large images are cut. The attribute ``tiles`` is what is in force: when the
-            network runs out of memory, the size is halved, for all images that follow too.
+        device: auto (cuda if there is one, else mps, else cpu), or torch's name, such as "cuda:1".
+        precision: what the network computes in: fp32, bf16, fp16 (not on a CPU), or auto: bf16
+            where the device has it natively, fp16 on an older GPU, else fp32.
+        tiles: how large images are cut, in input pixels; None: ``Tiles(size=384, overlap=32)``,
+            and ``Tiles(0, 0)`` never cuts.
+
+    Attributes:
+        scale: the factor.
+        device: where the network is.
+        dtype: what it computes in.
+        tiles: what is in force: when the network runs out of memory, the size is halved, for all
+            images that follow too.
+        net: the network, in eval mode and without gradients.
+
+    Raises:
+        InputError: a device or precision that is not to be had here.
 
     Where less than float32 gives a tile that is not finite, or black out of one that is not, this
     tile is computed again in float32, and the first time it is said.
 
     Example:
-        >>> model = SRModel.from_checkpoint("embedded:gan")
-        >>> model(np.zeros((8, 6, 3), np.uint8)).shape
-        (32, 24, 3)
+        >>> import numpy as np
+        >>> from desra.models import SRModel
+        >>> from desra.tiling import Tiles
+        >>> model = SRModel.from_checkpoint("embedded:gan", device="cpu", tiles=Tiles(256, 32))
+        >>> model.scale
+        4
+        >>> image = np.zeros((8, 6, 3), np.uint8)  # RGB, any height and width
+        >>> sr = model(image)
+        >>> sr.shape, sr.dtype
+        ((32, 24, 3), dtype('uint8'))
     """
 
     def __init__(
@@ -76,11 +99,16 @@ class SRModel:
         """Load a network.
 
         Args:
-            weights: a .pth or .safetensors file, a name of the zoo, or embedded:gan /
-                embedded:mse. ``params_ema`` is taken before ``params``.
-            network_g: ``type`` and arguments of the architecture; None: found from the weights.
+            weights: a .pth or .safetensors file, a name that ``python -m desra.weights list``
+                gives (downloaded unless it is there), or embedded:gan / embedded:mse.
+                ``params_ema`` is taken before ``params``.
+            network_g: ``type`` and arguments of the architecture, as in YAML; None: found from the
+                weights, which nearly always works.
             scale: what the factor must be; None: whatever it is.
-            settings: ``device``, ``precision``, ``tiles``.
+            settings: ``device``, ``precision``, ``tiles`` of the class.
+
+        Returns:
+            The network, on its device.
 
         Raises:
             InputError: no such file, not loadable, not an SR network, or of another scale.
@@ -126,8 +154,8 @@ class SRModel:
                 a row of tiles is held. None: a new array.
 
         Returns:
-            uint8 or uint16 (H*scale, W*scale, 3), RGB, rounded to nearest and clipped; ``out`` if
-            that is given.
+            uint8 or uint16 ``(H*scale, W*scale, 3)``, RGB, rounded to nearest and clipped; ``out``
+            if that is given.
 
         Raises:
             ValueError: another shape or dtype.

@@ -23,7 +23,7 @@ class SRImages:
 
 
 class SRPair:
-    """Both networks of the method.
+    """Both networks of the method, to be called with one LR image.
 
     Args:
         gan: the network whose artifacts are looked for.
@@ -33,7 +33,13 @@ class SRPair:
         InputError: their scales differ.
 
     Example:
-        >>> sr = SRPair.embedded()(lq)  # uint8 (h, w, 3) -> sr.gan, sr.mse: uint8 (4h, 4w, 3)
+        >>> import numpy as np
+        >>> from desra.models import SRModel, SRPair
+        >>> pair = SRPair(SRModel.from_checkpoint("embedded:gan"),
+        ...               SRModel.from_checkpoint("embedded:mse"))  # or SRPair.embedded()
+        >>> sr = pair(np.zeros((8, 6, 3), np.uint8))
+        >>> sr.gan.shape, sr.mse.shape
+        ((32, 24, 3), (32, 24, 3))
     """
 
     def __init__(self, gan: SRModel, mse: SRModel | None):
@@ -85,6 +91,12 @@ class SRPair:
             stem: its name.
             bits: of the results.
             make: gives the arrays that they are written into, such as :func:`images.scratch`.
+
+        Returns:
+            Both results, ``(h*scale, w*scale, 3)``.
+
+        Raises:
+            ValueError, InputError: as :meth:`SRModel.__call__`.
         """
         shape, dtype = self.gan.result_of(lq.shape, bits)
         gan = self.gan(lq, bits, make(shape, dtype))

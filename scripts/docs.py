@@ -1,0 +1,36 @@
+#!/usr/bin/env python
+"""Build the pages of the API: build/api/index.html. Needs ``pip install "desra[docs]"``.
+
+    python scripts/docs.py [FOLDER]
+
+Ends with status 1 if pdoc warns: a docstring or an annotation that it cannot read.
+"""
+
+import sys
+import warnings
+from pathlib import Path
+
+import pdoc
+
+
+def build(folder: Path) -> list[str]:
+    """Write the pages of all modules; what pdoc warned of."""
+    pdoc.render.configure(docformat="google", footer_text="desra")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pdoc.pdoc("desra", output_directory=folder)
+    # What other libraries warn of while they are imported does not count.
+    return [str(w.message) for w in caught if Path(pdoc.__file__).parent in Path(w.filename).parents]
+
+
+def main() -> int:
+    root = Path(__file__).parent.parent
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else root / "build" / "api"
+    for fault in (faults := build(folder)):
+        print(f"warning: {fault}", file=sys.stderr)
+    print(f"{folder / 'index.html'}: {len(list(folder.rglob('*.html')))} pages")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
