@@ -5,7 +5,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from desra import __version__
+import desra
 
 #: What each does, in the order of use; each is a module with ``main(argv) -> exit status``.
 STAGES = {
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_help())
         return 0
     if stage == "--version":
-        print(f"desra {__version__}")
+        print(f"desra {desra.__version__}")
         return 0
     if stage not in STAGES:
         near = difflib.get_close_matches(stage, STAGES, n=1, cutoff=0.5)

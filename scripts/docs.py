@@ -20,7 +20,8 @@ def build(folder: Path) -> list[str]:
         warnings.simplefilter("always")
         pdoc.pdoc("desra", output_directory=folder)
     # What other libraries warn of while they are imported does not count.
-    return [str(w.message) for w in caught if Path(pdoc.__file__).parent in Path(w.filename).parents]
+    own = Path(pdoc.__file__).parent
+    return [str(w.message) for w in caught if own in Path(w.filename).parents]
 
 
 def main() -> int:

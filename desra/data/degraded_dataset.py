@@ -42,8 +42,8 @@ class DegradedDataset(Dataset[dict[str, Any]]):
 
     Samples: ``lq`` float32 (3, s, s) and ``gt`` float32 ``(3, s*scale, s*scale)`` in [0, 1],
     ``mask`` float32 ``(1, s*scale, s*scale)`` of zeros (no artifact), ``name``; with ``gt_usm`` the
-    sharpened ``gt_usm`` in the shape of ``gt`` (sharpened before it is cut out, so it has no edges of its
-    own).
+    sharpened ``gt_usm`` in the shape of ``gt`` (sharpened before it is cut out, so it has no edges
+    of its own).
 
     Raises:
         InputError: the folder is missing or empty, files of it are no images (said together), or
