@@ -19,11 +19,12 @@ ROOT = Path(__file__).parent.parent
 @pytest.mark.slow
 def test_the_pages_of_the_api_are_built_without_a_warning(tmp_path: Path):
     pytest.importorskip("pdoc")
-    command = [sys.executable, str(ROOT / "scripts/docs.py"), str(tmp_path)]
+    command = [sys.executable, str(ROOT / "scripts/docs/build.py"), str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     page = (tmp_path / "desra/models.html").read_text(encoding="utf-8")
-    assert 'id="SRModel.from_checkpoint"' in page
+    assert 'id="SRModel.from_checkpoint"' in page and 'id="SRModel.__call__"' in page
+    assert 'id="SRModel._fill"' not in page
     # A shape that is not marked as code loses its asterisks.
     pages = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.html")]
     assert len(pages) > 40 and not any("<em>scale" in text for text in pages)

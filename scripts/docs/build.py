@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Build the pages of the API: build/api/index.html. Needs ``pip install "desra[docs]"``.
 
-    python scripts/docs.py [FOLDER]
+    python scripts/docs/build.py [FOLDER]
 
 Ends with status 1 if pdoc warns: a docstring or an annotation that it cannot read.
 """
@@ -15,7 +15,9 @@ import pdoc
 
 def build(folder: Path) -> list[str]:
     """Write the pages of all modules; what pdoc warned of."""
-    pdoc.render.configure(docformat="google", footer_text="desra")
+    pdoc.render.configure(
+        docformat="google", footer_text="desra", template_directory=Path(__file__).parent
+    )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         pdoc.pdoc("desra", output_directory=folder)
@@ -25,7 +27,7 @@ def build(folder: Path) -> list[str]:
 
 
 def main() -> int:
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else root / "build" / "api"
     for fault in (faults := build(folder)):
         print(f"warning: {fault}", file=sys.stderr)
