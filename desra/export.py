@@ -5,7 +5,8 @@ name that ``python -m desra.weights list`` gives, or embedded:gan / embedded:mse
 ``OUT`` says what is written:
 
 - ``.onnx``: for any height, width and batch, float32; compared with torch in ONNX Runtime, and not
-  left behind if it differs (needs ``pip install "desra[export]"``),
+  left behind if it differs by more than 1e-3 standard deviations of the output, less than a tenth
+  of a grey level (needs ``pip install "desra[export]"``),
 - ``.safetensors``: the (EMA) weights by their plain names, as spandrel and chaiNNer read them,
 - ``.pth``: the same as ``params_ema`` and ``params``, as Real-ESRGAN's and basicsr's tools do.
 """

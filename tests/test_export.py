@@ -164,3 +164,13 @@ def test_wrong_arguments(both: Path, tmp_path: Path, capsys: Any):
     said = refusal(capsys, both, "-o", tmp_path / "x.pth", "--force_yml", "netwrk_g=x")
     assert "did you mean 'network_g'?" in said
     assert not (tmp_path / "x.pth").exists()
+
+
+def test_half_precision_stays_half(both: Path, tmp_path: Path, capsys: Any):
+    average = torch.load(both, weights_only=True)["params_ema"]
+    torch.save({name: tensor.half() for name, tensor in average.items()}, tmp_path / "half.pth")
+    said = exported(capsys, tmp_path / "half.pth", "-o", tmp_path / "out.safetensors")
+    assert "tensors of float16" in said
+    image = photograph(2, 13, 16)
+    found = spandrel_image(tmp_path / "out.safetensors", image)
+    np.testing.assert_array_equal(found, desra_image(tmp_path / "half.pth", image))
