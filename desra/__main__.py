@@ -9,6 +9,7 @@ import desra
 
 #: What each does, in the order of use; each is a module with ``main(argv) -> exit status``.
 STAGES = {
+    "run": "all of them, round after round: images in, a finetuned network out",
     "detect": "find artifacts: maps, masks and the pseudo ground truth",
     "train": "finetune the GAN network on what detect found, or train one",
     "evaluate": "compare before with after, or masks with true ones",

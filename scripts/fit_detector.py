@@ -9,11 +9,11 @@
 
 `prepare` makes every eighth photograph gray, and LR images in six ways in turn: averaged, bicubic,
 blurred first, with noise and JPEG, and by the two-stage model, mild or as published. `collect`
-injects artifacts into the truth, sr_mse and sr_gan, and keeps some cells inside and outside of each;
-where sr_gan has a texture of another strength than the truth (D below 0.75) it may be an artifact by
-itself, and is neither. A quarter of the samples does without the LR image, an eighth has its bicubic
-enlargement as reference. `fit` keeps a fifth of the pictures (by name) to choose the working point
-on: where the mean F1 of all kinds is highest.
+injects artifacts into the truth, sr_mse and sr_gan, and keeps some cells inside and outside; where
+sr_gan has a texture of another strength than the truth (D below 0.75) it may be an artifact by
+itself, and is neither. A quarter of the samples does without the LR image, an eighth has its
+bicubic enlargement as reference. `fit` keeps a fifth of the pictures (by name) to choose the
+working point on: where the mean F1 of all kinds is highest.
 """
 
 import argparse
