@@ -75,6 +75,7 @@ def options(root: Path, **changed: Any) -> DetectOptions:
         "device": "cpu",
         "precision": "fp32",
         "mask": {"min_area": RULE.min_area},
+        "detector": {"type": "relative_local_variance"},
     }
     return parse(DetectOptions, {**settings, **changed}, "test")
 

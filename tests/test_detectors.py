@@ -59,8 +59,9 @@ def test_bands_look_at_8_bits() -> None:
     np.testing.assert_array_equal(D, artifact_map(mse, gan))
 
 
-def test_all_five_are_registered() -> None:
+def test_all_are_registered() -> None:
     assert set(NAMES) == {
+        "evidence",
         "relative_local_variance",
         "absolute_local_variance",
         "local_ssim",
@@ -81,7 +82,7 @@ def test_similarity_is_low_where_texture_is_invented(name: str, window: WindowSp
     assert right.mean() < 0.6 < left.mean()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"evidence"}))  # which sees more with lq
 def test_what_a_detector_does_not_need_is_not_looked_at(name: str) -> None:
     detector = find_detector(name, ALL)
     mse, gan, lq, gt = images()

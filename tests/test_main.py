@@ -40,7 +40,7 @@ def test_an_unknown_stage(capsys: pytest.CaptureFixture[str]):
         "error: 'detct' is not a stage of desra; did you mean 'detect'?\n"
     )
     assert main(["?"]) == 2
-    assert "the stages are detect, train, " in capsys.readouterr().err
+    assert "the stages are run, detect, train, " in capsys.readouterr().err
 
 
 def test_a_stage_gets_its_arguments_and_gives_its_status(

@@ -91,6 +91,7 @@ def options(results: Path, **extra: Any) -> SweepOptions:
         "output": str(results.parent / "sweep"),
         "thresholds": [0.4, 0.7],
         "min_areas": [0, 1000],
+        "detector": {"type": "relative_local_variance"},
         **extra,
     }
     return parse(SweepOptions, content, "test")

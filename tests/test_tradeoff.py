@@ -43,10 +43,12 @@ def test_a_point_of_the_curve(
     detect(DetectOptions.model_validate({
         "input": {k: str(tmp_path / v) for k, v in folders.items()}, "scale": 2,
         "output": str(tmp_path / "found"), "mask": {"min_area": 20},
+        "detector": {"type": "relative_local_variance"},
     }))  # fmt: skip
     monkeypatch.setattr("sys.argv", [
         "tradeoff.py", "--detected", str(tmp_path / "found"), "--before", str(before),
         "--after", f"mine={after}", "--strengths", "0.25", "1", "--min-area", "20",
+        "--detector", "relative_local_variance",
         "-o", str(tmp_path / "curve"),
     ])  # fmt: skip
     tradeoff.main()
