@@ -55,7 +55,8 @@ def main(
     path, assignments, check = (args.pop(key) for key in ("opt", "force_yml", "check"))
     given = {key: args.pop(key) for key, _ in flags.values()}
     values = {key: value for key, value in given.items() if value is not None}
-    if not (path or values or assignments):
+    needed = any(field.is_required() for field in model.model_fields.values())
+    if needed and not (path or values or assignments):
         parser.error(f"give -opt FILE, or {' '.join(flags)}")
 
     def work() -> None:

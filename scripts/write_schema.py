@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from desra.options import (
+    AppOptions,
     CalibrateOptions,
     DetectOptions,
     EvaluateOptions,
@@ -31,6 +32,7 @@ MODELS: dict[str, type[Strict]] = {
     "report": ReportOptions,
     "upscale": UpscaleOptions,
     "run": RunOptions,
+    "app": AppOptions,
 }
 
 

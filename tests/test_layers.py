@@ -19,10 +19,10 @@ LEVELS = [
     {"networks", "reporting"},
     {"data", "models", "onnx_export"},
     {"training", "evaluation", "detection", "jobs"},
-    {"rounds"},
+    {"rounds", "inspection"},
     # the stages
     {"detect", "train", "evaluate", "calibrate", "sweep", "report", "upscale", "weights"}
-    | {"export"},
+    | {"export", "app"},
     {"run", "__main__"},
 ]
 LEVEL = {name: number for number, names in enumerate(LEVELS) for name in names}

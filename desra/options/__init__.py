@@ -8,6 +8,7 @@ A module for each stage, what they share in ``base`` and ``sections``, reading a
 ``loading``; all public names are here.
 """
 
+from desra.options.app import AppOptions
 from desra.options.base import (
     CommonOptions,
     Component,
@@ -65,6 +66,7 @@ from desra.options.train import (
 from desra.options.upscale import UpscaleOptions
 
 __all__ = [
+    "AppOptions",
     "BootstrapOptions",
     "CalibrateInputOptions",
     "CalibrateOptions",
