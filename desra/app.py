@@ -99,7 +99,7 @@ def build(inspector: Inspector, pictures: list[Path]) -> Any:
         if small["gan"].shape != seen.sr.gan.shape:
             said += f", shown as {_size(small['gan'])}"
         said += f"; networks and map took {seen.seconds:.2f} s"
-        paths = [session.save(kind, image) for kind, image in small.items()]
+        paths = [session.save(f"{kind}_view", image) for kind, image in small.items()]
         # None: the field for files is empty again, ready for the next one.
         return [None, session, "; ".join([said, *seen.notes]), *paths]
 
@@ -114,7 +114,7 @@ def build(inspector: Inspector, pictures: list[Path]) -> Any:
             return [str(error), "", None, None, None]
         drawn = shown_overlay(shown(gan), verdict.mask)
         views = {"mask": shown(verdict.mask), "overlay": drawn, "blended": shown(verdict.blended)}
-        paths = [session.save(kind, image) for kind, image in views.items()]
+        paths = [session.save(f"{kind}_view", image) for kind, image in views.items()]
         return [verdict.sentence, settings, *paths]
 
     def whole(kind: str) -> Any:
@@ -123,7 +123,7 @@ def build(inspector: Inspector, pictures: list[Path]) -> Any:
                 return None
             verdict = inspector.judge(session.seen, Choice(*values))
             alpha = session.seen.alpha if kind == "blended" else None
-            return session.save(f"{kind}_full", getattr(verdict, kind), alpha)
+            return session.save(kind, getattr(verdict, kind), alpha)
 
         return save
 
