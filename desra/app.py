@@ -13,6 +13,7 @@ import logging
 import sys
 import tempfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ FLAGS = {
 }
 
 _AGE = 3600  # seconds that a session without a click, and its pictures, are kept
+_SESSIONS = 16  # the oldest gives way
 _UPLOAD = "200mb"
 _UNITS = {
     "px": "pixels",
@@ -70,12 +72,77 @@ def _gradio() -> Any:
     return gradio
 
 
+class Actions:
+    """What the page does when something is chosen, moved or pressed, as functions of values.
+
+    Args:
+        inspector: networks and detector.
+    """
+
+    def __init__(self, inspector: Inspector) -> None:
+        self._inspector = inspector
+
+    def inspect(self, path: str) -> list[Any]:
+        """Run the networks on an image file.
+
+        Returns:
+            None, which empties the field for files for the next one; the session; what to say of
+            the image; paths of the pictures lq, gan, mse and map. Of a file that can't be used
+            only the sentence on why.
+        """
+        name = Path(path).name
+        try:
+            seen = self._inspector.inspect(path)
+        except InputError as error:
+            return [None, None, str(error).replace(path, name), None, None, None, None]
+        session = Session(seen, tempfile.TemporaryDirectory(prefix="desra_app_"))
+        views = {"lq": seen.lq, "gan": seen.sr.gan, "mse": seen.sr.mse, "map": seen.map}
+        small = {kind: shown(image) for kind, image in views.items()}
+        said = f"{name}: x{self._inspector.pair.scale} is {_size(seen.sr.gan)} pixels"
+        if small["gan"].shape != seen.sr.gan.shape:
+            said += f", shown as {_size(small['gan'])}"
+        said += f"; networks and map took {seen.seconds:.2f} s"
+        paths = [session.save(f"{kind}_view", image) for kind, image in small.items()]
+        return [None, session, "; ".join([said, *seen.notes]), *paths]
+
+    def judge(self, session: Session | None, *values: float) -> list[Any]:
+        """Mask and pictures for what the sliders say, in the order of `Choice`.
+
+        Returns:
+            What was found; the settings as YAML; paths of the pictures mask, overlay and blended.
+        """
+        if session is None:
+            return ["No image: drop one, or choose one.", "", None, None, None]
+        try:
+            choice = Choice(*values)
+            verdict = self._inspector.judge(session.seen, choice)
+            settings = self._inspector.as_yaml(choice)
+        except InputError as error:
+            return [str(error), "", None, None, None]
+        views = {
+            "mask": shown(verdict.mask),
+            "overlay": shown_overlay(shown(session.seen.sr.gan), verdict.mask),
+            "blended": shown(verdict.blended),
+        }
+        paths = [session.save(f"{kind}_view", image) for kind, image in views.items()]
+        return [verdict.sentence, settings, *paths]
+
+    def save(self, kind: str, session: Session | None, *values: float) -> str | None:
+        """Write the mask or the blended image, ``kind``, in full size; its path."""
+        if session is None:
+            return None
+        verdict = self._inspector.judge(session.seen, Choice(*values))
+        if kind == "mask":
+            return session.save(kind, verdict.mask)
+        return session.save(kind, verdict.blended, session.seen.alpha)
+
+
 def build(inspector: Inspector, pictures: list[Path]) -> Any:
     """The page.
 
     Args:
         inspector: networks and detector.
-        pictures: LR images to choose from; the first is shown at once.
+        pictures: LR images to choose from, at least one; the first is shown at once.
 
     Returns:
         A ``gradio.Blocks``.
@@ -84,51 +151,11 @@ def build(inspector: Inspector, pictures: list[Path]) -> Any:
         InputError: Gradio is not installed.
     """
     gr = _gradio()
-    first, unit = inspector.first_choice, _UNITS[inspector.opt.mask.min_area_unit]
-
-    def inspect(path: str) -> list[Any]:
-        name = Path(path).name
-        try:
-            seen = inspector.inspect(path)
-        except InputError as error:
-            return [None, None, str(error).replace(path, name), None, None, None, None]
-        session = Session(seen, tempfile.TemporaryDirectory(prefix="desra_app_"))
-        views = {"lq": seen.lq, "gan": seen.sr.gan, "mse": seen.sr.mse, "map": seen.map}
-        small = {kind: shown(image) for kind, image in views.items()}
-        said = f"{name}: x{inspector.pair.scale} is {_size(seen.sr.gan)} pixels"
-        if small["gan"].shape != seen.sr.gan.shape:
-            said += f", shown as {_size(small['gan'])}"
-        said += f"; networks and map took {seen.seconds:.2f} s"
-        paths = [session.save(f"{kind}_view", image) for kind, image in small.items()]
-        # None: the field for files is empty again, ready for the next one.
-        return [None, session, "; ".join([said, *seen.notes]), *paths]
-
-    def judge(session: Session | None, *values: float) -> list[Any]:
-        if session is None:
-            return ["", "", None, None, None]
-        try:
-            choice, gan = Choice(*values), session.seen.sr.gan
-            verdict = inspector.judge(session.seen, choice)
-            settings = inspector.as_yaml(choice)
-        except InputError as error:
-            return [str(error), "", None, None, None]
-        drawn = shown_overlay(shown(gan), verdict.mask)
-        views = {"mask": shown(verdict.mask), "overlay": drawn, "blended": shown(verdict.blended)}
-        paths = [session.save(f"{kind}_view", image) for kind, image in views.items()]
-        return [verdict.sentence, settings, *paths]
-
-    def whole(kind: str) -> Any:
-        def save(session: Session | None, *values: float) -> str | None:
-            if session is None:
-                return None
-            verdict = inspector.judge(session.seen, Choice(*values))
-            alpha = session.seen.alpha if kind == "blended" else None
-            return session.save(kind, getattr(verdict, kind), alpha)
-
-        return save
+    actions, first = Actions(inspector), inspector.first_choice
+    unit = _UNITS[inspector.opt.mask.min_area_unit]
 
     def pick(event: gr.SelectData) -> list[Any]:  # pyright: ignore[reportInvalidTypeForm]
-        return inspect(str(pictures[event.index]))
+        return actions.inspect(str(pictures[event.index]))
 
     def picture(kind: str, title: str, **place: Any) -> Any:
         return gr.Image(
@@ -136,6 +163,7 @@ def build(inspector: Inspector, pictures: list[Path]) -> Any:
             buttons=["fullscreen"], elem_id=kind, **place,
         )  # fmt: skip
 
+    private: dict[str, Any] = {"api_visibility": "private"}  # for people, not for programs
     page = gr.Blocks(title="DeSRA", analytics_enabled=False, delete_cache=(_AGE, 2 * _AGE))
     with page:
         gr.Markdown(
@@ -181,24 +209,24 @@ def build(inspector: Inspector, pictures: list[Path]) -> Any:
                 # Written when it is asked for; a button of Gradio hands out what it held before.
                 link = gr.DownloadButton(visible="hidden", elem_id=f"link_{kind}")
                 hand_out = f"() => document.querySelector('#link_{kind}').click()"
-                button.click(whole(kind), inputs, link, api_visibility="private").success(
-                    None, js=hand_out, api_visibility="private"
-                )
+                save = partial(actions.save, kind)
+                button.click(save, inputs, link, **private).success(None, js=hand_out, **private)
         with gr.Accordion("The same settings for desra.detect", open=False):
             settings = gr.Code(language="yaml", interactive=False, elem_id="settings")
 
         made = [file, session, about, lq, *(views[kind] for kind in ("gan", "mse", "map"))]
         judged = [result, settings, *(views[kind] for kind in ("mask", "overlay", "blended"))]
-        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        quiet: dict[str, Any] = {"show_progress": "hidden", **private}
+        at_first = partial(actions.inspect, str(pictures[0]))
         seen = [
-            file.upload(inspect, file, made, api_visibility="private"),
-            gallery.select(pick, None, made, api_visibility="private"),
-            page.load(lambda: inspect(str(pictures[0])), None, made, api_visibility="private"),
+            file.upload(actions.inspect, file, made, **private),
+            gallery.select(pick, None, made, **private),
+            page.load(at_first, None, made, **private),
         ]
         for event in seen:
-            event.then(judge, inputs, judged, **quiet)
+            event.then(actions.judge, inputs, judged, **quiet)
         for slider in sliders:
-            slider.change(judge, inputs, judged, trigger_mode="always_last", **quiet)
+            slider.change(actions.judge, inputs, judged, trigger_mode="always_last", **quiet)
     return page
 
 
@@ -218,13 +246,15 @@ def launch(page: Any, opt: AppOptions, wait: bool = True) -> str:
     """
     gr = _gradio()
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it is up
-    fonts = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]  # else Google's
+    theme = gr.themes.Default(  # the fonts are Google's if nothing is said
+        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+    )
     try:
         _, address, _ = page.launch(
             server_name=opt.host, server_port=opt.port, share=False, inbrowser=False,
             prevent_thread_lock=True, quiet=True, show_error=False, ssr_mode=False, pwa=False,
             mcp_server=False, run_history=False, enable_monitoring=False, footer_links=[],
-            max_file_size=_UPLOAD, theme=gr.themes.Default(font=fonts[0], font_mono=fonts[1]),
+            max_file_size=_UPLOAD, state_session_capacity=_SESSIONS, theme=theme,
         )  # fmt: skip
     except OSError as error:
         raise InputError(

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import socket
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
+from conftest import photograph, save_compact
 
-from desra import app
+from desra import app, inspection
+from desra.app import Actions
+from desra.images import read_image, read_mask, read_rgb8, write_image
+from desra.inspection import Choice, Inspector
 from desra.options import AppOptions, resolved
 
 
@@ -54,3 +60,76 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]):
     error = capsys.readouterr().err
     assert f"127.0.0.1 and {port} cannot be listened on" in error
     assert "--port" in error and "Traceback" not in error
+
+
+# ---------------------------------------------------------------------- what the page calls
+
+VALUES = (0.97, 20.0, 0.5, 3.0)
+
+
+@pytest.fixture
+def inspector(tmp_path: Path) -> Inspector:
+    content = {
+        "sr_gan": {"weights": str(save_compact(tmp_path / "gan.pth", 2, seed=1))},
+        "sr_mse": {"weights": str(save_compact(tmp_path / "mse.pth", 2, seed=2))},
+        "device": "cpu", "precision": "fp32", "max_pixels": 60 * 72,
+    }  # fmt: skip
+    return Inspector(AppOptions.model_validate(content))
+
+
+@pytest.fixture
+def lq(tmp_path: Path) -> Path:
+    alpha = np.full((60, 72), 200, np.uint8)
+    write_image(tmp_path / "mine.png", photograph(3, 60, 72), alpha)
+    return tmp_path / "mine.png"
+
+
+def test_pictures_of_an_image(inspector: Inspector, lq: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(inspection, "MAX_VIEW", 100)
+    field, session, said, *paths = Actions(inspector).inspect(str(lq))
+    assert field is None and session is not None
+    assert said.startswith("mine.png: x2 is 144 x 120 pixels, shown as 100 x 83; networks")
+    assert said.endswith("; alpha split off")
+    sizes = [read_rgb8(path).shape for path in paths]
+    assert sizes == [(60, 72, 3), (83, 100, 3), (83, 100, 3), (83, 100, 3)]
+
+    found, settings, *paths = Actions(inspector).judge(session, *VALUES)
+    verdict = inspector.judge(session.seen, Choice(*VALUES))
+    assert found.split("(")[0] == verdict.sentence.split("(")[0]
+    assert yaml.safe_load(settings)["mask"]["threshold"] == 0.97
+    assert (read_mask(paths[0]) == (inspection.shown(verdict.mask) > 0)).all()
+    assert [read_rgb8(path).shape for path in paths] == [(83, 100, 3)] * 3
+
+
+def test_saved_pictures_are_whole(inspector: Inspector, lq: Path):
+    session = Actions(inspector).inspect(str(lq))[1]
+    verdict = inspector.judge(session.seen, Choice(*VALUES))
+    save = Actions(inspector).save
+    mask, blended = (save(kind, session, *VALUES) for kind in ("mask", "blended"))
+    assert mask and Path(mask).name == "mine_mask.png" and verdict.mask.any()
+    assert (read_mask(mask) == verdict.mask).all()
+    assert blended and Path(blended).name == "mine_blended.png"
+    picture = read_image(blended)
+    assert (picture.rgb == verdict.blended).all()
+    assert picture.alpha is not None and set(np.unique(picture.alpha)) == {200}
+
+
+def test_the_pictures_go_with_the_session(inspector: Inspector, lq: Path):
+    session = Actions(inspector).inspect(str(lq))[1]
+    folder = Path(session.folder.name)
+    assert any(folder.iterdir())
+    del session
+    assert not folder.exists()
+
+
+def test_sentences_instead_of_pictures(inspector: Inspector, lq: Path, tmp_path: Path):
+    write_image(tmp_path / "large.png", np.zeros((61, 72, 3), np.uint8))
+    actions = Actions(inspector)
+    field, session, said, *paths = actions.inspect(str(tmp_path / "large.png"))
+    assert field is None and session is None and paths == [None] * 4
+    assert said.startswith("large.png has 72 x 61 pixels")  # without the folder of the upload
+    assert actions.judge(None, *VALUES)[0].startswith("No image")
+    assert actions.save("mask", None, *VALUES) is None
+    session = actions.inspect(str(lq))[1]
+    found, _, *paths = actions.judge(session, 2.0, 0.0, 1.0, 0.0)
+    assert "threshold" in found and paths == [None] * 3
