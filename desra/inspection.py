@@ -118,9 +118,8 @@ class Inspector:
     """
 
     def __init__(self, opt: AppOptions):
-        self.opt = opt
-        self.pair = SRPair.from_options(opt.sr_gan, opt.sr_mse, opt.tile, opt)
         available = {"lq"} if opt.sr_mse is None else {"lq", "sr_mse"}
+        self.opt, self.pair = opt, SRPair.from_options(opt.sr_gan, opt.sr_mse, opt.tile, opt)
         self.finder = ArtifactFinder(opt, self.pair.scale, available)
         self._networks = threading.Lock()  # the tiles of a pair are its state
 

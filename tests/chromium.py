@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import Any
 
 import pytest
 
@@ -21,3 +22,24 @@ FLAGS = [
 ]  # fmt: skip
 DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
+
+class Visit:
+    """A page, what it complained of and what it asked for."""
+
+    def __init__(self, browser: Any, address: str, settings: dict[str, Any]) -> None:
+        self.context = browser.new_context(**settings)
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(address)
+
+    def close(self, *own: str) -> None:
+        """Leave; nothing must have been complained of, nor asked for but of ``own`` (prefixes)."""
+        assert self.complaints == [], self.complaints
+        assert self.requests
+        assert [url for url in self.requests if not url.startswith(own)] == []
+        self.context.close()

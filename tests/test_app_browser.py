@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chromium import CHROMIUM, DESKTOP, FLAGS, PHONE, needs_chromium
+from chromium import CHROMIUM, DESKTOP, FLAGS, PHONE, Visit, needs_chromium
 
 from desra.app import build, launch
 from desra.artifacts import delete_artifacts
@@ -85,17 +85,8 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-class Reader:
-    """A page, what it complained of and what it asked for."""
-
-    def __init__(self, browser: Any, address: str, settings: dict[str, Any]) -> None:
-        self.context = browser.new_context(**settings)
-        self.page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(address)
+class Reader(Visit):
+    """The app."""
 
     def wait(self, kind: str, passes: Callable[[str], bool]) -> str:
         """The text of a field, once it passes."""
@@ -144,11 +135,9 @@ def open_page(browser: Any, server: Server) -> Iterator[Callable[..., Reader]]:
 
     yield opened
     for reader in readers:
-        own = (server.address, "data:", "blob:")
-        assert reader.requests
-        assert [url for url in reader.requests if not url.startswith(own)] == []
-        assert reader.complaints == []
-        reader.context.close()
+        # Of Gradio itself, at uploads.
+        reader.complaints = [c for c in reader.complaints if c != "Method not implemented."]
+        reader.close(server.address, "data:", "blob:")
 
 
 def test_upload_move_the_threshold_download(

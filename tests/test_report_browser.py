@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import CHROMIUM, DESKTOP, FLAGS, PHONE, needs_chromium
+from chromium import CHROMIUM, DESKTOP, FLAGS, PHONE, Visit, needs_chromium
 from report_results import HOSTILE, make_results, write_scores, write_table
 
 from desra.options import ReportOptions, parse
@@ -52,18 +52,8 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-class Reader:
-    """A page, what it complained of and what it asked for."""
-
-    def __init__(self, browser: Any, path: Path, settings: dict[str, Any]) -> None:
-        self.context = browser.new_context(**settings)
-        self.page = self.context.new_page()
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(path.as_uri())
+class Reader(Visit):
+    """The report."""
 
     def card(self, name: str) -> Any:
         return self.page.locator(f'article[aria-label="{name}"]')
@@ -94,15 +84,12 @@ def open_page(browser: Any, pages: dict[str, Path]) -> Iterator[Any]:
     readers: list[Reader] = []
 
     def opened(kind: str = "single", settings: dict[str, Any] = DESKTOP) -> Reader:
-        readers.append(Reader(browser, pages[kind], settings))
+        readers.append(Reader(browser, pages[kind].as_uri(), settings))
         return readers[-1]
 
     yield opened
     for reader in readers:
-        assert reader.complaints == []
-        assert reader.requests
-        assert [u for u in reader.requests if not u.startswith(("file://", "data:"))] == []
-        reader.context.close()
+        reader.close("file://", "data:")
 
 
 @pytest.mark.parametrize("kind", ["single", "beside"])

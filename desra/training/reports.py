@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
@@ -61,8 +61,10 @@ class Reports:
     def __init__(self, folder: Path, name: str, start: int, total: int):
         main = processes.is_main()
         self._writer = SummaryWriter(str(folder), purge_step=start + 1) if main else None
+        # Said only where it is meant: disable=False would overrule TQDM_DISABLE.
+        hidden: dict[str, Any] = {} if main else {"disable": True}
         self._bar = tqdm(
-            total=total, initial=start, desc=name, unit="it", mininterval=1.0, disable=not main
+            total=total, initial=start, desc=name, unit="it", mininterval=1.0, **hidden
         )
         self._start, self._total, self._began = start, total, time.monotonic()
         self._told, self._waited = self._began, 0.0
