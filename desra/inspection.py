@@ -113,8 +113,7 @@ class Inspector:
         opt: the options.
 
     Raises:
-        InputError: weights that cannot be used, two networks of unequal scale, or a detector that
-            is unknown or needs what is not there.
+        InputError: as `SRPair.from_options` and `desra.detectors.find_detector`.
     """
 
     def __init__(self, opt: AppOptions):

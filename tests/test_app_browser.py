@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chromium import CHROMIUM, DESKTOP, FLAGS, PHONE, Visit, needs_chromium
+from chromium import DESKTOP, PHONE, Visit, needs_chromium, started
 
 from desra.app import build, launch
 from desra.artifacts import delete_artifacts
@@ -23,7 +23,7 @@ from desra.models import SRPair
 from desra.options import AppOptions, DetectOptions, parse, read_yaml
 
 pytest.importorskip("gradio", reason="gradio is not installed (pip install 'desra[app]')")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 pytestmark = [needs_chromium, pytest.mark.slow]
 
 PICTURES = ("coffee_1", "astronaut_3")
@@ -79,10 +79,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+    with started() as chromium:
+        yield chromium
 
 
 class Reader(Visit):

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import CHROMIUM, DESKTOP, FLAGS, PHONE, Visit, needs_chromium
+from chromium import DESKTOP, PHONE, Visit, needs_chromium, started
 from report_results import HOSTILE, make_results, write_scores, write_table
 
 from desra.options import ReportOptions, parse
 from desra.report import report
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 pytestmark = needs_chromium
 
@@ -46,10 +46,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+    with started() as chromium:
+        yield chromium
 
 
 class Reader(Visit):
