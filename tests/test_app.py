@@ -73,6 +73,7 @@ def inspector(tmp_path: Path) -> Inspector:
         "sr_gan": {"weights": str(save_compact(tmp_path / "gan.pth", 2, seed=1))},
         "sr_mse": {"weights": str(save_compact(tmp_path / "mse.pth", 2, seed=2))},
         "device": "cpu", "precision": "fp32", "max_pixels": 60 * 72,
+        "detector": {"type": "relative_local_variance"},
     }  # fmt: skip
     return Inspector(AppOptions.model_validate(content))
 

@@ -27,6 +27,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "sr_mse": {"weights": str(save_compact(folder / "mse.pth", 2, seed=2))},
         "device": "cpu",
         "precision": "fp32",
+        "detector": {"type": "relative_local_variance"},
     }
 
 
