@@ -179,7 +179,11 @@ class Inspector:
             InputError: a setting out of range.
         """
         mask, deletion = self._sections(choice)
-        content = {"mask": resolved(mask), "deletion": resolved(deletion)}
+        content = {
+            "detector": resolved(self.opt.detector),
+            "mask": resolved(mask),
+            "deletion": resolved(deletion),
+        }
         return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=1000)
 
     def _sections(self, choice: Choice) -> tuple[MaskOptions, DeletionOptions]:

@@ -20,7 +20,7 @@ from desra.detection import ArtifactFinder
 from desra.images import read_mask, read_rgb8, write_image
 from desra.inspection import Inspector
 from desra.models import SRPair
-from desra.options import AppOptions, DetectOptions, parse, read_yaml
+from desra.options import AppOptions, DetectOptions, DetectorOptions, parse, read_yaml
 
 pytest.importorskip("gradio", reason="gradio is not installed (pip install 'desra[app]')")
 pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -46,7 +46,10 @@ class Server:
     """The app, running, with its networks counted and the addresses that Python connected to."""
 
     def __init__(self, folder: Path) -> None:
-        self.opt = AppOptions(device="cpu", precision="fp32", max_pixels=MAX_PIXELS)
+        paper = DetectorOptions(type="relative_local_variance")  # finds something in each
+        self.opt = AppOptions(
+            device="cpu", precision="fp32", max_pixels=MAX_PIXELS, detector=paper
+        )
         inspector = Inspector(self.opt)
         self.networks = Counted(inspector.pair)
         inspector.pair = self.networks  # type: ignore[assignment]
