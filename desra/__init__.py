@@ -10,14 +10,10 @@ The stages, in order, each runnable alone as ``python -m desra.<stage> -opt <fil
 
 Beside them, on what detect wrote and without a network: ``desra.report`` (a page to look at in a
 browser), ``desra.sweep`` (what other thresholds and areas would find) and ``desra.calibrate``
-<<<<<<< HEAD
-(class weights from your own images). For the daily use of a finetuned network: ``desra.upscale``;
-for other programs: ``desra.export`` (ONNX, safetensors, .pth). On a command line ``desra STAGE`` is
-the same as ``python -m desra.STAGE``.
-=======
-(class weights from your own images). For the daily use of a finetuned network: ``desra.upscale``.
-To look at one image after the other, with sliders: ``desra.app``.
->>>>>>> 3ec8e15 (Tour: a notebook from two networks to before and after, run by a script and by a slow test)
+(class weights from your own images). For the daily use of a finetuned network:
+``desra.upscale``; to look at one image after the other, with sliders: ``desra.app``; for other
+programs: ``desra.export`` (ONNX, safetensors, .pth). On a command line ``desra STAGE`` is the same
+as ``python -m desra.STAGE``.
 
 For notebooks: ``desra.artifacts`` is the method as pure functions of arrays, ``desra.models`` holds
 ``SRModel`` (one network) and ``SRPair`` (GAN-SR and MSE-SR on one tile grid).

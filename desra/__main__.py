@@ -18,6 +18,7 @@ STAGES = {
     "calibrate": "class weights from your own images",
     "upscale": "upscale images with a network, a finetuned one for example",
     "weights": "list, get, check, import and blend networks",
+    "app": "look at one image in a browser, with sliders",
     "export": "a network as ONNX, safetensors or .pth for other programs",
 }
 

@@ -68,16 +68,17 @@ class MaskOptions(Strict):
     """From the map to the mask."""
 
     threshold: NotNegative = 0.7
-    """A pixel with D below this is a candidate."""
+    """A pixel with D below this is a candidate; the default of evidence and of the paper's."""
     kernel: Annotated[int, Field(ge=1)] = 5
     """Side of the square structuring element in pixels."""
     erode: Annotated[int, Field(ge=0)] = 1
     """How often it erodes."""
     dilate: Annotated[int, Field(ge=0)] = 3
     """How often it dilates after that."""
-    min_area: NotNegative = 4000
-    """A component is kept if its area is greater than this."""
-    min_area_unit: Literal["px", "px_at_x4", "px_per_megapixel"] = "px"
+    min_area: NotNegative = 1000
+    """A component is kept if its area is greater than this; the paper's, with `protocol: released`,
+    is 4000 px."""
+    min_area_unit: Literal["px", "px_at_x4", "px_per_megapixel"] = "px_at_x4"
     """px: pixels of the SR image; px_at_x4: pixels at scale 4, for other scales times (scale/4)^2;
     px_per_megapixel: pixels for each million pixels of the SR image."""
 
