@@ -245,7 +245,9 @@ def evidence(
         raise ValueError(
             f"sr_mse and sr_gan must have the same shape, got {sr_mse.shape} and {sr_gan.shape}"
         )
-    scale = _EVIDENCE_SCALE if lq is None else sr_gan.shape[0] // lq.shape[0]
+    scale = _EVIDENCE_SCALE if lq is None else max(sr_gan.shape[0] // lq.shape[0], 1)
+    if lq is not None and tuple(scale * n for n in lq.shape[:2]) != sr_gan.shape[:2]:
+        raise ValueError(f"sr_gan {sr_gan.shape} is no whole multiple of lq {lq.shape}")
     shape = tuple(max(n - 2 * window.border, 0) for n in sr_gan.shape[:2])
     if 0 in shape:
         return np.empty(shape)

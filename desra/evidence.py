@@ -98,7 +98,11 @@ def _by_strips(
             for band, values in of_band.items():
                 energy = values * values if values.ndim == 2 else np.square(values).sum(axis=2)
                 energies.setdefault(f"{band} {who}", []).append(_cells(energy, scale)[inner])
-    return tuple({k: np.concatenate(v) for k, v in found.items()} for found in (energies, cells))  # pyright: ignore
+    return _joined(energies), _joined(cells)
+
+
+def _joined(strips: dict[str, list[Values]]) -> dict[str, Values]:
+    return {name: np.concatenate(parts) for name, parts in strips.items()}
 
 
 def _strips(height: int, scale: int) -> Iterator[tuple[slice, slice]]:

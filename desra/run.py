@@ -489,6 +489,7 @@ def run(opt: RunOptions, overwrite: bool = False) -> dict[str, Any]:
         raise InputError("desra.run works in one process; leave torchrun out")
     import_modules(opt.imports)
     networks = find_networks(opt)
+    opt = opt.for_network(str(networks.network_g["type"]))
     with held(Path(opt.output), overwrite):
         original = _identified(networks.gan.weights)
         known = _identity(opt, networks)

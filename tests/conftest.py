@@ -120,7 +120,10 @@ def run_settings(lq: Path, output: Path, **changes: Any) -> dict[str, Any]:
         "min_gain": 0,
         "min_detail": 0,
         "sample_area": 0.5,
-        "detect": {"mask": {"min_area": 60, "threshold": 0.85}},
+        "detect": {
+            "detector": {"type": "relative_local_variance"},
+            "mask": {"min_area": 60, "threshold": 0.85},
+        },
         "train": {
             "datasets": {"train": {"gt_size": 64}, "batch_size": 2, "num_workers": 0},
             "train": {"total_iter": 4, "warmup_iter": 0},

@@ -133,6 +133,8 @@ def test_images_of_unequal_size_are_refused() -> None:
     sr_mse, sr_gan, lq = pictures()
     with pytest.raises(ValueError, match="same shape"):
         find_detector("evidence", ["sr_mse", "lq"])(sr_mse[:-4], sr_gan, lq)
+    with pytest.raises(ValueError, match="no whole multiple of lq"):
+        find_detector("evidence", ["sr_mse", "lq"])(sr_mse, sr_gan, lq[1:])
 
 
 @pytest.mark.parametrize("kind", ["noise", "stripes", "foreign_texture", "smoothing", "warp"])

@@ -482,7 +482,29 @@ def test_the_recipe_follows_the_network(lq: Path, tmp_path: Path):
     assert plan.network_g.spec() == dense
     compact = network_g_of("embedded:gan")
     plan = opt.train_options(tmp_path, arguments[0], compact, *arguments[1:])
-    assert plan.train.strength == 0.5  # options/finetune.yml
+    assert plan.train.strength == 0.6  # options/finetune.yml
+
+
+@pytest.mark.parametrize(
+    ("architecture", "given", "detector", "min_area"),
+    [
+        ("RRDBNet", {}, "relative_local_variance", 4000),
+        ("RRDBNet", {"mask": {"min_area": 9}}, "relative_local_variance", 9),
+        ("RRDBNet", {"options": "options/detect.yml"}, "evidence", 1000),
+        ("SRVGGNetCompact", {}, "evidence", 1000),
+    ],
+)
+def test_the_detection_follows_the_recipe(
+    lq: Path, tmp_path: Path, architecture: str, given: dict, detector: str, min_area: int
+):
+    content = {
+        "input": {"lq": str(lq)}, "output": str(tmp_path / "out"), "detect": given,
+        "sr_gan": {"weights": "mine.pth"},
+    }  # fmt: skip
+    opt = options.parse(RunOptions, content, "test").for_network(architecture)
+    plan = opt.detect_options(lq, tmp_path, opt.sr_gan, None, 4)
+    assert plan.detector.type == detector and plan.mask.min_area == min_area
+    assert plan.sr_gan.weights == "mine.pth"
 
 
 def test_an_own_network_of_another_scale(lq: Path, tmp_path: Path):

@@ -80,6 +80,8 @@ def results(tmp_path: Path) -> Path:
     options = {
         "input": {"sr_gan": str(tmp_path / "gan"), "sr_mse": str(tmp_path / "mse")},
         "output": str(tmp_path / "detect"),
+        "detector": {"type": "relative_local_variance"},
+        "mask": {"min_area": 4000},
     }
     detect(parse(DetectOptions, options, "test"))
     return tmp_path / "detect"

@@ -50,6 +50,8 @@ OWN = {
 #: The recipe for a network of this architecture, where `train.options` names none.
 RECIPES = {"RRDBNet": "options/realesrgan/finetune_gentle.yml"}
 RECIPE = "options/finetune.yml"
+#: The detection whose masks that recipe was measured with, where `detect.options` names none.
+DETECTIONS = {"RRDBNet": "options/realesrgan/detect.yml"}
 
 
 class RunInputOptions(Strict):
@@ -104,7 +106,8 @@ class RunOptions(CommonOptions):
     """Of everything random."""
     detect: dict[str, Any] = {}
     """Options of desra.detect; `options: FILE` names a file of them, over which the keys given here
-    go. Without a file: options/detect.yml."""
+    go. Without a file: options/realesrgan/detect.yml for an RRDBNet, whose recipe was measured with
+    the paper's detector; options/detect.yml for all others."""
     train: dict[str, Any] = {}
     """The same for desra.train. Without a file: options/realesrgan/finetune_gentle.yml for an
     RRDBNet, options/finetune.yml for all others."""
@@ -118,6 +121,13 @@ class RunOptions(CommonOptions):
         self.train_options(none, [], {"type": "any"}, 4, "none", "none")
         self.evaluate_options(none, none, none, None)
         return self
+
+    def for_network(self, architecture: str) -> "RunOptions":
+        """The same with the detection that goes with the recipe of this architecture."""
+        file = DETECTIONS.get(architecture)
+        if file is None or "options" in self.detect:
+            return self
+        return self.model_copy(update={"detect": {"options": file, **self.detect}})
 
     # ------------------------------------------------------------------- the stages' own options
 
