@@ -46,6 +46,7 @@ def make_results(root: Path, **detect_options: Any) -> tuple[Path, Path]:
         options = {
             "input": {"sr_gan": str(root / f"gan_{when}"), "sr_mse": str(root / "mse")},
             "output": str(root / when),
+            "detector": {"type": "relative_local_variance"},
             "mask": {"min_area": 200},
             **detect_options,
         }
