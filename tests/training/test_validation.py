@@ -85,7 +85,8 @@ RULE = MaskRule(threshold=0.7, kernel=3, erode=1, dilate=2, min_area=30)
 def test_scores_of_detections(tmp_path: Path, detector: str):
     """What the network before made is given; by definition nothing has changed yet."""
     mask_options = {"threshold": 0.7, "kernel": 3, "erode": 1, "dilate": 2, "min_area": 30}
-    val = {"dataroot": str(tmp_path / "found"), "mask": mask_options, "detector": {"type": detector}}
+    found = str(tmp_path / "found")
+    val = {"dataroot": found, "mask": mask_options, "detector": {"type": detector}}
     settings = settings_of(tmp_path, val)
     opt = options.parse(TrainOptions, settings, "test")
     model = DeSRAModel(opt)
