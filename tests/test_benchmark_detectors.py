@@ -93,10 +93,13 @@ def test_run_on_folders_that_detect_wrote(
     ])  # fmt: skip
     assert module.run(args) == 0
     said = capsys.readouterr().out
-    content = json.loads((tmp_path / "out/detectors.json").read_text())
-    kinds, references, clean = content["tables"]
+    tables = [
+        json.loads((tmp_path / f"out/{name}.json").read_text())
+        for name in ("kinds", "references", "clean")
+    ]
+    kinds, references, clean = tables
     assert kinds["columns"][:2] == ["detector", "noise"]
-    for table in content["tables"]:
+    for table in tables:
         assert table["title"] in said
         assert [row[0] for row in table["rows"]] == [module.PAPER, "evidence"]
         assert {len(row) for row in table["rows"]} == {len(table["columns"])}

@@ -236,7 +236,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the tables, and write <output>/detectors.json, which desra.report shows."""
+    """Print the tables, and write each to <output>/<name>.json, which desra.report shows."""
     cv2.setNumThreads(1)
     if len(args.detected) != len(args.gt):
         raise SystemExit("error: give --gt a folder for each folder of --detected")
@@ -249,22 +249,21 @@ def run(args: argparse.Namespace) -> int:
 
     injected = count_injected(pictures, args)
     swapped = count_references(pictures, args)
-    tables = [
-        table_of_kinds(injected, args),
-        table_of_references(swapped, args),
-        table_of_clean(pictures, controls, args),
-    ]
-    for table in tables:
-        print(as_text(table), end="\n\n")
-    content = {
-        "title": "Detectors",
-        "note": (__doc__ or "").partition("\n    python")[0],
-        "tables": tables,
+    tables = {
+        "kinds": table_of_kinds(injected, args),
+        "references": table_of_references(swapped, args),
+        "clean": table_of_clean(pictures, controls, args),
     }
-    path = Path(args.output) / "detectors.json"
-    with atomic_write(path) as file:
-        file.write(json.dumps(content, indent=1).encode())
-    print(f"written: {path}")
+    files: list[str] = []
+    for name, table in tables.items():
+        print(as_text(table), end="\n\n")
+        files.append(str(Path(args.output) / f"{name}.json"))
+        with atomic_write(Path(files[-1])) as file:
+            file.write(json.dumps(table, indent=1).encode())
+    print(
+        "In a page, beside the images of detect and evaluate: python -m desra.report "
+        f"-opt options/report.yml --force_yml tables=[{','.join(files)}]"
+    )
     return 0
 
 
