@@ -23,6 +23,7 @@ from desra.artifacts import (
     WindowSpec,
     absolute_difference_map,
     artifact_map,
+    bands,
     crop_to,
     local_std,
 )
@@ -40,7 +41,6 @@ DETECTOR_REGISTRY = Registry("detector")
 _PAPERS = WindowSpec()
 _K1 = 0.01  # of SSIM; its K2 is that of the window
 _LDL_SIDE = 7
-_BAND = 512  # rows
 _EVIDENCE_SCALE = 4
 _INPUTS = {
     "sr_mse": "the MSE-SR image (sr_mse)",
@@ -133,8 +133,7 @@ def in_bands(
         lq8 = None if lq is None else to_uint8(lq)
         yield slice(0, height), detector(to_uint8(sr_mse), to_uint8(sr_gan), lq8, None, window)
         return
-    for top in range(0, height, _BAND):
-        rows = slice(top, min(top + _BAND, height))
+    for rows in bands(height):
         seen = slice(rows.start, rows.stop + lost)
         yield rows, detector(to_uint8(sr_mse[seen]), to_uint8(sr_gan[seen]), None, None, window)
 
@@ -184,10 +183,7 @@ def local_ssim(
 
     mean over the channels, then clipped to [0, 1] (SSIM itself goes down to -1).
     """
-    if sr_mse.shape != sr_gan.shape:
-        raise ValueError(
-            f"sr_mse and sr_gan must have the same shape, got {sr_mse.shape} and {sr_gan.shape}"
-        )
+    _refuse_unequal(sr_mse, sr_gan)
     std_a, std_b = local_std(sr_mse, window), local_std(sr_gan, window)
     if std_a.size == 0:
         return np.empty(std_a.shape[:2])
@@ -241,10 +237,7 @@ def evidence(
     paper's; made on the grid of LR pixels and enlarged bilinearly. With ``lq`` it sees more;
     without it the scale is taken to be 4. Of the window only its border plays a part.
     """
-    if sr_mse.shape != sr_gan.shape:
-        raise ValueError(
-            f"sr_mse and sr_gan must have the same shape, got {sr_mse.shape} and {sr_gan.shape}"
-        )
+    _refuse_unequal(sr_mse, sr_gan)
     scale = _EVIDENCE_SCALE if lq is None else max(sr_gan.shape[0] // lq.shape[0], 1)
     if lq is not None and tuple(scale * n for n in lq.shape[:2]) != sr_gan.shape[:2]:
         raise ValueError(f"sr_gan {sr_gan.shape} is no whole multiple of lq {lq.shape}")
@@ -294,6 +287,13 @@ def ldl(
     M[R_ref > R] = 0.0
     c = window.k2**2
     return c / (c + crop_to(M, shape))
+
+
+def _refuse_unequal(sr_mse: Image, sr_gan: Image) -> None:
+    if sr_mse.shape != sr_gan.shape:
+        raise ValueError(
+            f"sr_mse and sr_gan must have the same shape, got {sr_mse.shape} and {sr_gan.shape}"
+        )
 
 
 def _box_variance(values: Map, side: int) -> Map:

@@ -92,12 +92,13 @@ def _by_strips(
     for pixels, inner in _strips(len(sr_gan) // scale, scale):
         planes = {"m": _planes(sr_mse[pixels], scale), "g": _planes(sr_gan[pixels], scale)}
         for who, image in (("m", sr_mse), ("g", sr_gan)):
-            cells.setdefault(who, []).append(_cells(image[pixels].astype(np.float32), scale)[inner])
+            colours = by_cells(image[pixels].astype(np.float32), scale)
+            cells.setdefault(who, []).append(colours[inner])
         planes["d"] = {band: planes["g"][band] - planes["m"][band] for band in planes["g"]}
         for who, of_band in planes.items():
             for band, values in of_band.items():
                 energy = values * values if values.ndim == 2 else np.square(values).sum(axis=2)
-                energies.setdefault(f"{band} {who}", []).append(_cells(energy, scale)[inner])
+                energies.setdefault(f"{band} {who}", []).append(by_cells(energy, scale)[inner])
     return _joined(energies), _joined(cells)
 
 
@@ -126,8 +127,8 @@ def _planes(image: Image, scale: int) -> dict[str, Values]:
     }
 
 
-def _cells(x: Values, scale: int) -> Values:
-    """Means over cells; what is left over at the right and below is left out."""
+def by_cells(x: Values, scale: int) -> Values:
+    """Means over cells, ``(H, W[, C])`` to ``(H // scale, W // scale[, C])``, float32."""
     height, width = x.shape[0] // scale, x.shape[1] // scale
     cut = x[: height * scale, : width * scale]
     return np.asarray(cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA), np.float32)

@@ -33,7 +33,7 @@ from desra.artifacts import artifact_map, local_std
 from desra.data.degradations import degrade
 from desra.data.pictures import MILD, PUBLISHED
 from desra.detectors import bicubic
-from desra.evidence import measure
+from desra.evidence import by_cells, measure
 from desra.images import list_images, read_rgb8, write_image
 from desra.injection import KINDS
 
@@ -82,17 +82,14 @@ def prepare(args: argparse.Namespace) -> None:
 # ----------------------------------------------------------------------------------------- samples
 
 
-def cells(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    size = values.shape[1] // SCALE, values.shape[0] // SCALE
-    return np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA), np.float32)
-
-
 def own_artifacts(picture: Picture) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Cells of sr_gan with texture that the truth has not, by the paper's D with the truth in the
     place of sr_mse; and those that have the truth's."""
     D = artifact_map(picture.gt, picture.sr_gan)
     stronger = (local_std(picture.sr_gan) - local_std(picture.gt)).mean(axis=2)
-    D, stronger = (cells(np.pad(x, 5, mode="edge").astype(np.float32)) for x in (D, stronger))
+    D, stronger = (
+        by_cells(np.pad(x, 5, mode="edge").astype(np.float32), SCALE) for x in (D, stronger)
+    )
     return (D < 0.7) & (stronger > 0), D > 0.8
 
 
@@ -118,6 +115,7 @@ def collect(args: argparse.Namespace) -> None:
         columns["validate"].append(np.full(n, zlib.crc32(picture.name.encode()) % 5 == 0))
         columns["kind"].append(np.full(n, kind, np.int8))
 
+    of_pictures = [own_artifacts(picture) for picture in pictures]
     for base in BASES:
         for number, kind, suspect, truth in tqdm(
             suspects(pictures, list(KINDS), base, args.seed), desc=base
@@ -130,11 +128,11 @@ def collect(args: argparse.Namespace) -> None:
             elif turn < 0.375:
                 lq = None
             measured = measure(reference, suspect, lq, SCALE)
-            share = cells(truth.astype(np.float32))
+            share = by_cells(truth.astype(np.float32), SCALE)
             clean = share < 0.02
             which = list(KINDS).index(kind)
             if base == "sr_gan":
-                own, alike = own_artifacts(picture)
+                own, alike = of_pictures[number]
                 keep(measured, clean & own, True, picture, OWN)
                 clean &= alike
             keep(measured, clean, False, picture, which)
