@@ -161,6 +161,7 @@ def test_the_published_settings(system: str):
     assert step.gan_opt.spec()["gan_type"] == "vanilla"
     assert step.ema_decay == 0.999
     assert opt.datasets.train.spec()["gt_size"] == 256
+    assert opt.datasets.train.spec().get("use_rot", True) == (system == "swinir")
     assert opt.network_d and opt.network_d.spec()["num_feat"] == 64
     assert (step.ldl_opt is not None) == (system == "ldl")
     assert opt.discriminator_first == 200

@@ -1,4 +1,4 @@
-"""The method's own map as a training loss: no more is taken away than detection asks for."""
+"""The paper's map as a training loss: no more is taken away than detection by it asks for."""
 
 from torch import Tensor, nn
 
@@ -26,7 +26,7 @@ def relative_map(sr: Tensor, reference: Tensor) -> Tensor:
 
 @LOSS_REGISTRY.register()
 class ArtifactMapLoss(nn.Module):
-    """``max(0, target - D(sr, gt))``: what detection would still find, and nothing beyond.
+    """``max(0, target - D(sr, gt))``: what the paper's map would still find, and nothing beyond.
 
     Against the pseudo ground truth, ``gt`` is the MSE-SR output inside the mask. A pixel loss asks
     for that output itself there, so a network learns to blur; this one is content as soon as the

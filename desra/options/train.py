@@ -134,7 +134,7 @@ class StepOptions(Strict):
     texture_opt: PixelLossOptions | None = None
     """Loss on the amount of local texture (LocalStdLoss), weighed like the pixel loss."""
     artifact_opt: PixelLossOptions | None = None
-    """Loss on what detection would still find (ArtifactMapLoss), towards the pseudo ground
+    """Loss on what the paper's map would still find (ArtifactMapLoss), towards the pseudo ground
     truth."""
     perceptual_opt: PerceptualLossOptions | None = None
     """Loss on features of a VGG network, whose weights must be on this machine."""
