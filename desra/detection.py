@@ -66,8 +66,7 @@ class ArtifactFinder:
 
     def map_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
         """(height, width) of the map of an SR image of ``shape``; 0 where it is too small."""
-        lost = 2 * self.window.border
-        return max(shape[0] - lost, 0), max(shape[1] - lost, 0)
+        return self.window.map_size(shape)
 
     def compare(
         self, sr: SRImages, lq: NDArray[Any] | None, weigh: Weigh | None = None

@@ -127,14 +127,13 @@ def in_bands(
     Yields:
         The rows of the map, and float64 (rows, W - 2b): the same values as all at once.
     """
-    lost = 2 * window.border
-    height = max(sr_gan.shape[0] - lost, 0)
+    height, _ = window.map_size(sr_gan.shape)
     if not detector.local or height == 0:
         lq8 = None if lq is None else to_uint8(lq)
         yield slice(0, height), detector(to_uint8(sr_mse), to_uint8(sr_gan), lq8, None, window)
         return
     for rows in bands(height):
-        seen = slice(rows.start, rows.stop + lost)
+        seen = slice(rows.start, rows.stop + 2 * window.border)
         yield rows, detector(to_uint8(sr_mse[seen]), to_uint8(sr_gan[seen]), None, None, window)
 
 
@@ -241,7 +240,7 @@ def evidence(
     scale = _EVIDENCE_SCALE if lq is None else max(sr_gan.shape[0] // lq.shape[0], 1)
     if lq is not None and tuple(scale * n for n in lq.shape[:2]) != sr_gan.shape[:2]:
         raise ValueError(f"sr_gan {sr_gan.shape} is no whole multiple of lq {lq.shape}")
-    shape = tuple(max(n - 2 * window.border, 0) for n in sr_gan.shape[:2])
+    shape = window.map_size(sr_gan.shape)
     if 0 in shape:
         return np.empty(shape)
     odds = judge(measure(sr_mse, sr_gan, lq, scale))
@@ -275,7 +274,7 @@ def ldl(
             "sr_mse, sr_gan and gt must have the same shape (H, W, 3), got "
             f"{sr_mse.shape}, {sr_gan.shape} and {gt.shape}"
         )
-    shape = tuple(max(n - 2 * window.border, 0) for n in gt.shape[:2])
+    shape = window.map_size(gt.shape)
     if 0 in shape:
         return np.empty(shape)
 
