@@ -98,7 +98,15 @@ def register(
     """Register a detector under the function's name; the arguments are those of `Detector`.
 
     ``fingerprint`` may also be a text, such as the number of a version.
+
+    Raises:
+        ValueError: an input that there is not.
     """
+    if unknown := {*needs} - _INPUTS.keys() | {*uses} - {*_INPUTS, "scale"}:
+        raise ValueError(
+            f"a detector may need {', '.join(_INPUTS)} and use these and scale, not "
+            f"{', '.join(sorted(unknown))}"
+        )
 
     def add(function: _F) -> _F:
         detector = cast(Any, function)

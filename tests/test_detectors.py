@@ -230,6 +230,17 @@ def test_names_and_needs_in_words() -> None:
         find_detector("ldl", [])
 
 
+@pytest.mark.parametrize(
+    ("needs", "uses", "words"),
+    [(["lr"], [], "not lr"), ([], ["hr", "lq"], "not hr"), (["scale"], [], "not scale")],
+)
+def test_inputs_that_there_are_not_are_refused(
+    needs: list[str], uses: list[str], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        register(*needs, uses=uses)
+
+
 @pytest.fixture
 def own() -> Iterator[str]:
     @register("lq")

@@ -105,7 +105,8 @@ class DetectOptions(CommonOptions):
     input: InputOptions
     """What to look at."""
     output: str
-    """Folder for the results; each image's rows and files are redone only if settings changed."""
+    """Folder for the results and for these options (options.yml); each image's rows and files are
+    redone only if settings changed."""
     scale: Annotated[int, Field(ge=1)] = 4
     """Upscaling factor; both networks must have it."""
     sr_gan: NetworkOptions = NetworkOptions(weights="embedded:gan")
