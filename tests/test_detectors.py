@@ -230,6 +230,26 @@ def test_names_and_needs_in_words() -> None:
         find_detector("ldl", [])
 
 
+@pytest.mark.parametrize("local", [False, True])
+def test_a_detector_gets_what_it_names_and_no_more(local: bool) -> None:
+    """So that it finds the same in all stages, some of which have more at hand."""
+
+    def nosy(sr_mse=None, sr_gan=None, lq=None, gt=None, window=WindowSpec(), **more):  # noqa: B008
+        given = {"sr_mse": sr_mse, "lq": lq, "gt": gt, **more}
+        seen.append({kind for kind, value in given.items() if value is not None})
+        return np.ones(window.map_size(sr_gan.shape))
+
+    mse, gan, lq, gt = images()
+    seen: list[set[str]] = []
+    for needs, uses in (("sr_mse", ()), ("sr_mse", ("scale",)), ("lq", ("gt",))):
+        if local and needs == "lq":
+            continue
+        register(needs, uses=uses, local=local)(nosy)
+        del detectors.DETECTOR_REGISTRY._obj_map["nosy"]
+        list(in_bands(nosy, mse, gan, lq, gt, scale=4))
+        assert seen.pop() == {needs, *uses}
+
+
 @pytest.mark.parametrize(
     ("needs", "uses", "words"),
     [(["lr"], [], "not lr"), ([], ["hr", "lq"], "not hr"), (["scale"], [], "not scale")],
