@@ -288,7 +288,15 @@ def blended(
     Args:
         before, after: tensors of the same names and shapes.
         strength: 0 gives before, 1 after; beyond 1 the change is carried on.
+
+    Raises:
+        InputError: other names or shapes.
     """
+    if {k: v.shape for k, v in before.items()} != {k: v.shape for k, v in after.items()}:
+        raise InputError(
+            "weights: those before and after are of different networks; give the one that the "
+            "finetuning started from, and the one that it made"
+        )
     return {
         name: torch.lerp(before[name].to(value), value, strength)
         if value.is_floating_point()

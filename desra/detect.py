@@ -2,10 +2,12 @@
 
 For each LR image: GAN-SR and MSE-SR, the similarity map D, the mask, and the pseudo ground truth.
 Writes ``<output>/{sr_gan,sr_mse,map,mask,overlay,pseudo_gt}/<stem>.png`` (``mask`` full size, 0 or
-255; ``map`` 255 D, smaller by the window's border) and ``<output>/manifest.jsonl``;
-with ``deletion`` also ``deleted/<stem>.png``, the GAN-SR image without its artifacts.
+255; ``map`` 255 D, smaller by the window's border), ``<output>/manifest.jsonl`` and
+``<output>/options.yml``, the options with their defaults; with ``deletion`` also
+``deleted/<stem>.png``, the GAN-SR image without its artifacts.
 
-What a row of the manifest vouches for is not made again, unless the settings or the input changed.
+What a row of the manifest vouches for is not made again, unless the settings, the input, weights
+or the detector's own (`desra.detectors`) changed.
 """
 
 import logging
@@ -35,6 +37,7 @@ from desra.artifacts import (
     seam_step,
 )
 from desra.detection import ArtifactFinder, log_seams
+from desra.detectors import Detector
 from desra.errors import Unusable
 from desra.images import (
     Picture,
@@ -65,9 +68,11 @@ FLAGS = {
 }  # fmt: skip
 
 
-def _settings_hash(opt: DetectOptions) -> str:
+def _settings_hash(opt: DetectOptions, detector: Detector) -> str:
     """A hash of all that decides the results of an image except what belongs to that image."""
     settings = resolved(opt)
+    if own := detector.fingerprint():
+        settings["detector"]["fingerprint"] = own
     for key in ("input", "output", "on_error", "segment", "masks", "export"):
         del settings[key]
     if opt.deletion is None:  # folders from before there was such a key stay valid
@@ -155,7 +160,7 @@ class Detection:
         self.weights = segment_weights(opt.segment, segmenter.names) if segmenter else np.ones(0)
         sizes = {job.stem: sr_size(job, opt.scale) for job in jobs}
         self.human = find_human_masks(opt.masks, sizes) if opt.masks else {}
-        self._settings = _settings_hash(opt)
+        self._settings = _settings_hash(opt, self.finder.detector)
         self.hashes = {job.stem: self._hash_of(job) for job in jobs}
 
     def _hash_of(self, job: Job) -> str:
@@ -191,10 +196,10 @@ class Detection:
         if self.segmenter is not None:
             with seconds("segment"):
                 labels = self.segmenter(to_uint8(sr.gan), job.stem)
-                labels = crop_to(labels, self.finder.map_size(shape))
+                labels = crop_to(labels, self.finder.window.map_size(shape))
                 weigh = partial(_weighted, labels=labels, weights=self.weights)
         with seconds("map"):
-            found = self.finder.compare(sr, lq, weigh)
+            found = self.finder.compare(sr.mse, sr.gan, lq, opt.output, weigh)
         with seconds("mask"):
             if job.stem in self.human:
                 mask = self.human[job.stem].mask()
@@ -353,6 +358,7 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
     remove_unfinished(out)
     # What is known but out of date must not stand beside the new results.
     manifest.write(out, known.values())
+    manifest.write_options(out, opt)
     rows = {job.stem: known[job.stem] for job in jobs if job not in todo}
     bar = tqdm(total=len(jobs), initial=len(rows), desc="detect", unit="image")
     with bar, (out / manifest.FILE).open("a", encoding="utf-8") as file:

@@ -1,12 +1,16 @@
 """Detectors by name: each gives a similarity map, 1 = same and low = artifact, for one mask rule.
 
 A detector is a pure function ``(sr_mse, sr_gan, lq, gt, window)``: images are uint8
-``(H, W, 3)`` RGB (``lq`` smaller by the scale), of which it needs `sr_gan` and what its ``needs``
-names, while the others may be None. It returns float64 ``(H - 2b, W - 2b)`` in [0, 1],
-``b = window.border``: the same size for all, so that their masks compare. An image smaller than the
-window gives a map without elements. ValueError: images that do not fit together.
+``(H, W, 3)`` RGB (``lq`` smaller by the scale). It gets `sr_gan`, what its ``needs`` names and, of
+what its ``uses`` names, what is there; the others are None. It returns float64
+``(H - 2b, W - 2b)`` in [0, 1], ``b = window.border``: the same size for all, so that their masks
+compare. An image smaller than the window gives a map without elements. ValueError: images that do
+not fit together.
 
-One of your own is registered with `register` in a module that ``import:`` names.
+One of your own is registered with `register` in a module that ``import:`` names:
+
+    @register("sr_mse", uses=["lq"], fingerprint="2")
+    def mine(sr_mse, sr_gan, lq=None, gt=None, window=WindowSpec()): ...
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from desra.artifacts import (
     local_std,
 )
 from desra.errors import InputError
-from desra.evidence import judge, measure
+from desra.evidence import judge, measure, weights_hash
 from desra.images import to_uint8
 from desra.registry import Registry, find
 
@@ -41,7 +45,7 @@ DETECTOR_REGISTRY = Registry("detector")
 _PAPERS = WindowSpec()
 _K1 = 0.01  # of SSIM; its K2 is that of the window
 _LDL_SIDE = 7
-_EVIDENCE_SCALE = 4
+_SCALE = 4  # where nothing tells of another
 _INPUTS = {
     "sr_mse": "the MSE-SR image (sr_mse)",
     "lq": "the LR image (lq)",
@@ -54,12 +58,20 @@ class Detector(Protocol):
 
     Attributes:
         needs: the inputs beside ``sr_gan`` that it can't do without: sr_mse, lq, gt.
+        uses: what else it looks at where it is there: lq, gt, and ``scale``, the factor of the
+            networks, which it then takes as an optional keyword.
         local: whether each value depends on nothing but sr_mse and sr_gan in its window, so that
             large images can be done in bands.
+        reads_window: whether more of the window than its border plays a part.
+        fingerprint: gives what changes when its results do though name and options stay, such as a
+            hash of its weights, so that detect makes masks anew that are out of date.
     """
 
     needs: frozenset[str]
+    uses: frozenset[str]
     local: bool
+    reads_window: bool
+    fingerprint: Callable[[], str]
 
     def __call__(
         self,
@@ -76,12 +88,32 @@ class Detector(Protocol):
 _F = TypeVar("_F", bound=Callable[..., Map])
 
 
-def register(*needs: str, local: bool = False) -> Callable[[_F], _F]:
-    """Register a detector under the function's name; the arguments are those of `Detector`."""
+def register(
+    *needs: str,
+    uses: Collection[str] = (),
+    local: bool = False,
+    reads_window: bool = True,
+    fingerprint: str | Callable[[], str] = "",
+) -> Callable[[_F], _F]:
+    """Register a detector under the function's name; the arguments are those of `Detector`.
+
+    ``fingerprint`` may also be a text, such as the number of a version.
+
+    Raises:
+        ValueError: an input that there is not.
+    """
+    if unknown := {*needs} - _INPUTS.keys() | {*uses} - {*_INPUTS, "scale"}:
+        raise ValueError(
+            f"a detector may need {', '.join(_INPUTS)} and use these and scale, not "
+            f"{', '.join(sorted(unknown))}"
+        )
 
     def add(function: _F) -> _F:
-        cast(Any, function).needs = frozenset(needs)
-        cast(Any, function).local = local
+        detector = cast(Any, function)
+        detector.needs, detector.uses = frozenset(needs), frozenset(uses)
+        detector.local, detector.reads_window = local, reads_window
+        fixed = isinstance(fingerprint, str)
+        detector.fingerprint = (lambda: fingerprint) if fixed else fingerprint
         DETECTOR_REGISTRY.register(function)
         return function
 
@@ -109,33 +141,48 @@ def find_detector(name: str, available: Collection[str], key: str = "detector") 
     return detector
 
 
+def wants(detector: Detector, kind: str) -> bool:
+    """Whether a detector looks at an input: sr_mse, lq, gt or scale."""
+    return kind in detector.needs | detector.uses
+
+
 def in_bands(
     detector: Detector,
-    sr_mse: NDArray[Any],
-    sr_gan: NDArray[Any],
-    lq: NDArray[Any] | None,
+    sr_mse: Unused,
+    sr_gan: Image,
+    lq: Unused = None,
+    gt: Unused = None,
     window: WindowSpec = _PAPERS,
+    scale: int | None = None,
 ) -> Iterator[tuple[slice, Map]]:
     """The map of an SR pair from top to bottom; of a local detector in bands, which bound memory.
 
     Args:
-        detector: what makes it.
-        sr_mse, sr_gan, lq: uint8 or uint16 (H, W, 3) RGB, looked at as 8 bits, so that a run in
+        detector: what makes it; of the inputs it gets those that it wants.
+        sr_mse, sr_gan, lq, gt: uint8 or uint16 (H, W, 3) RGB, looked at as 8 bits, so that a run in
             memory and one from files agree.
         window: the patch.
+        scale: of the networks.
 
     Yields:
         The rows of the map, and float64 (rows, W - 2b): the same values as all at once.
     """
-    lost = 2 * window.border
-    height = max(sr_gan.shape[0] - lost, 0)
+    named = {"scale": scale} if wants(detector, "scale") else {}
+
+    def given(kind: str, image: Unused, rows: slice = slice(None)) -> Any:
+        return to_uint8(image[rows]) if image is not None and wants(detector, kind) else None
+
+    height, _ = window.map_size(sr_gan.shape)
     if not detector.local or height == 0:
-        lq8 = None if lq is None else to_uint8(lq)
-        yield slice(0, height), detector(to_uint8(sr_mse), to_uint8(sr_gan), lq8, None, window)
+        yield slice(0, height), detector(
+            given("sr_mse", sr_mse), to_uint8(sr_gan), given("lq", lq), given("gt", gt), window,
+            **named,
+        )  # fmt: skip
         return
     for rows in bands(height):
-        seen = slice(rows.start, rows.stop + lost)
-        yield rows, detector(to_uint8(sr_mse[seen]), to_uint8(sr_gan[seen]), None, None, window)
+        seen = slice(rows.start, rows.stop + 2 * window.border)
+        mse, gan = given("sr_mse", sr_mse, seen), to_uint8(sr_gan[seen])
+        yield rows, detector(mse, gan, None, None, window, **named)
 
 
 @register("sr_mse", local=True)
@@ -223,29 +270,30 @@ def bicubic(lq: Image, shape: tuple[int, ...]) -> Image:
     return np.asarray(enlarged).reshape(shape)
 
 
-@register("sr_mse")
+@register("sr_mse", uses=("lq", "scale"), reads_window=False, fingerprint=weights_hash)
 def evidence(
     sr_mse: Image,
     sr_gan: Image,
     lq: Unused = None,
     gt: Unused = None,
     window: WindowSpec = _PAPERS,
+    scale: int | None = None,
 ) -> Map:
     """The default: texture by band and window, weighed by a small network (`desra.evidence`).
 
     1 minus the probability of an artifact, shifted so that the working point is 0.7 as for the
-    paper's; made on the grid of LR pixels and enlarged bilinearly. With ``lq`` it sees more;
-    without it the scale is taken to be 4. Of the window only its border plays a part.
+    paper's; made on the grid of LR pixels and enlarged bilinearly. With ``lq`` it sees more.
+    ``scale`` left out is that of ``lq``, or 4. Of the window only its border plays a part.
     """
     _refuse_unequal(sr_mse, sr_gan)
-    scale = _EVIDENCE_SCALE if lq is None else max(sr_gan.shape[0] // lq.shape[0], 1)
-    if lq is not None and tuple(scale * n for n in lq.shape[:2]) != sr_gan.shape[:2]:
-        raise ValueError(f"sr_gan {sr_gan.shape} is no whole multiple of lq {lq.shape}")
-    shape = tuple(max(n - 2 * window.border, 0) for n in sr_gan.shape[:2])
+    factor = scale or (_SCALE if lq is None else max(sr_gan.shape[0] // lq.shape[0], 1))
+    if lq is not None and tuple(factor * n for n in lq.shape[:2]) != sr_gan.shape[:2]:
+        raise ValueError(f"sr_gan {sr_gan.shape} is not {factor} times lq {lq.shape}")
+    shape = window.map_size(sr_gan.shape)
     if 0 in shape:
         return np.empty(shape)
-    odds = judge(measure(sr_mse, sr_gan, lq, scale))
-    size = odds.shape[1] * scale, odds.shape[0] * scale
+    odds = judge(measure(sr_mse, sr_gan, lq, factor))
+    size = odds.shape[1] * factor, odds.shape[0] * factor
     enlarged = np.asarray(cv2.resize(odds, size, interpolation=cv2.INTER_LINEAR), np.float64)
     left_over = [(0, n - m) for n, m in zip(sr_gan.shape[:2], enlarged.shape, strict=True)]
     return expit(-crop_to(np.pad(enlarged, left_over, mode="edge"), shape))
@@ -275,7 +323,7 @@ def ldl(
             "sr_mse, sr_gan and gt must have the same shape (H, W, 3), got "
             f"{sr_mse.shape}, {sr_gan.shape} and {gt.shape}"
         )
-    shape = tuple(max(n - 2 * window.border, 0) for n in gt.shape[:2])
+    shape = window.map_size(gt.shape)
     if 0 in shape:
         return np.empty(shape)
 

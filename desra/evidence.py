@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,11 @@ def _blur(x: Values, sigma: float) -> Values:
 def _layers() -> list[tuple[Values, Values]]:
     tensors = load_file(WEIGHTS)
     return [(tensors[f"{n}.weight"], tensors[f"{n}.bias"]) for n in range(len(tensors) // 2)]
+
+
+def weights_hash() -> str:
+    """SHA-256 of the network's weights: changes when it was fitted anew."""
+    return sha256(WEIGHTS.read_bytes()).hexdigest()
 
 
 def judge(measured: Values) -> Values:

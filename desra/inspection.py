@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from desra.artifacts import border_between, components, delete_artifacts, full_size_mask
 from desra.detection import ArtifactFinder
-from desra.detectors import in_bands
 from desra.drawing import map_in_colour, overlay
 from desra.errors import InputError
 from desra.images import Pixels, StrPath, enlarge, image_size, read_image
 from desra.models import SRImages, SRPair
-from desra.options import AppOptions, DeletionOptions, MaskOptions, parse, resolved
+from desra.options import AppOptions, DeletionOptions, MaskOptions, WindowOptions, parse, resolved
 from desra.reporting.pictures import view_size
 
 Image = NDArray[np.uint8]
@@ -145,9 +144,7 @@ class Inspector:
         lq = picture.rgb8
         with self._networks:
             sr = self.pair(lq, Path(path).stem)
-        D = np.empty(self.finder.map_size(sr.gan.shape))
-        for rows, part in in_bands(self.finder.detector, sr.mse, sr.gan, lq, self.finder.window):
-            D[rows] = part
+        D = self.finder.map(sr.mse, sr.gan, lq)
         alpha = picture.alpha8
         return Inspected(
             sr=sr,
@@ -179,8 +176,10 @@ class Inspector:
             InputError: a setting out of range.
         """
         mask, deletion = self._sections(choice)
+        window = self.opt.window
         content = {
             "detector": resolved(self.opt.detector),
+            **({} if window == WindowOptions() else {"window": resolved(window)}),
             "mask": resolved(mask),
             "deletion": resolved(deletion),
         }

@@ -1,4 +1,5 @@
-"""``manifest.jsonl``: one JSON row for each image that detect has looked at."""
+"""What detect keeps of its work: ``manifest.jsonl``, one JSON row for each image that it has looked
+at, and ``options.yml``, the options that it ran with last."""
 
 import json
 from collections.abc import Iterable
@@ -7,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 from desra.artifacts import border_between
 from desra.errors import InputError
 from desra.images import atomic_write, read_mask
+from desra.options import read_yaml, resolved
 
 FILE = "manifest.jsonl"
+OPTIONS = "options.yml"
 KINDS = ("sr_gan", "sr_mse", "map", "mask", "overlay", "pseudo_gt")
 
 
@@ -137,3 +142,22 @@ def write(folder: Path, rows: Iterable[Row]) -> None:
     """Replace the manifest."""
     with atomic_write(folder / FILE) as file:
         file.write("".join(map(to_line, rows)).encode())
+
+
+def write_options(folder: Path, options: BaseModel) -> Path:
+    """Keep the options of a stage beside its results, defaults too; the file."""
+    path = folder / OPTIONS
+    text = yaml.safe_dump(resolved(options), sort_keys=False, allow_unicode=True)
+    with atomic_write(path) as file:
+        file.write(text.encode())
+    return path
+
+
+def read_options(folder: str | Path) -> dict[str, Any]:
+    """The options that a stage kept in a folder; empty where there are none.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    path = Path(folder) / OPTIONS
+    return read_yaml(path) if path.is_file() else {}

@@ -30,8 +30,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from desra import checkpoints, cli, manifest
 from desra.detect import detect
 from desra.errors import InputError, listed
@@ -431,10 +429,7 @@ class Rounds:
 
     def _report(self, name: str, side: str) -> Path:
         """The page of the images of one side, before the first round and by the network named."""
-        settings = self.output / "options.yml"
-        with atomic_write(settings) as file:
-            text = yaml.safe_dump(resolved(self.opt), sort_keys=False, allow_unicode=True)
-            file.write(text.encode())
+        settings = manifest.write_options(self.output, self.opt)
         finetuned = name != "original"
         content = {
             "before": str(self.output / "original" / side),

@@ -1,8 +1,9 @@
 """Choose a mask rule. ``python -m desra.sweep -opt options/sweep.yml``
 
 What detect would have found at other thresholds and areas, and by other detectors: computed from
-the SR images that it wrote, without the networks. The map is made anew (``map/*.png`` holds it in
-steps of 1/255, which moves masks), without class weights.
+the SR images that it wrote and the LR images that it read, without the networks. The map is made
+anew (``map/*.png`` holds it in steps of 1/255, which moves masks), without class weights. LR images
+that are gone are done without by a detector that can, and a warning says so.
 
 Writes ``<output>/sweep.csv``, a row for each threshold and area; shares and scores are pooled over
 all images, ``iou`` is the mean over images. With ``truth`` the scores are over the images that have
@@ -26,7 +27,7 @@ from desra.annotations import RLE, find_human_masks
 from desra.artifacts import MaskCounts, components, full_size_mask, mean_iou
 from desra.artifacts.scores import COVERED
 from desra.data.pictures import resolve_folder
-from desra.detectors import Detector, find_detector
+from desra.detection import Mapper, say_if_other
 from desra.images import atomic_write, list_images, read_rgb8
 from desra.options import SweepOptions
 from desra.registry import import_modules
@@ -157,36 +158,57 @@ def count_areas(mask: Mask, min_areas: Sequence[int], truth: Mask | None = None)
     return [found(min_area) for min_area in min_areas]
 
 
-def _similarity(
-    opt: SweepOptions, detector: Detector, row: manifest.Row, gt: Mapping[str, Path]
-) -> NDArray[np.float64]:
-    """The map of one image.
+class _Maps:
+    """The maps of a folder that detect wrote.
+
+    Args:
+        opt: the options.
+        rows: of the folder.
 
     Raises:
-        InputError: a picture cannot be read, or has another size than the manifest says.
+        InputError: no such detector, or an input that it needs is missing.
     """
 
-    def read(kind: str, path: Path, size: tuple[int, int]) -> Image | None:
-        return read_rgb8(path, size) if kind in detector.needs else None
+    def __init__(self, opt: SweepOptions, rows: Mapping[str, manifest.Row]):
+        self._folder = Path(opt.input)
+        self._lq = {
+            stem: Path(row.lq)
+            for stem, row in rows.items()
+            if row.lq is not None and Path(row.lq).is_file()
+        }
+        self._gt: dict[str, Path] = {}
+        if opt.gt is not None:
+            self._gt = {file.stem: file.path for file in list_images(resolve_folder(opt.gt, "gt"))}
+        kinds = (("lq", self._lq), ("gt", self._gt))
+        available = {"sr_mse", *(kind for kind, files in kinds if rows.keys() <= files.keys())}
+        scale = next(iter(rows.values())).scale  # detect's rows have one
+        self._mapper = Mapper(opt, scale, available)
+        gone = [row.lq for stem, row in rows.items() if row.lq is not None and stem not in self._lq]
+        if gone and self._mapper.wants("lq"):
+            logger.warning(
+                "%d of %d LR images that detect had are gone, such as %s; %s looks at these "
+                "without, and finds something else than detect did",
+                len(gone), len(rows), gone[0], opt.detector.type,
+            )  # fmt: skip
 
-    folder = Path(opt.input)
-    return detector(
-        read("sr_mse", manifest.result(folder, "sr_mse", row.stem), row.sr_size),
-        read_rgb8(manifest.result(folder, "sr_gan", row.stem), row.sr_size),
-        read("lq", Path(row.lq or ""), row.size_of_lq),
-        read("gt", gt.get(row.stem, Path()), row.sr_size),
-        opt.window.spec(),
-    )
+    def __call__(self, row: manifest.Row) -> NDArray[np.float64]:
+        """The map of one image.
 
+        Raises:
+            InputError: a picture cannot be read, or has another size than the manifest says.
+        """
 
-def _available(rows: Mapping[str, manifest.Row], gt: Mapping[str, Path]) -> set[str]:
-    """Which inputs of a detector every image has."""
-    available = {"sr_mse"}
-    if all(row.lq is not None and Path(row.lq).is_file() for row in rows.values()):
-        available.add("lq")
-    if rows.keys() <= gt.keys():
-        available.add("gt")
-    return available
+        def read(kind: str, path: Path | None, size: tuple[int, int]) -> Image | None:
+            if path is None or not self._mapper.wants(kind):
+                return None
+            return read_rgb8(path, size)
+
+        return self._mapper.map(
+            read("sr_mse", manifest.result(self._folder, "sr_mse", row.stem), row.sr_size),
+            read_rgb8(manifest.result(self._folder, "sr_gan", row.stem), row.sr_size),
+            read("lq", self._lq.get(row.stem), row.size_of_lq),
+            read("gt", self._gt.get(row.stem), row.sr_size),
+        )
 
 
 def sweep(opt: SweepOptions) -> list[Row]:
@@ -204,10 +226,8 @@ def sweep(opt: SweepOptions) -> list[Row]:
     """
     import_modules(opt.imports)
     rows = manifest.read_results(opt.input, "input")
-    gt: dict[str, Path] = {}
-    if opt.gt is not None:
-        gt = {file.stem: file.path for file in list_images(resolve_folder(opt.gt, "gt"))}
-    detector = find_detector(opt.detector.type, _available(rows, gt))
+    map_of = _Maps(opt, rows)
+    say_if_other(opt, opt.input)
     truth: dict[str, RLE] = {}
     if opt.truth is not None:
         sizes = {stem: row.sr_size for stem, row in rows.items()}
@@ -216,7 +236,7 @@ def sweep(opt: SweepOptions) -> list[Row]:
 
     tallies = {(t, a): _Tally() for t in opt.thresholds for a in opt.min_areas}
     for stem, row in tqdm(rows.items(), desc="sweep", unit="image"):
-        D = _similarity(opt, detector, row, gt)
+        D = map_of(row)
         true_mask = truth[stem].mask() if stem in truth else None
         for threshold in opt.thresholds:
             mask = full_size_mask(D, row.sr_size, opt.rule(threshold))

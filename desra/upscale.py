@@ -120,7 +120,7 @@ class Upscaler:
             model = self.pair.gan
             return model(lq, bits, make(*model.result_of(lq.shape, bits)))
         sr, spec = self.pair(lq, bits=bits, make=make), self.opt.deletion.spec()
-        mask = self.finder.mask(self.finder.compare(sr, lq).low, sr.gan.shape)
+        mask = self.finder.find(sr.mse, sr.gan, lq)
         self.seams.append(seam_step(sr.mse, sr.gan, mask, spec))
         for rows in bands(len(mask)):
             sr.gan[rows] = delete_artifacts(sr.mse, sr.gan, mask, spec, rows)

@@ -144,13 +144,9 @@ def blend(before: str, after: str, strength: float, output: Path) -> None:
     if output.resolve() in (path.resolve() for path in paths):
         raise InputError(f"-o: {output} is one of the two networks; choose another file")
     old, new = (checkpoints.with_new_names(checkpoints.tensors_of(path)) for path in paths)
-    if {k: v.shape for k, v in old.items()} != {k: v.shape for k, v in new.items()}:
-        raise InputError(
-            f"weights: {paths[0]} and {paths[1]} are different networks; give the one that the "
-            "finetuning started from, and the one that it made"
-        )
+    params = checkpoints.blended(old, new, strength)
     output.parent.mkdir(parents=True, exist_ok=True)
-    checkpoints.save_atomically({"params": checkpoints.blended(old, new, strength)}, output)
+    checkpoints.save_atomically({"params": params}, output)
     print(f"{output}: {before} with {strength:g} of the change to {after}")
 
 

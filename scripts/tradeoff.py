@@ -5,40 +5,59 @@
         --after ours=experiments/finetune/models/net_g_latest.pth --strengths 0.25 0.5 1 -o tradeoff
 
 ``--detected`` is what detect wrote with the network before, on images that were not finetuned on;
-a strength is the share of the change that is kept, as in `python -m desra.weights blend`. Columns:
+detector, window and mask rule are those that it kept in options.yml there, unless others are given.
+A strength is the share of the change that is kept, as in `python -m desra.weights blend`. Columns:
 components and pixels removed, components added, PSNR to the network before and detail kept, both
 outside the masks of before and over all images together; "mean" is the PSNR as a mean over images.
-Results go to OUT.json, measured points are not measured again; the picture is OUT.png.
+
+Results go to OUT.json, apart for each detection, detector, rule and network before; points of the
+same weights are not measured again. The picture, OUT.png, is of what belongs to this command.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from desra import checkpoints
+from desra import checkpoints, manifest
+from desra.cli import status_of
+from desra.detectors import find_detector
+from desra.errors import InputError
 from desra.images import atomic_write
 from desra.models import SRModel
-from desra.networks import load_network
-from desra.options import DetectorOptions, ValOptions
+from desra.networks import Network, load_network
+from desra.options import ValOptions, fingerprint, parse, resolved
 from desra.quality import Mean
-from desra.training.validation import Tally, subjects, tally
+from desra.registry import import_modules
+from desra.training.validation import Scoring, Tally
+from desra.zoo import sha256_of
+
+Point = dict[str, Any]
+Curves = dict[str, dict[str, Point]]  # by name of the network and strength
 
 
-def measure(before: str, after: str, strength: float, val: ValOptions) -> dict[str, Any]:
-    """One point of the curve."""
-    old, network = load_network(before), load_network(after)
-    blended = checkpoints.blended(old.net.state_dict(), network.net.state_dict(), strength)
+def measure(before: Network, after: str, strength: float, scoring: Scoring) -> Point:
+    """One point of the curve.
+
+    Raises:
+        InputError: weights that do not fit those before, or nothing was found with these.
+    """
+    network = load_network(after)
+    blended = checkpoints.blended(before.net.state_dict(), network.net.state_dict(), strength)
     network.net.load_state_dict(blended)
     upscale = SRModel(network.for_any_size(), network.scale)
-    found = [tally(s, upscale, val) for s in tqdm(subjects(val, network.scale), leave=False)]
+    found = [scoring(subject, upscale) for subject in tqdm(scoring.subjects, leave=False)]
     total = sum(found, start=Tally())
     change = total.change
     if not change.before:
-        sys.exit(f"--detected: nothing was found in {val.dataroot}, so nothing can be removed")
+        raise InputError(
+            "--detected: nothing is found in what the network before made, so nothing can be "
+            "removed; give a lower --min-area or more images"
+        )
     return {
         "components": change.before,
         "removed": change.removed,
@@ -50,7 +69,96 @@ def measure(before: str, after: str, strength: float, val: ValOptions) -> dict[s
     }
 
 
-def draw(points: dict[str, dict[str, dict[str, Any]]], path: Path) -> None:
+def val_of(detected: str, detector: str | None, min_area: float | None) -> ValOptions:
+    """Where and how to look: as detect did, but for what is given.
+
+    Raises:
+        InputError: options that detect kept cannot be read, or what is given is not possible.
+    """
+    made = manifest.read_options(detected)
+    sections: dict[str, Any] = {k: made[k] for k in ("detector", "window", "mask") if k in made}
+    if detector is not None:
+        sections["detector"] = {"type": detector}
+    if min_area is not None:
+        area = {"min_area": min_area, "min_area_unit": "px"}
+        sections["mask"] = {**sections.get("mask", {}), **area}
+    return parse(ValOptions, {"dataroot": detected, **sections}, "--detected")
+
+
+def circumstances(before: str, val: ValOptions) -> dict[str, Any]:
+    """All that a point depends on, but for the network after and the strength."""
+    sections = resolved(val)
+    rows = manifest.read_results(str(val.dataroot), "--detected").values()
+    detector = find_detector(val.detector.type, {"sr_mse", "lq"}, "--detector")
+    return {
+        "before": sha256_of(checkpoints.resolve(before)),
+        "detected": fingerprint([[row.stem, row.settings] for row in rows]),
+        **{key: sections[key] for key in ("detector", "window", "mask")},
+        "fingerprint": detector.fingerprint(),
+    }
+
+
+def read(file: Path) -> dict[str, dict[str, Any]]:
+    """What was measured before: by circumstances, these and the points.
+
+    Raises:
+        InputError: the file holds something else.
+    """
+    if not file.is_file():
+        return {}
+    try:
+        content = json.loads(file.read_text("utf-8"))
+        if all({"circumstances", "points"} <= part.keys() for part in content.values()):
+            return content
+    except (OSError, ValueError, AttributeError):
+        pass
+    raise InputError(f"-o: {file} holds no points of this script; choose another name")
+
+
+def tradeoff(args: argparse.Namespace) -> None:
+    """Measure what is missing, and show all.
+
+    Raises:
+        InputError: wrong arguments, weights or results of detect.
+    """
+    networks: dict[str, str] = {}
+    for given in args.after:
+        name, equals, weights = given.partition("=")
+        if not (name and equals and weights):
+            raise InputError(f"--after: '{given}' must be written NAME=WEIGHTS")
+        networks[name] = weights
+    import_modules(args.imports)
+    file = args.o.with_suffix(".json")
+    known = read(file)
+    val = val_of(args.detected, args.detector, args.min_area)
+    made_by = circumstances(args.before, val)
+    before = load_network(args.before)
+    scoring = Scoring(val, before.scale)
+    part = known.setdefault(fingerprint(made_by), {"circumstances": made_by, "points": {}})
+    points: Curves = part["points"]
+    for name, weights in networks.items():
+        content = sha256_of(checkpoints.resolve(weights))
+        old = points.get(name, {})
+        curve = points[name] = {s: p for s, p in old.items() if p["after"] == content}
+        for strength in args.strengths:
+            if f"{strength:g}" not in curve:
+                point = measure(before, weights, strength, scoring)
+                curve[f"{strength:g}"] = point | {"after": content}
+                with atomic_write(file) as out:
+                    out.write(json.dumps(known, indent=1).encode())
+    mask = val.mask
+    print(f"found by {val.detector.type} below {mask.threshold:g}, components of more than "
+          f"{mask.min_area:g} {mask.min_area_unit}")  # fmt: skip
+    print("removed   added  pixels  PSNR (mean) outside  detail  strength, network")
+    for name, curve in points.items():
+        for strength, p in sorted(curve.items(), key=lambda item: float(item[0])):
+            print(f"{p['removed']:3}/{p['components']:3}  {p['added']:5}  "
+                  f"{p['pixels_removed']:6.3f}  {p['psnr_outside']:6.2f} "
+                  f"({p['psnr_outside_mean']:6.2f}) dB  {p['detail_kept']:6.3f}  {strength} {name}")
+    draw(points, args.o.with_suffix(".png"))
+
+
+def draw(points: Curves, path: Path) -> None:
     """Removal over PSNR and over detail, a line for each network."""
     from matplotlib.figure import Figure
 
@@ -72,7 +180,7 @@ def draw(points: dict[str, dict[str, dict[str, Any]]], path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -80,34 +188,19 @@ def main() -> None:
     parser.add_argument("--before", required=True, help="weights before")
     parser.add_argument("--after", required=True, nargs="+", metavar="NAME=WEIGHTS")
     parser.add_argument("--strengths", type=float, nargs="+", default=[0.25, 0.5, 1.0])
-    parser.add_argument("--min-area", type=float, default=4000, help="of a component, in pixels")
-    parser.add_argument("--detector", default=DetectorOptions().type, help="what --detected used")
+    parser.add_argument(
+        "--min-area", type=float, metavar="PIXELS",
+        help="count components of more pixels of the SR image than this (default: as detect did)",
+    )  # fmt: skip
+    parser.add_argument("--detector", metavar="NAME", help="look by another than detect did")
+    parser.add_argument(
+        "--import", dest="imports", nargs="+", default=[], metavar="MODULE",
+        help="modules that register detectors or networks of your own",
+    )  # fmt: skip
     parser.add_argument("-o", type=Path, required=True, metavar="OUT")
-    args = parser.parse_args()
-
-    mask = {"min_area": args.min_area}
-    detector = {"type": args.detector}
-    val = ValOptions.model_validate(
-        {"dataroot": args.detected, "mask": mask, "detector": detector}
-    )
-    file = args.o.with_suffix(".json")
-    points = json.loads(file.read_text()) if file.is_file() else {}
-    for given in args.after:
-        name, _, weights = given.partition("=")
-        for strength in args.strengths:
-            curve = points.setdefault(name, {})
-            if f"{strength:g}" not in curve:
-                curve[f"{strength:g}"] = measure(args.before, weights, strength, val)
-                with atomic_write(file) as out:
-                    out.write(json.dumps(points, indent=1).encode())
-    print("removed   added  pixels  PSNR (mean) outside  detail  strength, network")
-    for name, curve in points.items():
-        for strength, p in sorted(curve.items(), key=lambda item: float(item[0])):
-            print(f"{p['removed']:3}/{p['components']:3}  {p['added']:5}  "
-                  f"{p['pixels_removed']:6.3f}  {p['psnr_outside']:6.2f} "
-                  f"({p['psnr_outside_mean']:6.2f}) dB  {p['detail_kept']:6.3f}  {strength} {name}")
-    draw(points, args.o.with_suffix(".png"))
+    args = parser.parse_args(argv)
+    return status_of(lambda: tradeoff(args))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -179,7 +179,7 @@ def test_upload_move_the_threshold_download(
     lq = server.images[UPLOADED]
     sr = SRPair.embedded(device="cpu", precision="fp32")(lq)
     finder = ArtifactFinder(opt, 4, {"sr_mse", "lq"})
-    expected = finder.mask(finder.compare(sr, lq).low, sr.gan.shape)
+    expected = finder.find(sr.mse, sr.gan, lq)
     assert opt.mask.threshold == now and opt.deletion is not None
     assert (mask == expected).all()
     downloaded = reader.download("mask", tmp_path)

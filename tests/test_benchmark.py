@@ -8,8 +8,10 @@ import re
 from pathlib import Path
 from types import ModuleType
 
+import cv2
 import numpy as np
 import pytest
+import torch
 
 from desra.images import write_image
 
@@ -76,9 +78,12 @@ def test_masks_that_differ_are_reported(
 
 
 def test_data(benchmark: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    small = ["--threads", "1", "--batch", "1", "--repeats", "1", "--gt-size", "64"]
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    small = ["--threads", "3", "--batch", "1", "--repeats", "1", "--gt-size", "64"]
     assert benchmark.main(["data", *small]) == 0
+    assert (torch.get_num_threads(), cv2.getNumThreads()) == before != (3, 3)
     out = capsys.readouterr().out
+    assert "threads: 3" in out
     assert "basicsr / desra " in out and "basicsr, plain / desra, plain" in out
 
 

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from desra.options import DetectOptions, UpscaleOptions, ValOptions, load, parse
+from desra.errors import InputError
+from desra.options import (
+    DetectOptions,
+    MaskOptions,
+    SegmentOptions,
+    UpscaleOptions,
+    ValOptions,
+    load,
+    parse,
+)
 
 PAIR = {"input": {"sr_gan": "a", "sr_mse": "b"}, "output": "out"}
 CLASSES = {"type": "labels", "labels": "ids", "names": ["a"]}
@@ -30,11 +39,25 @@ PAPERS = ("relative_local_variance", 0.7, 4000, "px")
         ({"protocol": "released"}, PAPERS),
         ({"segment": CLASSES}, (PAPERS[0], *OURS[1:])),
         ({"protocol": "released", "detector": {"type": "local_ssim"}}, ("local_ssim", *PAPERS[1:])),
-        ({"protocol": "released", "mask": {"min_area": 5}}, (PAPERS[0], 0.7, 5, "px_at_x4")),
+        ({"protocol": "released", "detector": {}}, PAPERS),
+        ({"protocol": "released", "mask": {}}, PAPERS),
+        ({"protocol": "released", "mask": {"threshold": 0.6}}, (PAPERS[0], 0.6, 4000, "px")),
+        ({"protocol": "released", "mask": {"min_area": 5}}, (PAPERS[0], 0.7, 5, "px")),
+        ({"protocol": "released", "mask": {"dilate": 2, "min_area_unit": "px_per_megapixel"}},
+         (PAPERS[0], 0.7, 4000, "px_per_megapixel")),
+        ({"protocol": "released", "mask": MaskOptions(threshold=0.6)},
+         (PAPERS[0], 0.6, 4000, "px")),
+        ({"segment": SegmentOptions.model_validate(CLASSES), "mask": {"min_area": 5}},
+         (PAPERS[0], 0.7, 5, "px_at_x4")),
     ],
 )
 def test_what_belongs_to_the_papers_detector_brings_it(given: dict, expected: tuple) -> None:
     assert of(**given) == expected
+
+
+def test_what_is_no_section_is_refused_as_ever() -> None:
+    with pytest.raises(InputError, match="mask: .*given: 5"):
+        of(protocol="released", mask=5)
 
 
 def test_the_shipped_file_leaves_them_to_the_protocol() -> None:

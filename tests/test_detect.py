@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 from conftest import photograph, save_compact, save_png
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
-from desra import detect, manifest
+from desra import detect, evidence, manifest
 from desra.annotations import write_coco, write_labelme
 from desra.artifacts import (
     DeletionSpec,
     MaskRule,
+    WindowSpec,
     apply_class_weights,
     artifact_map,
     artifact_mask,
@@ -30,10 +32,10 @@ from desra.artifacts import (
     delete_artifacts,
     seam_step,
 )
-from desra.detectors import bicubic_reference, find_detector
+from desra.detectors import DETECTOR_REGISTRY, bicubic_reference, find_detector, register
 from desra.errors import InputError
 from desra.images import read_image, write_image
-from desra.options import DetectOptions, MaskOptions, parse
+from desra.options import DetectOptions, MaskOptions, load, parse
 
 RULE = MaskRule(min_area=50)
 SIZE = (72, 88)
@@ -105,8 +107,10 @@ def without_seconds(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All files, hidden ones too, but for the manifest, whose times differ."""
-    files = (p for p in folder.rglob("*") if p.is_file() and p.name != manifest.FILE)
+    """All files, hidden ones too, but for the manifest, whose times differ, and the options, which
+    name the folder."""
+    apart = (manifest.FILE, manifest.OPTIONS)
+    files = (p for p in folder.rglob("*") if p.is_file() and p.name not in apart)
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
@@ -244,6 +248,68 @@ def test_other_weights_under_the_same_name_are_noticed(tmp_path: Path):
     assert after["sr_mse/p.png"] == before["sr_mse/p.png"]
 
 
+def test_a_detector_fitted_anew_is_noticed(
+    pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    by_evidence = options(pairs, detector={"type": "evidence"})
+    old = detect.detect(by_evidence)
+    papers = detect.detect(options(pairs, output=str(tmp_path / "papers")))
+    before = contents(pairs / "out")
+    weights = {k: 1.5 * v for k, v in load_file(evidence.WEIGHTS).items()}
+    save_file(weights, tmp_path / "fitted.safetensors")
+    monkeypatch.setattr(evidence, "WEIGHTS", tmp_path / "fitted.safetensors")
+    evidence._layers.cache_clear()
+    try:
+        new = detect.detect(by_evidence)
+        again = detect.detect(options(pairs, output=str(tmp_path / "papers")))
+    finally:
+        evidence._layers.cache_clear()
+    assert all(a.settings != b.settings for a, b in zip(old, new, strict=True))
+    assert contents(pairs / "out")["map/a.png"] != before["map/a.png"]
+    assert again == papers  # the seconds too: nothing was done
+
+
+def test_a_detector_of_ones_own_says_when_it_changed(pairs: Path):
+    def mine(sr_mse, sr_gan, lq=None, gt=None, window=WindowSpec()):  # noqa: B008
+        return np.ones(window.map_size(sr_gan.shape))
+
+    settings = []
+    try:
+        for version in ("", "", "2", lambda: "3"):
+            register("sr_mse", fingerprint=version)(mine)
+            (row, *_) = detect.detect(options(pairs, detector={"type": "mine"}))
+            settings.append(row.settings)
+            del DETECTOR_REGISTRY._obj_map["mine"]
+    finally:
+        DETECTOR_REGISTRY._obj_map.pop("mine", None)
+    assert settings[0] == settings[1] and len(set(settings)) == 3
+
+
+def test_the_options_are_kept_and_make_nothing_stale(pairs: Path):
+    opt = options(pairs, mask={"threshold": 0.65, "min_area": 50}, protocol="released")
+    detect.detect(opt)
+    file = pairs / "out" / manifest.OPTIONS
+    assert load(DetectOptions, str(file)) == opt
+    stamps = times(pairs / "out", "a")
+    file.unlink()  # as in a folder of before it was kept
+    detect.detect(opt)
+    assert load(DetectOptions, str(file)) == opt
+    file.write_text("tile: {size: 96}\n")
+    detect.detect(opt)
+    assert times(pairs / "out", "a") == stamps
+    assert load(DetectOptions, str(file)) == opt
+
+
+def test_check_leaves_the_kept_options_alone(pairs: Path, capsys: Any):
+    detect.detect(options(pairs))
+    file = pairs / "out" / manifest.OPTIONS
+    before = file.read_bytes()
+    command = ["-opt", str(file), "--force_yml", "mask:threshold=0.5", "--check"]
+    assert detect.main(command) == 0
+    assert "threshold: 0.5" in capsys.readouterr().out
+    assert file.read_bytes() == before
+
+
 def test_a_changed_input_is_noticed_and_a_removed_one_leaves_the_manifest(pairs: Path):
     detect.detect(options(pairs))
     stamps = times(pairs / "out", "a")
@@ -284,10 +350,10 @@ def test_a_whole_line_that_is_no_row_is_refused(pairs: Path):
 
 # Runs detect in children of a process that has loaded everything once. Each child is killed at
 # another moment: before or after its n-th file takes its place, or within its n-th row. The first
-# file to take its place is the manifest; then come six for each image.
+# file to take its place is the manifest, then come the options, then six for each image.
 MOMENTS = (
-    "before:1", "after:3", "before:8", "after:7", "within:2", "after:19", "before:20",
-    "before:3,after:6,within:1,before:9",
+    "before:1", "after:4", "before:9", "after:8", "within:2", "after:20", "before:21",
+    "before:4,after:7,within:1,before:10",
 )  # fmt: skip
 KILLED = """
 import os, signal, sys
@@ -496,6 +562,15 @@ def test_the_released_protocol_crops_files_not_counts(tmp_path: Path):
     assert row.mask_pixels == mask.sum() and row.mask_share == 8 / SIZE[0]
 
 
+def test_the_scale_of_finished_pairs_reaches_the_detector(pairs: Path):
+    detect.detect(options(pairs, detector={"type": "evidence"}))
+    mse, gan = (result(pairs, kind, "a") for kind in ("sr_mse", "sr_gan"))
+    by_evidence = find_detector("evidence", ["sr_mse"])
+    D = {scale: np.round(255 * by_evidence(mse, gan, scale=scale)) for scale in (2, 4)}
+    np.testing.assert_array_equal(result(pairs, "map", "a"), D[2])
+    assert (D[2] != D[4]).any()
+
+
 @pytest.mark.parametrize("name", ["absolute_local_variance", "local_ssim"])
 def test_detectors_by_name(pairs: Path, name: str):
     detect.detect(options(pairs, detector={"type": name}))
@@ -686,7 +761,8 @@ def test_the_hash_does_not_hold_a_deletion_that_is_off(pairs: Path):
     for key in ("input", "output", "on_error", "segment", "masks", "export", "deletion",
                 "sr_gan", "sr_mse", "tile", "device", "precision"):  # fmt: skip
         del settings[key]
-    assert detect._settings_hash(opt) == detect.fingerprint(settings)
+    found = detect._settings_hash(opt, find_detector(opt.detector.type, ["sr_mse"]))
+    assert found == detect.fingerprint(settings)
 
 
 def test_deletion_keeps_alpha_and_uses_the_whole_mask(tmp_path: Path):

@@ -12,7 +12,7 @@ from skimage.metrics import structural_similarity
 
 from desra import detectors
 from desra.artifacts import WindowSpec, absolute_difference_map, artifact_map
-from desra.detectors import DETECTOR_REGISTRY, find_detector, in_bands, register
+from desra.detectors import DETECTOR_REGISTRY, find_detector, in_bands, register, wants
 from desra.errors import InputError
 
 NAMES = [name for name, _ in DETECTOR_REGISTRY]
@@ -82,16 +82,40 @@ def test_similarity_is_low_where_texture_is_invented(name: str, window: WindowSp
     assert right.mean() < 0.6 < left.mean()
 
 
-@pytest.mark.parametrize("name", sorted({*NAMES} - {"evidence"}))  # which sees more with lq
-def test_what_a_detector_does_not_need_is_not_looked_at(name: str) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_detector_does_not_name_is_not_looked_at(name: str) -> None:
     detector = find_detector(name, ALL)
     mse, gan, lq, gt = images()
     given = {"sr_mse": mse, "lq": lq, "gt": gt}
-    needed = {kind: given[kind] if kind in detector.needs else None for kind in given}
+    named = {kind: given[kind] if wants(detector, kind) else None for kind in given}
+    expected = detector(mse, gan, lq, gt, WindowSpec())
     np.testing.assert_array_equal(
-        detector(needed["sr_mse"], gan, needed["lq"], needed["gt"], WindowSpec()),
-        detector(mse, gan, lq, gt, WindowSpec()),
+        detector(named["sr_mse"], gan, named["lq"], named["gt"], WindowSpec()), expected
     )
+    (_, D), *_ = in_bands(detector, mse, gan, lq, gt, scale=4)
+    np.testing.assert_array_equal(D, expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whether_the_window_is_read(name: str) -> None:
+    detector = find_detector(name, ALL)
+    maps = [detector(*images(), WindowSpec(data_range=r)) for r in (255.0, 400.0)]
+    assert (maps[0] != maps[1]).any() == detector.reads_window
+
+
+def test_evidence_goes_by_the_scale_that_it_is_told() -> None:
+    mse, gan, *_ = images()
+    evidence = find_detector("evidence", ALL)
+    half = cv2.resize(gan, (32, 24), interpolation=cv2.INTER_AREA)
+    by_scale = {scale: evidence(mse, gan, scale=scale) for scale in (2, 3, 4)}
+    np.testing.assert_array_equal(by_scale[4], evidence(mse, gan))
+    assert (by_scale[2] != by_scale[4]).any() and (by_scale[3] != by_scale[4]).any()
+    np.testing.assert_array_equal(evidence(mse, gan, half), evidence(mse, gan, half, scale=2))
+    for scale in (2, 3):
+        (_, D), *_ = in_bands(evidence, mse, gan, None, scale=scale)
+        np.testing.assert_array_equal(D, by_scale[scale])
+    with pytest.raises(ValueError, match="is not 3 times lq"):
+        evidence(mse, gan, half, scale=3)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -206,6 +230,37 @@ def test_names_and_needs_in_words() -> None:
         find_detector("ldl", [])
 
 
+@pytest.mark.parametrize("local", [False, True])
+def test_a_detector_gets_what_it_names_and_no_more(local: bool) -> None:
+    """So that it finds the same in all stages, some of which have more at hand."""
+
+    def nosy(sr_mse=None, sr_gan=None, lq=None, gt=None, window=WindowSpec(), **more):  # noqa: B008
+        given = {"sr_mse": sr_mse, "lq": lq, "gt": gt, **more}
+        seen.append({kind for kind, value in given.items() if value is not None})
+        return np.ones(window.map_size(sr_gan.shape))
+
+    mse, gan, lq, gt = images()
+    seen: list[set[str]] = []
+    for needs, uses in (("sr_mse", ()), ("sr_mse", ("scale",)), ("lq", ("gt",))):
+        if local and needs == "lq":
+            continue
+        register(needs, uses=uses, local=local)(nosy)
+        del detectors.DETECTOR_REGISTRY._obj_map["nosy"]
+        list(in_bands(nosy, mse, gan, lq, gt, scale=4))
+        assert seen.pop() == {needs, *uses}
+
+
+@pytest.mark.parametrize(
+    ("needs", "uses", "words"),
+    [(["lr"], [], "not lr"), ([], ["hr", "lq"], "not hr"), (["scale"], [], "not scale")],
+)
+def test_inputs_that_there_are_not_are_refused(
+    needs: list[str], uses: list[str], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        register(*needs, uses=uses)
+
+
 @pytest.fixture
 def own() -> Iterator[str]:
     @register("lq")
@@ -218,6 +273,9 @@ def own() -> Iterator[str]:
 
 def test_one_of_your_own(own: str) -> None:
     _, gan, lq, _ = images()
-    assert find_detector(own, ["lq"])(None, gan, lq).min() == 1
+    detector = find_detector(own, ["lq"])
+    assert detector(None, gan, lq).min() == 1
+    (_, D), *_ = in_bands(detector, None, gan, lq, scale=4)  # which it is not bothered with
+    assert D.shape == (38, 54) and D.min() == 1
     with pytest.raises(InputError, match=r"all_clean.*LR image"):
         find_detector(own, ["sr_mse"])

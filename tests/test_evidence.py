@@ -133,7 +133,7 @@ def test_images_of_unequal_size_are_refused() -> None:
     sr_mse, sr_gan, lq = pictures()
     with pytest.raises(ValueError, match="same shape"):
         find_detector("evidence", ["sr_mse", "lq"])(sr_mse[:-4], sr_gan, lq)
-    with pytest.raises(ValueError, match="no whole multiple of lq"):
+    with pytest.raises(ValueError, match="is not 4 times lq"):
         find_detector("evidence", ["sr_mse", "lq"])(sr_mse, sr_gan, lq[1:])
 
 

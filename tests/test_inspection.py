@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from conftest import photograph, save_compact, save_png
 
 from desra import inspection
@@ -16,7 +17,7 @@ from desra.errors import InputError
 from desra.images import read_image, read_mask, read_rgb8, write_image
 from desra.inspection import Choice, Inspector, shown, shown_overlay
 from desra.models import SRModel
-from desra.options import AppOptions, DetectOptions, parse, read_yaml
+from desra.options import AppOptions, DetectOptions, WindowOptions, parse, read_yaml
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +131,26 @@ def test_without_a_partner(networks: dict[str, Any], lq: Path):
     inspector = make_inspector(networks, sr_mse=None, detector={"type": "bicubic_reference"})
     seen = inspector.inspect(lq)
     assert inspector.judge(seen, Choice(0.9, 0.0, 1.0, 0.0)).mask.any()
+
+
+def test_a_window_of_ones_own_is_in_the_yaml(networks: dict[str, Any], lq: Path):
+    assert "window" not in make_inspector(networks).as_yaml(LOOSE)
+    window = {"size": 7, "sigma": 2.0}
+    text = make_inspector(networks, window=window).as_yaml(LOOSE)
+    content = {**networks, **yaml.safe_load(text), "input": {"lq": str(lq)}, "output": "out"}
+    assert parse(DetectOptions, content, "test").window == WindowOptions(**window)
+
+
+def test_a_window_that_is_not_looked_at_is_said(
+    networks: dict[str, Any], caplog: pytest.LogCaptureFixture
+):
+    window, evidence = {"sigma": 2.0}, {"type": "evidence"}
+    make_inspector(networks, window=window)
+    make_inspector(networks, detector=evidence)
+    assert "window" not in caplog.text
+    make_inspector(networks, detector=evidence, window=window)
+    (record,) = caplog.records
+    assert "window: evidence does not look at it; of {size: 11, sigma: 2.0" in record.getMessage()
 
 
 def test_refusals(networks: dict[str, Any], lq: Path, tmp_path: Path):

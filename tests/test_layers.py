@@ -17,8 +17,8 @@ LEVELS = [
     {"archs", "losses", "detectors", "png", "checkpoints", "manifest", "drawing", "quality"}
     | {"segment", "annotations", "cli", "ncnn_import"},
     {"networks", "reporting"},
-    {"data", "models", "onnx_export"},
-    {"training", "evaluation", "detection", "jobs"},
+    {"data", "models", "onnx_export", "detection"},
+    {"training", "evaluation", "jobs"},
     {"rounds", "inspection"},
     # the stages
     {"detect", "train", "evaluate", "calibrate", "sweep", "report", "upscale", "weights"}

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from conftest import photograph
 from scipy import ndimage
 
 from desra.annotations import write_labelme
@@ -22,9 +23,10 @@ from desra.artifacts import (
     mean_iou,
 )
 from desra.detect import detect
-from desra.images import write_image
-from desra.options import DetectOptions, SweepOptions, parse
-from desra.sweep import count_areas, main, sweep
+from desra.detectors import find_detector
+from desra.images import read_rgb8, write_image
+from desra.options import DetectOptions, DetectorOptions, SweepOptions, parse
+from desra.sweep import Row, count_areas, main, sweep
 
 AREAS = [0, 60, 150, 100000]
 
@@ -145,6 +147,83 @@ def test_default_rule_is_what_detect_masked(results: Path) -> None:
     assert row.masked_pixels == sum((mask > 127).sum() for mask in masks)
     (row,) = sweep(options(results, thresholds=[0.7], min_areas=[1000]))
     assert row.masked_pixels > 0
+
+
+def detected_by_default(folder: Path, scale: int, with_lq: bool) -> DetectOptions:
+    """What detect wrote with the default detector: noise of all strengths in a photograph."""
+    for seed in range(2):
+        gt = photograph(seed, 96, 128)
+        mse = cv2.GaussianBlur(gt, (0, 0), 1.2)
+        strength = np.linspace(0, 40, 128)[None, :, None]
+        noise = strength * np.random.default_rng(seed).normal(size=gt.shape)
+        gan = (gt + noise).clip(0, 255).round().astype(np.uint8)
+        lq = cv2.resize(gt, (128 // scale, 96 // scale), interpolation=cv2.INTER_AREA)
+        for kind, image in (("mse", mse), ("gan", gan), ("lq", lq)):
+            write_image(folder / kind / f"{seed}.png", image)
+    given = {"sr_gan": str(folder / "gan"), "sr_mse": str(folder / "mse")}
+    if with_lq:
+        given["lq"] = str(folder / "lq")
+    content = {"input": given, "output": str(folder / "detect"), "scale": scale}
+    opt = parse(DetectOptions, {**content, "mask": {"min_area": 200}}, "test")
+    detect(opt)
+    return opt
+
+
+def sweep_by_default(opt: DetectOptions) -> Row:
+    """The row of detect's threshold and area."""
+    area = opt.mask.rule(scale=opt.scale).min_area
+    (row,) = sweep(options(
+        Path(opt.output), thresholds=[opt.mask.threshold], min_areas=[area],
+        detector=DetectorOptions(),
+    ))  # fmt: skip
+    return row
+
+
+@pytest.mark.parametrize("scale", [4, 2])
+@pytest.mark.parametrize("with_lq", [True, False])
+def test_the_default_detector_finds_what_detect_found(
+    tmp_path: Path, scale: int, with_lq: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    opt = detected_by_default(tmp_path, scale, with_lq)
+    row = sweep_by_default(opt)
+    found = [cv2.imread(str(path), 0) > 127 for path in (tmp_path / "detect/mask").iterdir()]
+    assert row.masked_pixels == sum(mask.sum() for mask in found) > 0
+    assert row.components == sum(components(mask).count for mask in found)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_lr_images_that_are_gone_are_done_without_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    opt = detected_by_default(tmp_path, 2, with_lq=True)
+    (tmp_path / "lq/1.png").unlink()
+    row = sweep_by_default(opt)
+    masked = [int((cv2.imread(str(tmp_path / "detect/mask/0.png"), 0) > 127).sum())]
+    mse, gan = (read_rgb8(tmp_path / f"detect/{kind}/1.png") for kind in ("sr_mse", "sr_gan"))
+    rule = opt.mask.rule(scale=2)
+    for lq in (None, cv2.resize(mse, (64, 48))):
+        D = find_detector("evidence", ["sr_mse"])(mse, gan, lq, scale=2)
+        masked.append(int(full_size_mask(D, gan.shape, rule).sum()))
+    assert row.masked_pixels == masked[0] + masked[1] != masked[0] + masked[2]
+    assert "1 of 2 LR images that detect had are gone" in caplog.text and "1.png" in caplog.text
+
+
+def test_another_detector_or_window_than_detects_is_said(
+    results: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sweep(options(results))
+    assert "made with" not in caplog.text
+    sweep(options(results, detector={"type": "local_ssim"}, window={"size": 9}))
+    for words in (
+        f"detector: is {{type: local_ssim}} here, but the masks in {results} were made with "
+        "{type: relative_local_variance}",
+        "window: is {size: 9, sigma: 1.5, data_range: 255.0} here, but",
+    ):
+        assert words in caplog.text
+    caplog.clear()
+    (results / "options.yml").unlink()  # a folder of before it was kept
+    sweep(options(results, detector={"type": "local_ssim"}))
+    assert "made with" not in caplog.text
 
 
 def test_csv_and_printed_table(results: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -262,6 +262,6 @@ def test_blend_of_what_does_not_go_together(
     one, other = save_compact(tmp_path / "x2.pth"), save_compact(tmp_path / "x3.pth", scale=3)
     before = one.read_bytes()
     command = ["blend", str(one), str(other), "--strength", "0.5", "-o"]
-    assert "are different networks" in refusal(capsys, *command, str(tmp_path / "out.pth"))
+    assert "are of different networks" in refusal(capsys, *command, str(tmp_path / "out.pth"))
     assert "is one of the two networks" in refusal(capsys, *command, str(one))
     assert one.read_bytes() == before and not (tmp_path / "out.pth").exists()

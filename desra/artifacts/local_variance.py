@@ -52,6 +52,17 @@ class WindowSpec:
         """Pixels that the map loses on every side."""
         return self.size // 2
 
+    def map_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
+        """(height, width) of the map of an image whose ``shape`` starts with its own height and
+        width: whole windows only, so 0 where the image is smaller than the window.
+
+        Example:
+            >>> WindowSpec().map_size((120, 8, 3))
+            (110, 0)
+        """
+        lost = 2 * self.border
+        return max(shape[0] - lost, 0), max(shape[1] - lost, 0)
+
     @property
     def constant(self) -> float:
         """C of Eq. 7."""
@@ -139,7 +150,7 @@ def local_std(image: NDArray[Any], window: WindowSpec = WindowSpec()) -> Map:
         ValueError: as `artifact_map`.
     """
     image = _checked("image", image, window)
-    shape = _map_shape(image, window)
+    shape = window.map_size(image.shape)
     if 0 in shape:
         return np.empty(shape + image.shape[2:], np.float64)
     std = np.sqrt(_variance(image, window))
@@ -160,7 +171,7 @@ def _map_pair(
         )
     sr_mse = _checked("sr_mse", sr_mse, window)
     sr_gan = _checked("sr_gan", sr_gan, window)
-    shape = _map_shape(sr_mse, window)
+    shape = window.map_size(sr_mse.shape)
     out = np.empty(shape, np.float64)
     if out.size == 0:
         return out
@@ -194,11 +205,6 @@ def _variance(image: NDArray[Any], window: WindowSpec) -> Map:
     np.maximum(variance, 0.0, out=variance)
     variance += window.epsilon
     return variance
-
-
-def _map_shape(image: NDArray[Any], window: WindowSpec) -> tuple[int, int]:
-    lost = 2 * window.border
-    return max(image.shape[0] - lost, 0), max(image.shape[1] - lost, 0)
 
 
 def _checked(name: str, image: NDArray[Any], window: WindowSpec) -> NDArray[Any]:

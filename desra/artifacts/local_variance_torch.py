@@ -61,8 +61,7 @@ def artifact_map_batch(sr_mse: Tensor, sr_gan: Tensor, window: WindowSpec = _PAP
 def _variance(x: Tensor, window: WindowSpec) -> Tensor:
     """Gaussian-weighted variance ``(N, C, H - 2b, W - 2b)``, never below ``window.epsilon``."""
     n, channels, height, width = x.shape
-    lost = 2 * window.border
-    shape = (n, channels, max(height - lost, 0), max(width - lost, 0))
+    shape = (n, channels, *window.map_size((height, width)))
     if 0 in shape:
         return x.new_empty(shape)
     kernel = torch.as_tensor(window.kernel, device=x.device)

@@ -1,6 +1,5 @@
 """The options of ``desra.app``."""
 
-import tempfile
 from typing import Annotated
 
 from pydantic import Field
@@ -37,8 +36,3 @@ class AppOptions(CommonOptions):
     can reach this machine."""
     port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """The port; none: the first free one from 7860 on."""
-
-    @property
-    def output(self) -> str:
-        """Where large arrays lie while they are made."""
-        return tempfile.gettempdir()

@@ -76,8 +76,8 @@ class MaskOptions(Strict):
     dilate: Annotated[int, Field(ge=0)] = 3
     """How often it dilates after that."""
     min_area: NotNegative = 1000
-    """A component is kept if its area is greater than this; the paper's, with `protocol: released`,
-    is 4000 px."""
+    """A component is kept if its area is greater than this; with `protocol: released` the paper's
+    is the default, 4000 px."""
     min_area_unit: Literal["px", "px_at_x4", "px_per_megapixel"] = "px_at_x4"
     """px: pixels of the SR image; px_at_x4: pixels at scale 4, for other scales times (scale/4)^2;
     px_per_megapixel: pixels for each million pixels of the SR image."""
@@ -105,7 +105,8 @@ class DetectOptions(CommonOptions):
     input: InputOptions
     """What to look at."""
     output: str
-    """Folder for the results; each image's rows and files are redone only if settings changed."""
+    """Folder for the results and for these options (options.yml); each image's rows and files are
+    redone only if settings changed."""
     scale: Annotated[int, Field(ge=1)] = 4
     """Upscaling factor; both networks must have it."""
     sr_gan: NetworkOptions = NetworkOptions(weights="embedded:gan")
@@ -141,19 +142,26 @@ class DetectOptions(CommonOptions):
     @model_validator(mode="before")
     @classmethod
     def _the_papers(cls, content: Any) -> Any:
-        """What belongs to the paper's detector brings it along, where no other is named."""
+        """What belongs to the paper's detector brings it along, key by key, where no other value
+        is named."""
         if not isinstance(content, Mapping):
             return content
-        given = cast(Mapping[str, Any], content)
+        given = dict(cast(Mapping[str, Any], content))
         released = given.get("protocol") == "released"
-        segment = given.get("segment")
-        if isinstance(segment, SegmentOptions):
-            segment = segment.model_dump()
-        section = cast(dict[str, Any], segment) if isinstance(segment, dict) else {}
-        classes = section.get("type", "none") != "none"
-        defaults: dict[str, Any] = {}
+        classes = _keys(given.get("segment", {})).get("type", "none") != "none"
+        defaults: dict[str, dict[str, Any]] = {}
         if released or classes:
             defaults["detector"] = {"type": PAPERS_DETECTOR}
         if released:
             defaults["mask"] = PAPERS_MASK
-        return {**defaults, **given}
+        for key, section in defaults.items():
+            if isinstance(given.get(key, {}), (Mapping, Strict)):
+                given[key] = section | _keys(given.get(key, {}))
+        return given
+
+
+def _keys(section: Any) -> dict[str, Any]:
+    """The keys that a section names itself; of what is no section none."""
+    if isinstance(section, Strict):
+        return section.model_dump(exclude_unset=True)
+    return dict(cast(Mapping[str, Any], section)) if isinstance(section, Mapping) else {}

@@ -9,7 +9,11 @@ from desra.options.base import Positive, Probability, Strict
 
 
 class WindowOptions(Strict):
-    """The Gaussian window of the local variance (Eq. 2) and the range behind its constant C."""
+    """The Gaussian window of the local variance (Eq. 2) and the range behind its constant C.
+
+    evidence, the default detector, has windows of its own: of these keys size alone plays a part
+    there, in the border that the map lacks.
+    """
 
     size: Annotated[int, Field(ge=1)] = 11
     """Side in pixels, odd."""

@@ -13,7 +13,7 @@ class SweepOptions(CommonOptions):
     """``python -m desra.sweep``: what other thresholds and areas would find, without a network."""
 
     input: str
-    """Folder that detect wrote; its sr_gan and sr_mse are read."""
+    """Folder that detect wrote; its sr_gan and sr_mse are read, and the LR images that it names."""
     output: str
     """Folder for sweep.csv."""
     thresholds: Annotated[list[Probability], Field(min_length=1)] = [0.5, 0.6, 0.7, 0.8]
@@ -29,7 +29,7 @@ class SweepOptions(CommonOptions):
     window: WindowOptions = WindowOptions()
     """Local variance; as in detect."""
     detector: DetectorOptions = DetectorOptions()
-    """What makes the similarity map."""
+    """What makes the similarity map; a warning tells where detect took another for this folder."""
     truth: str | None = None
     """True masks: a folder of LabelMe files or of mask images (0 and 255), or a COCO file."""
     gt: str | None = None

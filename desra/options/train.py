@@ -242,7 +242,8 @@ class ValOptions(Strict):
     window: WindowOptions = WindowOptions()
     """With dataroot: the window in which removal and addition are detected."""
     detector: DetectorOptions = DetectorOptions()
-    """With dataroot: what finds them; the one that found the masks."""
+    """With dataroot: what finds them; the one that found the masks, and a warning tells where it is
+    another."""
     mask: MaskOptions = MaskOptions()
     """With dataroot: from the map to the mask of removal and addition."""
 

@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from filelock import FileLock, Timeout
 
-from desra import checkpoints, processes
+from desra import checkpoints, manifest, processes
 from desra.errors import InputError, listed
-from desra.images import atomic_write, remove_unfinished
+from desra.images import remove_unfinished
 from desra.options import TrainOptions, parse, read_yaml, resolved
 
 #: What may change when a run is resumed: its place, the device, how it is shared out and told, and
@@ -82,7 +81,7 @@ class RunFolder:
         self.best = self.models / "net_g_best.pth"
         self.state_file = self.root / "training_states" / "latest.state"
         self.log = self.root / "train.log"
-        self._settings, self._identity = resolved(opt), identity(opt)
+        self._opt, self._identity = opt, identity(opt)
         self._data = json.loads(json.dumps(data, default=str))
         self._lock = FileLock(self.root.parent / f".{opt.name}.lock", timeout=LOCK_SECONDS)
 
@@ -111,9 +110,7 @@ class RunFolder:
             self._refuse_others(state)
             self.models.mkdir(parents=True, exist_ok=True)
             remove_unfinished(self.root)
-            text = yaml.safe_dump(self._settings, sort_keys=False, allow_unicode=True)
-            with atomic_write(self.root / "options.yml") as file:
-                file.write(text.encode())
+            manifest.write_options(self.root, self._opt)
         except BaseException:
             self.close()
             raise
@@ -147,7 +144,7 @@ class RunFolder:
 
     def _options_there(self) -> dict[str, Any] | None:
         """Of a run that was killed before its first state was whole."""
-        file = self.root / "options.yml"
+        file = self.root / manifest.OPTIONS
         try:
             return identity(parse(TrainOptions, read_yaml(file), str(file)))
         except InputError:

@@ -6,13 +6,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from desra import manifest, processes
-from desra.artifacts import ChangeCounts, Sums, count_change, full_size_mask
+from desra.annotations import RLE
+from desra.artifacts import ChangeCounts, Sums, count_change
 from desra.data.paired_dataset import found_pairs
-from desra.detectors import find_detector
+from desra.detection import ArtifactFinder, say_if_other
 from desra.errors import InputError, refuse_if_any, sort_out
 from desra.images import image_size, read_mask, read_rgb8
 from desra.models import SRModel
@@ -22,8 +20,6 @@ from desra.quality import Detail, Mean, SquaredError, detail, psnr, squared_erro
 from desra.tiling import Tiles
 
 logger = logging.getLogger("desra")
-
-Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -70,33 +66,79 @@ class Tally(Sums):
         return {k: v for k, v in found.items() if v is not None and math.isfinite(v)}
 
 
+class Scoring:
+    """How networks are measured on the images of ``val``.
+
+    Args:
+        val: the section.
+        scale: of the networks.
+
+    Attributes:
+        subjects: the images, in order.
+
+    Raises:
+        InputError: files are missing, unreadable or not of matching sizes (said together); no such
+            detector, or one that needs what is not there.
+    """
+
+    def __init__(self, val: ValOptions, scale: int):
+        self._scale, self._finder = scale, None
+        if val.dataroot is not None:
+            self._finder = ArtifactFinder(val, scale, {"sr_mse", "lq"}, "val.")
+            say_if_other(val, val.dataroot, "val.")
+        self.subjects = _subjects(val, scale)[: val.max_images]
+        _, faults = sort_out(self.subjects, self._check)
+        refuse_if_any(faults, "val: these images cannot be scored")
+        self._before: dict[str, RLE] = {}  # what is found by the network before, by stem
+
+    def _check(self, subject: Subject) -> None:
+        height, width = image_size(subject.lq)
+        large = height * self._scale, width * self._scale
+        kinds = ("sr_gan", "sr_mse", "mask") if subject.folder else ()
+        for path in (subject.gt, *map(subject.result, kinds)):
+            if image_size(path) != large:
+                raise InputError(f"{path} is not {self._scale} times as large as {subject.lq}")
+
+    def __call__(self, subject: Subject, upscale: SRModel) -> Tally:
+        """Measure a network on one image.
+
+        Raises:
+            InputError: a file is missing or unreadable.
+        """
+        lq = read_rgb8(subject.lq)
+        now = upscale(lq)
+        gt = read_rgb8(subject.gt)
+        to_truth = Mean.of(psnr(gt, now)), Mean.of(ssim(gt, now))
+        if self._finder is None:
+            return Tally(*to_truth)
+
+        before, mse = (read_rgb8(subject.result(kind)) for kind in ("sr_gan", "sr_mse"))
+        clean = ~read_mask(subject.result("mask"))
+        if subject.stem not in self._before:
+            self._before[subject.stem] = RLE.of(self._finder.find(mse, before, lq))
+        found_before = self._before[subject.stem].mask()
+        return Tally(
+            *to_truth,
+            outside=squared_error(before, now, clean),
+            detail=detail(before, now, clean),
+            change=count_change(found_before, self._finder.find(mse, now, lq)),
+        )
+
+
 class Validation:
-    """The images of ``val``.
+    """The images of ``val`` while a network learns.
 
     Args:
         opt: the options of the run, with ``val``.
 
     Raises:
-        InputError: files are missing, unreadable or not of matching sizes (said together).
+        InputError: as `Scoring`.
     """
 
     def __init__(self, opt: TrainOptions):
         assert opt.val is not None
         self._opt, self._val = opt, opt.val
-        found = subjects(opt.val, opt.scale)
-        if opt.val.max_images is not None:
-            found = found[: opt.val.max_images]
-        _, faults = sort_out(found, self._check)
-        refuse_if_any(faults, "val: these images cannot be scored")
-        self._subjects = found
-
-    def _check(self, subject: Subject) -> None:
-        height, width = image_size(subject.lq)
-        large = height * self._opt.scale, width * self._opt.scale
-        kinds = ("sr_gan", "sr_mse", "mask") if subject.folder else ()
-        for path in (subject.gt, *map(subject.result, kinds)):
-            if image_size(path) != large:
-                raise InputError(f"{path} is not {self._opt.scale} times as large as {subject.lq}")
+        self._scoring = Scoring(opt.val, opt.scale)
 
     def __call__(self, model: Any) -> dict[str, float]:
         """Scores by name, of the weights that would be saved now; processes share the images.
@@ -110,42 +152,13 @@ class Validation:
             network.for_any_size(), self._opt.scale, str(model.device), self._opt.precision,
             Tiles(val.tile.size, val.tile.overlap),
         )  # fmt: skip
-        own = self._subjects[processes.rank() :: processes.count()]
-        total = sum((tally(subject, upscale, self._val) for subject in own), start=Tally())
+        own = self._scoring.subjects[processes.rank() :: processes.count()]
+        total = sum((self._scoring(subject, upscale) for subject in own), start=Tally())
         first, *others = processes.gather(total)
         return sum(others, start=first).scores()
 
 
-def tally(subject: Subject, upscale: SRModel, val: ValOptions) -> Tally:
-    """Measure a network on one image.
-
-    Raises:
-        InputError: a file is missing or unreadable.
-    """
-    lq = read_rgb8(subject.lq)
-    now = upscale(lq)
-    gt = read_rgb8(subject.gt)
-    to_truth = Mean.of(psnr(gt, now)), Mean.of(ssim(gt, now))
-    if subject.folder is None:
-        return Tally(*to_truth)
-
-    detector = find_detector(val.detector.type, {"sr_mse", "lq"}, "val.detector")
-
-    def found(gan: Image) -> NDArray[np.bool_]:
-        D = detector(mse, gan, lq, None, val.window.spec())
-        return full_size_mask(D, gan.shape, val.mask.rule(gan.shape[:2], upscale.scale))
-
-    before, mse = (read_rgb8(subject.result(kind)) for kind in ("sr_gan", "sr_mse"))
-    clean = ~read_mask(subject.result("mask"))
-    return Tally(
-        *to_truth,
-        outside=squared_error(before, now, clean),
-        detail=detail(before, now, clean),
-        change=count_change(found(before), found(now)),
-    )
-
-
-def subjects(val: ValOptions, scale: int) -> list[Subject]:
+def _subjects(val: ValOptions, scale: int) -> list[Subject]:
     """The images of ``val``, in order.
 
     Raises:

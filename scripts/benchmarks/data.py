@@ -15,13 +15,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import cv2
 import numpy as np
 import skimage.data
-import torch
 
 from benchmarks.published_degradation import Published
-from benchmarks.timing import in_turns
+from benchmarks.timing import in_turns, threads
 from desra.data.degraded_dataset import DegradedDataset
 from desra.images import write_image
 from desra.options import Degradation
@@ -50,13 +48,11 @@ class _Ours:
 
 def run(args: argparse.Namespace) -> int:
     """Print samples a second of each way, and their ratios."""
-    torch.set_num_threads(args.threads)
-    cv2.setNumThreads(args.threads)
     pictures = [np.asarray(getattr(skimage.data, name)()) for name in ("astronaut", "coffee")]
     settings = Degradation()
     published = Published(pictures, 4, args.gt_size, settings)
     plain = Published(pictures, 4, args.gt_size, settings, sharpen=lambda image: image)
-    with tempfile.TemporaryDirectory() as folder:
+    with threads(args.threads, args.threads), tempfile.TemporaryDirectory() as folder:
         for number, picture in enumerate(pictures):
             write_image(Path(folder) / f"{number}.png", picture)
         seconds = in_turns(

@@ -28,6 +28,7 @@ import skimage.data
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmarks.timing import threads
 from desra import manifest
 from desra.artifacts import CurveCounts, MaskCounts, count_curve, count_mask, full_size_mask
 from desra.data.pictures import make, resolve_folder
@@ -239,9 +240,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", default="results/detectors", metavar="FOLDER")
 
 
+@threads(of_opencv=1)
 def run(args: argparse.Namespace) -> int:
     """Print the tables, and write each to <output>/<name>.json, which desra.report shows."""
-    cv2.setNumThreads(1)
     if len(args.detected) != len(args.gt):
         raise SystemExit("error: give --gt a folder for each folder of --detected")
     folders = zip(args.detected, args.gt, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,13 +13,15 @@ from conftest import photograph, save_compact, save_png, train_settings
 from skimage.metrics import peak_signal_noise_ratio
 from test_train import opt_of, read, same
 
-from desra import manifest, options, train
+from desra import detect, manifest, options, train
 from desra.artifacts import components, full_size_mask
 from desra.artifacts.mask import MaskRule
+from desra.detection import ArtifactFinder
 from desra.detectors import find_detector
 from desra.errors import InputError
 from desra.models import DeSRAModel, SRModel
-from desra.options import TrainOptions, ValOptions
+from desra.options import DetectOptions, TrainOptions, ValOptions
+from desra.options.sections import PAPERS_DETECTOR
 from desra.training.loop import Run
 from desra.training.validation import Best, Validation
 
@@ -147,6 +150,76 @@ def test_scores_of_detections(tmp_path: Path, detector: str):
 def test_refusals(val: dict[str, Any], words: str):
     with pytest.raises(InputError, match=words):
         options.parse(ValOptions, val, "test")
+
+
+def detections(tmp_path: Path) -> str:
+    """What detect wrote of two LR images, at scale 2."""
+    for i in range(2):
+        lq = photograph(20 + i, 24, 30)
+        large = np.repeat(np.repeat(lq, 2, 0), 2, 1)
+        save_png(tmp_path / f"found_lq/{i}.png", lq)
+        save_png(tmp_path / f"found_mse/{i}.png", cv2.GaussianBlur(large, (0, 0), 2))
+        noise = 40 * np.random.default_rng(i).standard_normal(large.shape)
+        save_png(tmp_path / f"found_gan/{i}.png", (large + noise).clip(0, 255).astype(np.uint8))
+    folders = {"lq": "found_lq", "sr_gan": "found_gan", "sr_mse": "found_mse"}
+    content = {
+        "input": {kind: str(tmp_path / folder) for kind, folder in folders.items()},
+        "output": str(tmp_path / "found"), "scale": 2, "detector": {"type": PAPERS_DETECTOR},
+    }  # fmt: skip
+    detect.detect(options.parse(DetectOptions, content, "test"))
+    return str(tmp_path / "found")
+
+
+def test_what_is_found_before_is_found_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    val = {
+        "dataroot": detections(tmp_path), "mask": {"min_area": 20},
+        "detector": {"type": PAPERS_DETECTOR},
+    }  # fmt: skip
+    opt = options.parse(TrainOptions, settings_of(tmp_path, val), "test")
+    found: list[np.ndarray] = []
+    find = ArtifactFinder.find
+
+    def counted(self: ArtifactFinder, *images: np.ndarray) -> np.ndarray:
+        found.append(find(self, *images))
+        return found[-1]
+
+    monkeypatch.setattr(ArtifactFinder, "find", counted)
+    validation, model = Validation(opt), DeSRAModel(opt)
+    first = validation(model)
+    assert len(found) == 4 and found[0].any()
+    assert validation(model) == first and len(found) == 6
+    assert "made with" not in caplog.text
+
+
+def test_a_detector_that_is_not_detects_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    val = {"dataroot": detections(tmp_path), "detector": {"type": "local_ssim"}}
+    Validation(options.parse(TrainOptions, settings_of(tmp_path, val), "test"))
+    words = f"val.detector: is {{type: local_ssim}} here, but the masks in {val['dataroot']} were"
+    assert f"{words} made with {{type: {PAPERS_DETECTOR}}}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"detector": "evidense"}, r"val\.detector\.type: 'evidense' .*did you mean evidence"),
+        ({"detector": "ldl"}, r"val\.detector\.type: 'ldl' needs the true HR image"),
+        ({"import": ["no_such_module"]}, "import: the module 'no_such_module' cannot be imported"),
+    ],
+)
+def test_a_detector_that_is_not_there_is_said_before_anything_is_written(
+    photographs: Path, tmp_path: Path, changes: dict[str, Any], words: str
+):
+    detector = {"type": changes.get("detector", "one_of_that_module")}
+    val = {"dataroot": detections(tmp_path), "detector": detector}
+    opt = opt_of(tmp_path / "runs", photographs, val=val)
+    opt = opt.model_copy(update={"imports": changes.get("import", [])})
+    with pytest.raises(InputError, match=words):
+        train.train(opt)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_bad_pairs_are_said_before_anything_is_written(
