@@ -36,6 +36,7 @@ from desra import checkpoints, cli, manifest
 from desra.detect import detect
 from desra.errors import InputError, listed
 from desra.evaluate import evaluate
+from desra.held_folder import held_folder
 from desra.images import atomic_write
 from desra.networks import load_network, network_g_of
 from desra.options import (
@@ -44,15 +45,16 @@ from desra.options import (
     ReportOptions,
     RunOptions,
     fingerprint,
+    flat,
     parse,
     resolved,
 )
 from desra.registry import import_modules
 from desra.report import report
 from desra.rounds import found, pictures, review, table
-from desra.rounds.lineage import SIDES, Lineage, Record, held, sha256_of
+from desra.rounds.lineage import FILE, SIDES, Lineage, Record, sha256_of
 from desra.train import train
-from desra.training.run_folder import flat, identity
+from desra.training.run_folder import identity
 from desra.zoo import ZOO
 
 logger = logging.getLogger("desra")
@@ -490,7 +492,7 @@ def run(opt: RunOptions, overwrite: bool = False) -> dict[str, Any]:
     import_modules(opt.imports)
     networks = find_networks(opt)
     opt = opt.for_network(str(networks.network_g["type"]))
-    with held(Path(opt.output), overwrite):
+    with held_folder(Path(opt.output), "output", (FILE,), overwrite):
         original = _identified(networks.gan.weights)
         known = _identity(opt, networks)
         rounds = Rounds(opt, networks, Lineage(Path(opt.output), resolved(opt), known, original))

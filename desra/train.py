@@ -21,8 +21,9 @@ from desra.options import TrainOptions
 from desra.registry import MODEL_REGISTRY, build, import_modules
 from desra.training.loop import Run
 from desra.training.pictures import Samples
+from desra.training.random_state import seed_everything, set_rng_state
 from desra.training.reports import text_log
-from desra.training.run_folder import RunFolder, seed_everything, set_rng_state
+from desra.training.run_folder import RunFolder
 from desra.training.samples import make_dataset, make_loader, samples_a_step
 from desra.training.validation import Best, Validation
 

@@ -15,7 +15,7 @@ LEVELS = [
     {"registry", "options", "images", "device", "zoo"},
     {"processes"},
     {"archs", "losses", "detectors", "png", "checkpoints", "manifest", "drawing", "quality"}
-    | {"segment", "annotations", "cli", "ncnn_import"},
+    | {"segment", "annotations", "cli", "ncnn_import", "held_folder"},
     {"networks", "reporting"},
     {"data", "models", "onnx_export"},
     {"training", "evaluation", "detection", "jobs"},

@@ -95,8 +95,19 @@ def test_training_without_a_loss_or_with_half_a_gan():
     assert options.parse(TrainOptions, with_texture, "file.yml").train.texture_opt
     content["train"]["gan_opt"] = {"type": "GANLoss"}
     assert "train.gan_opt needs network_d and train.optim_d" in refusal(content, TrainOptions)
-    content["name"] = "../elsewhere"
-    assert "name: " in refusal(content, TrainOptions)
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", ".", "..", "", "-x", ".hidden", "a b", "a\n"])
+def test_a_run_has_a_folder_of_its_own(name: str):
+    content: dict[str, Any] = {
+        "name": name,
+        "network_g": {"type": "X"},
+        "datasets": {"train": {"type": "Y"}},
+        "train": {"total_iter": 1, "optim_g": {"lr": 1}, "pixel_opt": {"type": "L1Loss"}},
+    }
+    assert "name: must begin with a letter, digit or underscore" in refusal(content, TrainOptions)
+    for good in ("a", "0", "_a", "a..b", "größe-2.1"):
+        options.parse(TrainOptions, {**content, "name": good}, "file.yml")
 
 
 def test_a_component_keeps_the_arguments_of_its_class():

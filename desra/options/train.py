@@ -3,11 +3,23 @@
 import re
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from desra.options.base import CommonOptions, Component, NotNegative, Positive, Strict
 from desra.options.detect import MaskOptions, TileOptions
 from desra.options.sections import DetectorOptions, WindowOptions
+
+_NAME = r"^\w[\w.-]*$"
+
+
+def _one_folder(name: str) -> str:
+    """``.`` and ``..`` would be folders of others."""
+    if not re.fullmatch(_NAME, name):
+        raise ValueError(
+            "must begin with a letter, digit or underscore and go on with these, dots and hyphens "
+            f"(given: {name!r})"
+        )
+    return name
 
 
 class DatasetOptions(Component):
@@ -267,7 +279,9 @@ class TrainOptions(CommonOptions):
 
     reads_basicsr: ClassVar[bool] = True
 
-    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    name: Annotated[
+        str, AfterValidator(_one_folder), WithJsonSchema({"type": "string", "pattern": _NAME})
+    ]
     """Name of the run: the folder under experiments_root."""
     model_type: str = "DeSRAModel"
     """Name in MODEL_REGISTRY."""

@@ -13,22 +13,15 @@
 """
 
 import json
-import logging
-import shutil
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from desra.errors import InputError, listed
-from desra.images import atomic_write, remove_unfinished
-from desra.training.run_folder import LOCK_SECONDS, differences
-
-logger = logging.getLogger("desra")
+from desra.images import atomic_write
+from desra.options import differences
 
 FILE = "lineage.json"
 SIDES = ("heldout", "finetuned")
@@ -123,41 +116,3 @@ class Lineage:
         work()
         record["seconds"][stage] = round(time.perf_counter() - start, 2)
         self.save()
-
-
-@contextmanager
-def held(output: Path, overwrite: bool) -> Generator[None]:
-    """The folder of a run, for this process alone.
-
-    Args:
-        output: made if need be.
-        overwrite: delete a run that is there.
-
-    Raises:
-        InputError: another process is at work there, it cannot be written, or it is to be deleted
-            and holds no run.
-    """
-    lock = FileLock(output / ".run.lock", timeout=LOCK_SECONDS)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise InputError(
-            f"output: another process is at work in {output}; wait for it or choose another"
-        ) from None
-    except OSError as error:
-        raise InputError(f"output: {output} cannot be written ({error.strerror})") from error
-    try:
-        inside = [path for path in output.iterdir() if path.name != ".run.lock"]
-        if overwrite and inside:
-            if not (output / FILE).is_file():
-                raise InputError(
-                    f"output: {output} holds no {FILE}, so nothing in it is deleted; choose "
-                    "another output"
-                )
-            for path in inside:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        remove_unfinished(output)
-        yield
-    finally:
-        lock.release()
