@@ -281,6 +281,24 @@ def test_a_cosine_schedule_cannot_be_extended(photographs: Path, tmp_path: Path)
         train.train(opt_of(tmp_path, photographs, train__total_iter=8))
 
 
+@pytest.mark.parametrize("change", ["added", "replaced", "of an earlier desra"])
+def test_other_photographs_are_refused(change: str, photographs: Path, tmp_path: Path):
+    latest = train.train(opt_of(tmp_path, photographs))
+    kept = latest.read_bytes()
+    if change == "of an earlier desra":  # which knew nothing of the photographs
+        file = tmp_path / "tiny/training_states/latest.state"
+        state = read(file)
+        assert all(state["data"])
+        torch.save({**state, "data": [None]}, file)
+    else:
+        name = "p9.png" if change == "added" else "p1.png"
+        save_png(photographs / name, photograph(77, 50, 60))
+    words = r"holds a run with other data \(.*added, removed or replaced.*earlier desra.*--over"
+    with pytest.raises(InputError, match=words):
+        train.train(opt_of(tmp_path, photographs))
+    assert latest.read_bytes() == kept
+
+
 def test_networks_of_something_else_are_left_alone(photographs: Path, tmp_path: Path):
     models = tmp_path / "tiny/models"
     models.mkdir(parents=True)

@@ -1,7 +1,7 @@
 """What differs between two sets of options."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 
 def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -9,7 +9,7 @@ def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
     for key, value in settings.items():
         path = f"{above}.{key}" if above else key
         if isinstance(value, Mapping) and value:
-            yield from flat(value, path)
+            yield from flat(cast(Mapping[str, Any], value), path)
         else:
             yield path, value
 

@@ -97,8 +97,8 @@ class RunFolder:
             raise InputError(f"name: {self.root} holds a run of an earlier desra; {advice}")
         if state["data"] != self._data:
             raise InputError(
-                f"name: {self.root} holds a run with other data (files or detection results "
-                f"changed); {advice}"
+                f"name: {self.root} holds a run with other data (since it began, files were added, "
+                f"removed or replaced, or detected anew; or an earlier desra began it); {advice}"
             )
         if changed := differences(state["identity"], self._identity):
             end = ""
