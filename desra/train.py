@@ -69,6 +69,8 @@ def _train(opt: TrainOptions, overwrite: bool) -> Path:
                 logger.info("%s is finished (%s); nothing to do", folder.root, run.finished)
                 return folder.latest
             dtype = str(model.dtype).split(".")[1]
+            for sentence in opt.unused if processes.is_main() else ():
+                logger.warning(sentence)
             many = f", {processes.count()} processes" if processes.count() > 1 else ""
             logger.info("%s on %s, %s%s", folder.root, model.device, dtype, many)
             steps = opt.train.total_iter - run.iteration

@@ -110,6 +110,75 @@ def test_a_run_has_a_folder_of_its_own(name: str):
         options.parse(TrainOptions, {**content, "name": good}, "file.yml")
 
 
+def gan_free(**step: Any) -> dict[str, Any]:
+    """Options of a training by a pixel loss alone."""
+    return {
+        "name": "n",
+        "network_g": {"type": "X"},
+        "datasets": {"train": {"type": "Y"}},
+        "train": {
+            "total_iter": 100, "optim_g": {"lr": 1}, "pixel_opt": {"type": "L1Loss"}, **step,
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "loss"),
+    [
+        ("network_d", {"type": "Z"}, "gan_opt"),
+        ("path:pretrain_network_d", "d.pth", "gan_opt"),
+        ("train:optim_d", {"lr": 1}, "gan_opt"),
+        ("train:gan_mode", "relativistic", "gan_opt"),
+        ("train:gan_gt_usm", True, "gan_opt"),
+        ("train:net_d_iters", 5, "gan_opt"),
+        ("train:net_d_init_iters", 50, "gan_opt"),
+        ("train:percep_gt_usm", True, "perceptual_opt"),
+    ],
+)
+def test_keys_that_do_nothing(path: str, value: Any, loss: str, tmp_path: Path):
+    content = options.force(gan_free(), [f"{path}={json.dumps(value)}"])
+    key = path.replace(":", ".")
+    words = f"{key}: not used without train.{loss}; add it, or leave these out"
+    assert words in refusal(content, TrainOptions)
+    # Who turns the loss off by null knows; then they really do nothing.
+    off = options.parse(TrainOptions, options.force(content, [f"train:{loss}=null"]), "file.yml")
+    assert off.unused == [f"not used without {loss}: {key}"]
+    assert all(off.updates_generator(iteration) for iteration in range(1, 101))
+    dumped = options.resolved(off)
+    assert options.parse(TrainOptions, dumped, "resolved") == off
+
+
+def test_sharpened_targets_of_losses_that_are_not_there():
+    content = gan_free(l1_gt_usm=True, pixel_opt=None)
+    content["train"] |= {"artifact_opt": {"type": "ArtifactMapLoss"}}
+    assert options.parse(TrainOptions, content, "").unused == [
+        "not used without pixel_opt or texture_opt: train.l1_gt_usm"
+    ]
+    del content["train"]["pixel_opt"]
+    words = "train.l1_gt_usm: not used without train.pixel_opt or train.texture_opt"
+    assert words in refusal(content, TrainOptions)
+
+
+@pytest.mark.parametrize(
+    ("initial", "every", "good"),
+    [(99, 1, True), (100, 1, False), (500, 1, False), (0, 100, True), (0, 101, False),
+     (66, 33, True), (99, 33, False), (80, 60, False), (None, 1, True)],
+)  # fmt: skip
+def test_a_generator_that_would_never_learn(initial: int | None, every: int, good: bool):
+    gan = {
+        "gan_opt": {"type": "GANLoss"}, "optim_d": {"lr": 1}, "net_d_init_iters": initial,
+        "net_d_iters": every,
+    }  # fmt: skip
+    content = gan_free(**gan) | {"network_d": {"type": "Z"}}
+    if good:
+        opt = options.parse(TrainOptions, content, "file.yml")
+        assert any(opt.updates_generator(iteration) for iteration in range(1, 101))
+    else:
+        message = refusal(content, TrainOptions)
+        assert "the generator would never learn in the 100 iterations" in message
+        assert f"train.net_d_init_iters is {initial} and train.net_d_iters is {every}" in message
+
+
 def test_a_component_keeps_the_arguments_of_its_class():
     section = options.DatasetOptions.model_validate({"type": "D", "share": 2, "gt_size": 16})
     assert section.share == 2
@@ -233,6 +302,16 @@ def test_shipped_files_are_valid_and_resolve_to_themselves(path: Path, tmp_path:
     assert options.fingerprint(options.resolved(again)) == options.fingerprint(
         options.resolved(loaded)
     )
+
+
+def test_a_shipped_recipe_without_its_gan():
+    """As one does where a discriminator does not fit into the memory."""
+    recipes = [path for path in SHIPPED if "\n  gan_opt:" in path.read_text("utf-8")]
+    assert len(recipes) >= 3
+    for path in recipes:
+        opt = options.load(TrainOptions, str(path), ["train:gan_opt=null"])
+        (said,) = opt.unused
+        assert said.startswith("not used without gan_opt: network_d, train.optim_d")
 
 
 def sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:

@@ -265,10 +265,9 @@ class DeSRAModel:
         Returns:
             The losses by name, detached scalars, of this process.
         """
-        step = self.opt.train
         parts = self._parts(batch)
         losses: dict[str, Tensor] = {}
-        update_g = iteration > self.opt.discriminator_first and iteration % step.net_d_iters == 0
+        update_g = self.opt.updates_generator(iteration)
 
         if update_g:
             self._updates["g"].begin()
