@@ -66,8 +66,7 @@ FLAGS = {
         "a folder of LR images that judge and are not finetuned on; else a quarter of the input's",
     ),
     "-o": ("output", "folder for the run"),
-    "--model": ("sr_gan:weights", "a checkpoint, a name of `desra.weights list`, or embedded:gan"),
-    "--partner": ("sr_mse:weights", "its MSE-trained partner; names of the list know theirs"),
+    **cli.networks("its MSE-trained partner; names of the list know theirs"),
     "--rounds": ("max_rounds", "rounds at most"),
 }
 

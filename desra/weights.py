@@ -155,7 +155,7 @@ def blend(before: str, after: str, strength: float, output: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m desra.weights", description=__doc__)
+    parser = cli.Parser(prog=cli.called("weights"), description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="what there is, what is here, what makes a pair")
     listing.add_argument("--long", action="store_true", help="with files, addresses, SHA-256")

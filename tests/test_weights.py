@@ -54,6 +54,13 @@ def refusal(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     return said
 
 
+def test_an_unknown_flag_of_a_command(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stopped:
+        weights.main(["list", "--lng"])
+    assert stopped.value.code == 2
+    assert "error: --lng: unknown flag; give -h to see those of the com" in capsys.readouterr().err
+
+
 def test_the_list(home: Path, capsys: pytest.CaptureFixture[str]):
     assert weights.main(["list"]) == 0
     header, *rows = capsys.readouterr().out.split("\n")
