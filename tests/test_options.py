@@ -216,14 +216,33 @@ def test_not_text(tmp_path: Path):
         options.load(DetectOptions, str(tmp_path / "o.yml"))
 
 
-def test_shipped_files_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_shipped_files_are_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
     monkeypatch.chdir(tmp_path)
     found = options.find_options_file("options/detect.yml")
     assert found.read_bytes() == (ROOT / "options/detect.yml").read_bytes()
+    assert options.find_options_file("options/ldl/detect.yml").read_text()
+    with caplog.at_level("INFO", "desra"):
+        options.load(DetectOptions, "options/detect.yml")
+    assert caplog.messages == [f"options: {found}, which ships with desra"]
+    # Else a misspelt folder would run the shipped recipe instead of one's own.
+    with pytest.raises(InputError, match=r"detect\.yml does not exist; options/detect\.yml ships"):
+        options.find_options_file("detect.yml")
+    for other in ("mine/detect.yml", "options", "options/none.yml", "", "options/../LICENSE"):
+        with pytest.raises(InputError, match="the options file .* does not exist$"):
+            options.find_options_file(other)
     (tmp_path / "options").mkdir()
     mine = tmp_path / "options/detect.yml"
     mine.write_text("output: x\n")
     assert options.find_options_file("options/detect.yml").resolve() == mine  # one's own is first
+
+
+def test_a_flag_into_a_section_that_is_a_value(tmp_path: Path):
+    path = write(tmp_path / "o.yml", "input: folder\noutput: b\n")
+    words = r"^.*o\.yml: 'input' in 'input:lq' must be a section .*, and is a value \(folder\)$"
+    with pytest.raises(InputError, match=words):
+        options.load(DetectOptions, path, (), {"input:lq": "photos"})
 
 
 # --------------------------------------------------------------------------------- --force_yml
@@ -260,7 +279,7 @@ def test_forced_values_are_never_evaluated(tmp_path: Path):
         ("mask:threshold", "must be written key:subkey=value"),
         ("=1", "must be written key:subkey=value"),
         ("output=[1", "is not YAML"),
-        ("output:deeper=1", "'output' in 'output:deeper' is a value, not a section"),
+        ("output:deeper=1", "--force_yml: 'output' in 'output:deeper' must be a section of"),
     ],
 )
 def test_faulty_assignments(assignment: str, reason: str):
