@@ -347,12 +347,9 @@ class TrainOptions(CommonOptions):
     @model_validator(mode="after")
     def _no_idle_keys(self) -> "TrainOptions":
         """A loss that is null was turned off plainly; where there is none, one was forgotten."""
-        for losses, keys in self._idle():
+        for losses, sentence in self._idle():
             if not self.train.model_fields_set.intersection(losses):
-                wanted = " or ".join(f"train.{loss}" for loss in losses)
-                raise ValueError(
-                    f"{', '.join(keys)}: not used without {wanted}; add it, or leave these out"
-                )
+                raise ValueError(f"{sentence}; add it, or leave these out")
         return self
 
     @model_validator(mode="after")
@@ -366,21 +363,18 @@ class TrainOptions(CommonOptions):
             )
         return self
 
-    def _idle(self) -> Iterator[tuple[tuple[str, ...], list[str]]]:
-        """The losses that are not there, each with the keys that do nothing without it."""
+    def _idle(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """The losses that are not there, each with a sentence on the keys that it leaves idle."""
         for losses, paths in _ONLY_WITH.items():
-            if not any(getattr(self.train, loss) for loss in losses):
-                keys = [path for path in paths if _is_set(self, path)]
-                if keys:
-                    yield losses, keys
+            keys = [path for path in paths if _is_set(self, path)]
+            if keys and not any(getattr(self.train, loss) for loss in losses):
+                wanted = " or ".join(f"train.{loss}" for loss in losses)
+                yield losses, f"{', '.join(keys)}: not used without {wanted}"
 
     @property
     def unused(self) -> list[str]:
         """A sentence for each loss that was turned off by null, on the keys that it leaves idle."""
-        return [
-            f"not used without {' or '.join(losses)}: {', '.join(keys)}"
-            for losses, keys in self._idle()
-        ]
+        return [sentence for _, sentence in self._idle()]
 
     def updates_generator(self, iteration: int) -> bool:
         """Whether the generator learns in an iteration, counted from 1; by itself it always does.
