@@ -131,16 +131,16 @@ class Rounds:
         """Why a round is not to be; None: it is, or is begun."""
         if len(self.lineage.rounds) >= number:
             return None
-        spent, limit = self._spent(number), self.opt.max_rounds
-        if spent is None and number <= limit:
+        against, limit = self._against(number), self.opt.max_rounds
+        if against is None and number <= limit:
             return None
         waiting = sum(map(len, pictures.new_images(self.opt, self.lineage, number).values()))
-        reason = why_stop(spent, number, limit, waiting)
+        reason = why_stop(against, number, limit, waiting)
         if reason is None:
-            logger.info("%s; but new images join in: %d", spent, waiting)
+            logger.info("%s; but new images join in: %d", against, waiting)
         return reason
 
-    def _spent(self, number: int) -> str | None:
+    def _against(self, number: int) -> str | None:
         """What speaks against a round, unless there are new images."""
         if self.lineage.nothing == number:
             return self._nothing(number)
