@@ -2,7 +2,8 @@
 
 Drop an image, or choose one of those inside: GAN-SR, MSE-SR, map, mask, overlay, and the image
 whose artifacts gave way to MSE-SR. The networks run once for each image; threshold, area, strength
-and feather only redo the mask and the blending. ``--gan`` and ``--mse`` name other networks,
+and feather only redo the mask and the blending. ``--model`` and ``--partner`` name other
+networks,
 ``--force_yml`` sets all else. Needs Gradio: ``pip install "desra[app]"``.
 
 The page is served to this machine alone unless ``host`` says otherwise, and asks nobody else for
@@ -28,8 +29,7 @@ from desra.registry import import_modules
 logger = logging.getLogger("desra")
 
 FLAGS = {
-    "--gan": ("sr_gan:weights", "the GAN-trained network: a checkpoint, or embedded:gan"),
-    "--mse": ("sr_mse:weights", "its MSE-trained partner: a checkpoint, or embedded:mse"),
+    **cli.networks(),
     "--device": ("device", "auto, cpu, cuda, mps"),
     "--tile": ("tile:size", "side of a tile in LR pixels; 0: the whole image at once"),
     "--host": ("host", "address to listen on; 0.0.0.0: every one"),

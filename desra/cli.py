@@ -1,10 +1,12 @@
 """The command line that all stages share: -opt, --force_yml, --check, and the exit status."""
 
 import argparse
+import difflib
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn, TypeVar
 
 import yaml
 
@@ -12,6 +14,48 @@ from desra.errors import InputError
 from desra.options import Strict, load, resolved
 
 Options = TypeVar("Options", bound=Strict)
+
+
+def networks(partner: str = "its MSE-trained partner") -> dict[str, tuple[str, str]]:
+    """The flags of the two networks, the same in all stages that run them.
+
+    Args:
+        partner: what the stage says of the second.
+    """
+    return {
+        "--model": (
+            "sr_gan:weights", "a checkpoint, a name of `desra weights list`, or embedded:gan"
+        ),
+        "--partner": ("sr_mse:weights", partner),
+    }  # fmt: skip
+
+
+def called(stage: str) -> str:
+    """How this process was asked for a stage: ``desra detect`` or ``python -m desra.detect``."""
+    script = Path(sys.argv[0])
+    if script.parts[-2:] == ("desra", "__main__.py"):
+        return f"python -m desra {stage}"
+    return f"desra {stage}" if script.stem == "desra" else f"python -m desra.{stage}"
+
+
+class Parser(argparse.ArgumentParser):
+    """One that says which flags there are, where one is unknown."""
+
+    def error(self, message: str) -> NoReturn:
+        """As argparse's, which ends with status 2."""
+        lead, unrecognized, rest = message.partition("unrecognized arguments: ")
+        unknown = [word for word in rest.split() if word.startswith("-")]
+        if unrecognized and not lead and unknown:
+            flags = [flag for action in self._actions for flag in action.option_strings]
+            message = "\n  ".join(f"{word}: {_hint(word, flags)}" for word in unknown)
+        super().error(message)
+
+
+def _hint(word: str, flags: Iterable[str]) -> str:
+    known = [flag for flag in flags if flag not in ("-h", "--help")]
+    near = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.6)
+    hint = f"known here: {', '.join(known)}" if known else "give -h to see those of the command"
+    return f"unknown flag; {f'did you mean {near[0]}?' if near else hint}"
 
 
 def main(
@@ -37,11 +81,11 @@ def main(
         As `status_of`.
     """
     purpose = (run.__doc__ or "").partition("\n")[0]
-    parser = argparse.ArgumentParser(prog=f"python -m desra.{stage}", description=purpose)
+    parser = Parser(prog=called(stage), description=purpose)
     flags = flags or {}
     parser.add_argument("-opt", required=not flags, metavar="FILE", help="options (YAML)")
     for flag, (key, purpose) in flags.items():
-        parser.add_argument(flag, dest=key, metavar=key.split(":")[0].upper(), help=purpose)
+        parser.add_argument(flag, dest=key, metavar=key.split(":")[-1].upper(), help=purpose)
     parser.add_argument(
         "--force_yml", nargs="+", default=[], metavar="KEY:SUBKEY=VALUE", action="extend",
         help="override options; values are read as YAML",
@@ -55,9 +99,13 @@ def main(
     path, assignments, check = (args.pop(key) for key in ("opt", "force_yml", "check"))
     given = {key: args.pop(key) for key, _ in flags.values()}
     values = {key: value for key, value in given.items() if value is not None}
-    needed = any(field.is_required() for field in model.model_fields.values())
+    needed = [
+        flag
+        for flag, (key, _) in flags.items()
+        if model.model_fields[key.split(":")[0]].is_required()
+    ]
     if needed and not (path or values or assignments):
-        parser.error(f"give -opt FILE, or {' '.join(flags)}")
+        parser.error(f"give -opt FILE, or {' and '.join(needed)}")
 
     def work() -> None:
         options = load(model, path, assignments, values)

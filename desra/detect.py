@@ -61,11 +61,8 @@ logger = logging.getLogger("desra")
 FLAGS = {
     "-i": ("input:lq", "an LR image or a folder of them"),
     "-o": ("output", "folder for the results"),
-    "--sr-gan": (
-        "sr_gan:weights", "a checkpoint, a name of `desra.weights list`, or embedded:gan"
-    ),
-    "--sr-mse": ("sr_mse:weights", "its MSE-trained partner, as --sr-gan"),
-}  # fmt: skip
+    **cli.networks(),
+}
 
 
 def _settings_hash(opt: DetectOptions, detector: Detector) -> str:

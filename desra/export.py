@@ -97,8 +97,8 @@ _FORMATS: Mapping[str, Callable[[Network, Path], tuple[bytes, str]]] = {
 
 def _parser() -> argparse.ArgumentParser:
     purpose, _, details = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m desra.export", description=f"{purpose}\n\n{details}",
+    parser = cli.Parser(
+        prog=cli.called("export"), description=f"{purpose}\n\n{details}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("weights", metavar="WEIGHTS", help="the network")

@@ -1,6 +1,6 @@
 """ncnn's .param and .bin files, turned into a checkpoint with basicsr's keys.
 
-``python -m desra.weights import-ncnn`` is its command.
+``python -m desra.weights import-ncnn`` is the command for it.
 
 Real-ESRGAN is also distributed for ncnn, the inference library that its portable programs use. Two
 networks are read: RRDBNet x4 (Real-ESRGAN x4plus, its anime variant, ESRGAN) and SRVGGNetCompact
@@ -26,12 +26,10 @@ suggest is laid out node by node, and every layer of the file must be one of its
 Nothing in the files is executed, and a wrong size is found before anything is allocated.
 """
 
-import argparse
 import hashlib
 import json
 import math
 import re
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -520,7 +518,7 @@ def choose(models: dict[str, tuple[Path, Path]], name: str) -> str:
     return found[0]
 
 
-# --- the command -------------------------------------------------------------------------------
+# --- the checkpoint ----------------------------------------------------------------------------
 
 
 def write(imported: Imported, path: Path, source: dict[str, str], keep_fp16: bool = False) -> None:
@@ -542,54 +540,24 @@ def write(imported: Imported, path: Path, source: dict[str, str], keep_fp16: boo
         file.write(save(tensors, {"network_g": json.dumps(imported.network_g), **source}))
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of ``import-ncnn``."""
-    parser.add_argument("--param", type=Path, metavar="FILE", help="ncnn's text .param")
-    parser.add_argument("--bin", type=Path, metavar="FILE", help="ncnn's .bin")
-    parser.add_argument(
-        "--package", metavar="NAME", help=f"take the files of an installed package, as {PACKAGE}"
-    )
-    parser.add_argument(
-        "--name", default=DEFAULT_NAME, help="which of the package's networks (%(default)s)"
-    )
-    parser.add_argument("--list", action="store_true", help="list the package's networks, stop")
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE",
-        help="the checkpoint, .safetensors; by default where the zoo looks, for a network that is "
-        "not in the zoo its name in this folder",
-    )  # fmt: skip
-    parser.add_argument(
-        "--keep-fp16", action="store_true", help="float16 weights stay so: half the size"
-    )
+def import_files(param: Path, binary: Path, output: Path, keep_fp16: bool = False) -> Imported:
+    """Make a checkpoint of a pair of ncnn files.
 
+    Args:
+        param: text .param.
+        binary: its .bin.
+        output: the checkpoint, .safetensors.
+        keep_fp16: as `write`.
 
-def run(args: argparse.Namespace) -> None:
-    """Carry out ``import-ncnn``.
+    Returns:
+        What the files hold.
 
     Raises:
-        InputError: wrong arguments or files.
+        InputError: another extension, or as `read_ncnn`; ``output`` is as it was.
     """
-    pair = (args.param, args.bin)
-    if (args.package is None) != all(pair) or (args.package is not None and any(pair)):
-        raise InputError(f"ncnn: give either --param and --bin, or --package {PACKAGE}")
-    if args.package is not None:
-        models = package_models(args.package)
-        if args.list:
-            print("\n".join(models))
-            return
-        pair = models[choose(models, args.name)]
-    elif args.list:
-        raise InputError("ncnn: --list needs --package")
-    param, binary = pair
-    output = args.output or Path(f"{param.stem.lower()}.safetensors")
     if output.suffix != ".safetensors":
         raise InputError(f"ncnn: -o {output}: the checkpoint's name must end in .safetensors")
     imported = read_ncnn(param, binary)
     digest = hashlib.sha256(binary.read_bytes()).hexdigest()
-    write(imported, output, {"source": binary.name, "sha256": digest}, args.keep_fp16)
-    settings = ", ".join(f"{key}: {value}" for key, value in imported.network_g.items())
-    print(f"{output}: {{{settings}}}")
-    halves = any(array.dtype.itemsize == 2 for array in imported.tensors.values())
-    if halves:
-        kept = "kept so" if args.keep_fp16 else "written as float32, which changes no value"
-        print(f"{binary} holds float16 weights, {kept}", file=sys.stderr)
+    write(imported, output, {"source": binary.name, "sha256": digest}, keep_fp16)
+    return imported

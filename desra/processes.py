@@ -107,23 +107,35 @@ def gather(value: Value) -> list[Value]:
 
 
 def from_main(make: Callable[[], Value]) -> Value:
-    """What ``make`` returns or raises in the main process, in every process."""
+    """What ``make`` returns in the main process, in every process.
+
+    Raises:
+        InputError: it raised one.
+        Exception: what it raised, in the main process; the others, to which not every exception can
+            be sent, raise a RuntimeError that tells of it.
+    """
     if count() == 1:
         return make()
-    said: list[Any] = [None, None]
-    failure: BaseException | None = None
+    # Whether all is well, then the value or what is wrong and whether the user is to blame.
+    said: list[Any] = [None, None, None]
+    failure: Exception | None = None
     if is_main():
         try:
-            said[0] = make()
+            said = [True, make(), None]
         except Exception as error:
             failure = error
-            said[1] = str(error)
+            said = [False, f"{type(error).__name__}: {error}", None]
+            if isinstance(error, InputError):
+                said = [False, None, str(error)]
     dist.broadcast_object_list(said, src=0, group=_control)
     if failure is not None:
         raise failure
-    if said[1] is not None:
-        raise InputError(said[1])
-    return said[0]
+    well, content, refusal = said
+    if well:
+        return content
+    if refusal is not None:
+        raise InputError(refusal)
+    raise RuntimeError(f"the main process failed: {content}")
 
 
 def any_of(flag: int) -> int:

@@ -60,7 +60,8 @@ _SUFFIX = "_basicsr"
 def _register_own() -> None:
     """Import the modules of desra that register archs, losses, datasets and models.
 
-    At the first look-up rather than at import: those modules import this one.
+    At the first look-up rather than at import, and by name: those modules lie above and import this
+    one. Nothing of them is used here (``tests/test_layers.py`` knows this exception).
     """
     for package in ("archs", "losses", "data", "models"):
         importlib.import_module(f"desra.{package}")

@@ -28,30 +28,32 @@ import sys
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from desra import checkpoints, cli, manifest
 from desra.detect import detect
 from desra.errors import InputError, listed
 from desra.evaluate import evaluate
+from desra.held_folder import held_folder
 from desra.images import atomic_write
-from desra.networks import load_network, network_g_of
 from desra.options import (
     DetectOptions,
-    NetworkOptions,
     ReportOptions,
     RunOptions,
+    Strict,
     fingerprint,
+    flat,
     parse,
     resolved,
 )
 from desra.registry import import_modules
 from desra.report import report
 from desra.rounds import found, pictures, review, table
-from desra.rounds.lineage import SIDES, Lineage, Record, held, sha256_of
+from desra.rounds.lineage import FILE, SIDES, Lineage, Record, sha256_of
+from desra.rounds.networks import Networks, find_networks
+from desra.rounds.verdict import spent, verdict, why_stop
 from desra.train import train
-from desra.training.run_folder import flat, identity
-from desra.zoo import ZOO
+from desra.training.run_folder import identity
 
 logger = logging.getLogger("desra")
 
@@ -62,8 +64,7 @@ FLAGS = {
         "a folder of LR images that judge and are not finetuned on; else a quarter of the input's",
     ),
     "-o": ("output", "folder for the run"),
-    "--model": ("sr_gan:weights", "a checkpoint, a name of `desra.weights list`, or embedded:gan"),
-    "--partner": ("sr_mse:weights", "its MSE-trained partner; names of the list know theirs"),
+    **cli.networks("its MSE-trained partner; names of the list know theirs"),
     "--rounds": ("max_rounds", "rounds at most"),
 }
 
@@ -73,21 +74,6 @@ FREE = (
     "sr_mse", "detect", "train", "evaluate",
 )  # fmt: skip
 _FEW = 20  # components to learn from
-
-
-class Networks(NamedTuple):
-    """The networks that a run begins with.
-
-    Attributes:
-        gan, mse: as detect takes them.
-        network_g: as train takes it.
-        scale: of both.
-    """
-
-    gan: NetworkOptions
-    mse: NetworkOptions | None
-    network_g: dict[str, Any]
-    scale: int
 
 
 class Review(Exception):
@@ -100,36 +86,6 @@ class Review(Exception):
     def __init__(self, folders: Mapping[str, Path]) -> None:
         super().__init__(str(folders))
         self.folders = folders
-
-
-def find_networks(opt: RunOptions) -> Networks:
-    """The networks of the options, and what follows from them.
-
-    Raises:
-        InputError: weights that cannot be used, or no partner.
-    """
-    named = opt.sr_gan.network_g
-    spec = named.spec() if named else None
-    scale = load_network(opt.sr_gan.weights, spec).scale
-    return Networks(opt.sr_gan, _partner(opt), spec or network_g_of(opt.sr_gan.weights), scale)
-
-
-def _partner(opt: RunOptions) -> NetworkOptions | None:
-    if opt.sr_mse is not None:
-        return opt.sr_mse
-    weights = opt.sr_gan.weights
-    known = {name: entry.partner for name, entry in ZOO.items()} | {"embedded:gan": "embedded:mse"}
-    if partner := known.get(weights):
-        return NetworkOptions(weights=partner)
-    none = Path("none")
-    plan = opt.detect_options(none, none, opt.sr_gan, None, 4)
-    if plan.detector.type == "bicubic_reference":
-        return None
-    raise InputError(
-        f"sr_mse: give the MSE-trained partner of {weights} (--partner FILE), which the artifacts "
-        "are found with; options/realesrgan/make_mse_partner.yml makes one, and "
-        "detect: {detector: {type: bicubic_reference}} does without"
-    )
 
 
 class Rounds:
@@ -154,15 +110,15 @@ class Rounds:
         Raises:
             Review: a human is to go first.
         """
-        if self.lineage.rounds and "scores" in (last := self.lineage.rounds[-1]):
-            last |= self._verdict(last["scores"])  # by the limits as they are now
-        number = 1 + sum("scores" in record for record in self.lineage.rounds)
+        if self.lineage.rounds and (last := self.lineage.rounds[-1]).scores is not None:
+            last.verdict = verdict(last.scores, self.opt.min_detail)  # by the limit as it is now
+        number = 1 + sum(record.scores is not None for record in self.lineage.rounds)
         while not (reason := self._stopped(number)):
             record = self.lineage.record(number)
             self._prepare(record)
             if not self._enough(record):
                 self.lineage.rounds.remove(record)  # it begins anew when there are new images
-                self.lineage.content["nothing"] = number
+                self.lineage.nothing = number
                 self.lineage.save()
                 return self._nothing(number)
             self._improve(record)
@@ -173,42 +129,31 @@ class Rounds:
         """Why a round is not to be; None: it is, or is begun."""
         if len(self.lineage.rounds) >= number:
             return None
-        reason, limit = self._done_with(number), number > self.opt.max_rounds
-        if not (reason or limit):
+        against, limit = self._against(number), self.opt.max_rounds
+        if against is None and number <= limit:
             return None
         waiting = sum(map(len, pictures.new_images(self.opt, self.lineage, number).values()))
-        if waiting and limit:
-            return (
-                f"new images wait: {waiting}, but the {self.opt.max_rounds} rounds of max_rounds "
-                f"are done: give --rounds {number} to take them up"
-            )
-        if waiting:
-            logger.info("%s; but new images join in: %d", reason, waiting)
-            return None
-        return reason or f"the {self.opt.max_rounds} rounds of max_rounds are done"
+        reason = why_stop(against, number, limit, waiting)
+        if reason is None:
+            logger.info("%s; but new images join in: %d", against, waiting)
+        return reason
 
-    def _done_with(self, number: int) -> str | None:
+    def _against(self, number: int) -> str | None:
         """What speaks against a round, unless there are new images."""
-        if self.lineage.content.get("nothing") == number:
+        if self.lineage.nothing == number:
             return self._nothing(number)
         last = self.lineage.rounds[-1] if self.lineage.rounds else None
-        if last and last["worse"]:
-            return f"round {last['round']} is given up: {last['worse']}"
-        if last and last["gain"] < self.opt.min_gain:
-            return (
-                f"round {last['round']} took away {last['gain']:.3f} of the components that the "
-                f"network before makes, less than min_gain, {self.opt.min_gain:g}"
-            )
-        return None
+        if last is None or last.verdict is None:
+            return None
+        return spent(last.round, last.verdict, self.opt.min_gain)
 
     # ----------------------------------------------------------------------------- before training
 
     def _prepare(self, record: Record) -> None:
         """Take in new images, and detect in them what the networks so far make of them."""
-        number = record["round"]
 
         def take_in() -> None:
-            record["added"] = pictures.take_in(self.opt, self.lineage, number)
+            record.added = pictures.take_in(self.opt, self.lineage, record.round)
 
         self.lineage.once(record, "images", take_in)
         if self._count(record):
@@ -218,13 +163,13 @@ class Rounds:
             self._review(record)
 
     def _count(self, record: Record) -> int:
-        return sum(map(len, record["added"].values()))
+        return sum(map(len, (record.added or {}).values()))
 
     @property
     def _current_name(self) -> str:
         """The folder of the network that the next round starts from."""
         kept = self.lineage.kept
-        return f"round_{kept['round']}" if kept else "original"
+        return f"round_{kept.round}" if kept else "original"
 
     def _weights(self, name: str) -> str:
         """Of the network whose folder it is."""
@@ -234,15 +179,18 @@ class Rounds:
 
     def _detect(self, record: Record, name: str) -> None:
         """On all images of the run, by the network whose folder is named."""
-        self._headline(record["round"], f"detect, {self._weights(name)}")
+        self._headline(record.round, f"detect, {self._weights(name)}")
         for side in SIDES:
             if self.lineage.images(side):
                 plan = self._plan(name, side)
                 detect(plan)
-                settings = resolved(plan)
-                record.setdefault("options", {})[f"detect {name} {side}"] = {
-                    "fingerprint": fingerprint(settings), **settings,
-                }  # fmt: skip
+                self._note(record, f"detect {name} {side}", plan)
+
+    def _note(self, record: Record, stage: str, plan: Strict) -> None:
+        """The options of a stage."""
+        settings = resolved(plan)
+        record.options = record.options or {}
+        record.options[stage] = {"fingerprint": fingerprint(settings), **settings}
 
     def _plan(self, name: str, side: str) -> DetectOptions:
         folder = self.output / name / side
@@ -257,7 +205,7 @@ class Rounds:
 
     def _enough(self, record: Record) -> bool:
         """Whether there is anything to finetune away; says so where it is little."""
-        if "train" in record["seconds"]:
+        if "train" in record.seconds:
             return True
         plan = self._plan(self._current_name, "finetuned")
         counting = self._plan(self._current_name, "heldout")
@@ -310,16 +258,18 @@ class Rounds:
         if self._count(record) and "original" not in names:
             names.append("original")  # where the new images are new too
         folders = {name: self.output / name / "finetuned" for name in names}
-        if "review" not in record:
+        if record.review is None:
             for name in names:
                 self._detect(record, name)  # exports, where nothing else is left to do
-            record["review"] = {name: review.exported(folders[name]) for name in names}
+            record.review = {name: review.exported(folders[name]) for name in names}
             self.lineage.save()
             raise Review(folders)
 
+        exported = record.review
+
         def take() -> None:
             for name, folder in folders.items():
-                changed = review.take_changed(folder, record["review"][name])
+                changed = review.take_changed(folder, exported[name])
                 logger.info("masks corrected in %s: %s", folder, listed(changed) or "none")
                 if changed:
                     self._detect(record, name)
@@ -330,31 +280,28 @@ class Rounds:
 
     def _improve(self, record: Record) -> None:
         """Finetune, detect what is left, and judge."""
-        name = f"round_{record['round']}"
+        name = f"round_{record.round}"
         self.lineage.once(record, "train", lambda: self._train(record, name))
         self.lineage.once(record, f"detect {name}", lambda: self._detect(record, name))
         self.lineage.once(record, "evaluate", lambda: self._evaluate(record, name))
 
     def _train(self, record: Record, name: str) -> None:
-        self._headline(record["round"], "finetune")
+        self._headline(record.round, "finetune")
         before = self._current_name
-        kept = [f"round_{r['round']}" for r in self.lineage.rounds if r.get("kept")]
+        kept = [f"round_{r.round}" for r in self.lineage.rounds if r.kept]
         plan = self.opt.train_options(
             self.output / name, [self.output / n / "finetuned" for n in ("original", *kept)],
             self.networks.network_g, self.networks.scale, self._weights(before),
             self._weights("original"),
         )  # fmt: skip
         after = train(plan)
-        settings = resolved(plan)
-        record["options"] = record.get("options", {}) | {
-            "train": {"fingerprint": fingerprint(settings), **settings}
-        }
-        record["network"] = {
+        self._note(record, "train", plan)
+        record.network = {
             "before": _identified(self._weights(before)), "after": _identified(str(after)),
         }  # fmt: skip
 
     def _evaluate(self, record: Record, name: str) -> None:
-        self._headline(record["round"], "evaluate")
+        self._headline(record.round, "evaluate")
         scores: dict[str, Any] = {}
         judges = "heldout" if self.lineage.images("heldout") else "finetuned"
         pairs = {"": "original", "_step": self._current_name}
@@ -374,28 +321,8 @@ class Rounds:
                     file.write(said.getvalue().encode())
                 intervals = content.get("intervals") or {}
                 scores[f"{side}{suffix}"] = {**content["total"], "intervals": intervals}
-        record["scores"] = scores
-        record |= self._verdict(scores)
-
-    def _verdict(self, scores: Mapping[str, Any]) -> dict[str, Any]:
-        """judge, gain, worse, kept: which images decide, the share of the first network's
-        components that the round took away, what is worse than before, and so whether it counts.
-
-        By components removed and added, not by their number: one that shrinks may fall apart.
-        """
-        held_out = scores.get("heldout", {}).get("components_before", 0)
-        judge = "heldout" if held_out else "finetuned"
-        total, step = scores[judge], scores.get(f"{judge}_step", scores[judge])
-        went, came = step["components_removed"], step["components_added"]
-        had = total["components_before"]
-        gain = (went - came) / had if had else 0.0
-        kept, wanted = total["detail_kept"], self.opt.min_detail
-        worse = None
-        if came > went:
-            worse = f"{came} components came and {went} went"
-        elif kept is not None and kept < wanted:
-            worse = f"{kept:.3f} of the detail is left outside, less than min_detail, {wanted:g}"
-        return {"judge": judge, "gain": gain, "worse": worse, "kept": worse is None}
+        record.scores = scores
+        record.verdict = verdict(scores, self.opt.min_detail)
 
     def _headline(self, number: int, what: str) -> None:
         logger.info("\n== Round %d of at most %d: %s", number, self.opt.max_rounds, what)
@@ -410,8 +337,8 @@ class Rounds:
             final = self.output / "net_g.pth"
             with atomic_write(final) as file:
                 file.write(Path(self._weights(name)).read_bytes())
-        lineage.content["stopped"] = reason
-        lineage.content["final"] = final and _identified(str(final))
+        lineage.stopped = reason
+        lineage.final = final and _identified(str(final))
         lineage.save()
         if lineage.rounds:
             table.write(lineage, self.output, opt.sample_area)
@@ -485,7 +412,7 @@ def run(opt: RunOptions, overwrite: bool = False) -> dict[str, Any]:
     import_modules(opt.imports)
     networks = find_networks(opt)
     opt = opt.for_network(str(networks.network_g["type"]))
-    with held(Path(opt.output), overwrite):
+    with held_folder(Path(opt.output), "output", (FILE,), overwrite):
         original = _identified(networks.gan.weights)
         known = _identity(opt, networks)
         rounds = Rounds(opt, networks, Lineage(Path(opt.output), resolved(opt), known, original))
@@ -495,7 +422,7 @@ def run(opt: RunOptions, overwrite: bool = False) -> dict[str, Any]:
             _ask(pause.folders)
         else:
             rounds.conclude(reason)
-        return rounds.lineage.content
+        return rounds.lineage.as_json()
 
 
 def _ask(folders: Mapping[str, Path]) -> None:

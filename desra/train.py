@@ -21,8 +21,9 @@ from desra.options import TrainOptions
 from desra.registry import MODEL_REGISTRY, build, import_modules
 from desra.training.loop import Run
 from desra.training.pictures import Samples
+from desra.training.random_state import seed_everything, set_rng_state
 from desra.training.reports import text_log
-from desra.training.run_folder import RunFolder, seed_everything, set_rng_state
+from desra.training.run_folder import RunFolder
 from desra.training.samples import make_dataset, make_loader, samples_a_step
 from desra.training.validation import Best, Validation
 
@@ -68,6 +69,8 @@ def _train(opt: TrainOptions, overwrite: bool) -> Path:
                 logger.info("%s is finished (%s); nothing to do", folder.root, run.finished)
                 return folder.latest
             dtype = str(model.dtype).split(".")[1]
+            for sentence in opt.unused if processes.is_main() else ():
+                logger.warning(sentence)
             many = f", {processes.count()} processes" if processes.count() > 1 else ""
             logger.info("%s on %s, %s%s", folder.root, model.device, dtype, many)
             steps = opt.train.total_iter - run.iteration

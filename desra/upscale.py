@@ -44,8 +44,7 @@ logger = logging.getLogger("desra")
 FLAGS = {
     "-i": ("input", "an image or a folder"),
     "-o": ("output", "folder for the results"),
-    "--model": ("model:weights", "a checkpoint, a name of `desra.weights list`, or embedded:gan"),
-    "--partner": ("sr_mse:weights", "the MSE-trained partner of the network: deletes artifacts"),
+    **cli.networks("its MSE-trained partner: deletes artifacts"),
     "--outscale": ("outscale", "size of the result in sizes of the input"),
     "--suffix": ("suffix", "added to the name of a file"),
     "--format": ("format", "png, tif, webp or jpg"),
@@ -92,7 +91,7 @@ class Upscaler:
     def __init__(self, opt: UpscaleOptions):
         self.opt, self.seams = opt, list[float | None]()
         partner = None if opt.deletion is None else opt.sr_mse
-        self.pair = SRPair.from_options(opt.model, partner, opt.tile, opt)
+        self.pair = SRPair.from_options(opt.sr_gan, partner, opt.tile, opt)
         self.finder = None
         if opt.deletion is not None:
             self.finder = ArtifactFinder(opt, self.pair.scale, {"lq", "sr_mse"})

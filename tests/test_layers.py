@@ -15,7 +15,7 @@ LEVELS = [
     {"registry", "options", "images", "device", "zoo"},
     {"processes"},
     {"archs", "losses", "detectors", "png", "checkpoints", "manifest", "drawing", "quality"}
-    | {"segment", "annotations", "cli", "ncnn_import"},
+    | {"segment", "annotations", "cli", "ncnn_import", "held_folder"},
     {"networks", "reporting"},
     {"data", "models", "onnx_export", "detection"},
     {"training", "evaluation", "jobs"},
@@ -62,6 +62,25 @@ def test_imports_point_down(path: Path):
     for other in ours(path) - {me}:
         assert other in LEVEL, f"{path} imports desra.{other}, which has no place in LEVELS"
         assert LEVEL[other] < LEVEL[me], f"desra.{me} must not import desra.{other}"
+
+
+def test_imports_by_name_are_these():
+    """What no import statement shows. The registry, below, has those packages of desra imported
+    that fill it, at the first look-up: they are above and import it, and a class that the user
+    names in YAML must be known whichever of them was loaded before. It uses nothing of them. The
+    command `desra` loads the stage that is asked for, and the registry the user's own modules.
+    """
+    users = {}
+    for path in FILES:
+        calls = [node for node in ast.walk(ast.parse(path.read_text("utf-8")))
+                 if isinstance(node, ast.Call)]  # fmt: skip
+        named = [c for c in calls if ast.unparse(c.func).endswith(("import_module", "__import__"))]
+        if named:
+            users[module_of(path)] = [ast.unparse(call.args[0]) for call in named]
+    assert users == {
+        "registry": ["f'desra.{package}'", "name"],
+        "__main__": ["f'desra.{stage}'"],
+    }
 
 
 def test_basicsr_is_touched_in_one_place():

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import photograph, save_compact, save_png
 from test_light_import import HEAVY
 
@@ -48,7 +49,7 @@ def test_a_stage_gets_its_arguments_and_gives_its_status(
 ):
     weights = str(save_compact(tmp_path / "net.pth"))
     save_png(tmp_path / "photo.png", photograph(0, 20, 24))
-    argv = ["-i", str(tmp_path / "photo.png"), "--sr-gan", weights, "--sr-mse", weights]
+    argv = ["-i", str(tmp_path / "photo.png"), "--model", weights, "--partner", weights]
     assert main(["detect", *argv, "-o", str(tmp_path / "a"), "--force_yml", "scale=2"]) == 0
     assert (tmp_path / "a/mask/photo.png").is_file()
     assert main(["detect", *argv, "-o", str(tmp_path / "b"), "--force_yml", "scale=3"]) == 2
@@ -56,7 +57,7 @@ def test_a_stage_gets_its_arguments_and_gives_its_status(
     assert not (tmp_path / "b").exists()
     with pytest.raises(SystemExit) as stopped:
         main(["detect"])
-    assert stopped.value.code == 2 and "give -opt FILE, or -i" in capsys.readouterr().err
+    assert stopped.value.code == 2 and "give -opt FILE, or -i and -o\n" in capsys.readouterr().err
 
     def fails(argv: list[str]) -> int:
         raise RuntimeError(argv)
@@ -74,11 +75,46 @@ def test_flags_of_detect_say_the_same_as_yaml(
         "input: {lq: a}\noutput: b\nsr_gan: {weights: g.pth}\nsr_mse: {weights: m.pth}\n"
     )
     printed = []
-    flags = ["-i", "a", "-o", "b", "--sr-gan", "g.pth", "--sr-mse", "m.pth"]
+    flags = ["-i", "a", "-o", "b", "--model", "g.pth", "--partner", "m.pth"]
     for argv in (["-opt", str(file)], flags):
         assert main(["detect", *argv, "--check"]) == 0
         printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1]
+
+
+@pytest.mark.parametrize("stage", ["app", "detect", "run", "upscale"])
+def test_the_two_networks_have_the_same_flags(stage: str, capsys: pytest.CaptureFixture[str]):
+    flags = [] if stage == "app" else ["-i", "a", "-o", "b"]
+    assert main([stage, *flags, "--model", "g.pth", "--partner", "m.pth", "--check"]) == 0
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["sr_gan"]["weights"] == "g.pth" and printed["sr_mse"]["weights"] == "m.pth"
+    with pytest.raises(SystemExit) as stopped:
+        main([stage, *flags, "--sr-gan", "g.pth", "--modle=m.pth"])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and "--modle=m.pth: unknown flag; did you mean --model?" in said
+    assert "--sr-gan: unknown flag; known here: " in said and "--partner" in said
+
+
+@pytest.mark.parametrize(
+    ("script", "shown"),
+    [
+        ("/usr/bin/desra", "desra"),
+        ("desra.exe", "desra"),
+        ("/lib/desra/__main__.py", "python -m desra"),
+        ("/lib/desra/detect.py", "python -m desra."),
+        ("/lib/pytest/__main__.py", "python -m desra."),
+    ],
+)
+@pytest.mark.parametrize("stage", ["detect", "weights", "export"])
+def test_help_shows_how_it_was_called(
+    script: str, shown: str, stage: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    monkeypatch.setattr(sys, "argv", [script])
+    with pytest.raises(SystemExit):
+        main([stage, "-h"])
+    expected = shown + (stage if shown.endswith(".") else f" {stage}")
+    assert capsys.readouterr().out.startswith(f"usage: {expected} ")
 
 
 def test_help_loads_nothing_heavy_and_the_status_reaches_the_shell():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 from collections.abc import Callable
 from importlib import metadata
@@ -14,10 +13,17 @@ import torch
 from conftest import photograph
 from torch import nn
 
-from desra import checkpoints, ncnn_import
+from desra import checkpoints
 from desra.errors import InputError
 from desra.models import SRModel
-from desra.ncnn_import import PACKAGE, choose, package_models, read_ncnn, read_param
+from desra.ncnn_import import (
+    PACKAGE,
+    choose,
+    import_files,
+    package_models,
+    read_ncnn,
+    read_param,
+)
 from desra.registry import ARCH_REGISTRY, find
 
 FP16, FP32, FP32_ALSO, INT8, TABLE = 0x01306B47, 0, 0x0002C056, 0x000D4B38, 0x12345678
@@ -136,12 +142,6 @@ def compact(upscale: int = 3) -> nn.Module:
     return make("SRVGGNetCompact", num_feat=5, num_conv=2, upscale=upscale)
 
 
-def command(*argv: object) -> None:
-    parser = argparse.ArgumentParser()
-    ncnn_import.add_arguments(parser)
-    ncnn_import.run(parser.parse_args(list(map(str, argv))))
-
-
 CASES: dict[str, tuple[Callable[[], nn.Module], Callable[..., tuple[Path, Path]]]] = {
     "rrdbnet": (rrdbnet, write_rrdbnet),
     "rrdbnet, one block": (lambda: rrdbnet(4, 1, 4), write_rrdbnet),
@@ -171,14 +171,15 @@ def test_every_weight_comes_back(case: str, flag: int, tmp_path: Path):
     assert torch.equal(again.eval()(x), net(x))
 
 
-@pytest.mark.parametrize("more", [[], ["--keep-fp16"]], ids=["fp32", "fp16"])
+@pytest.mark.parametrize("keep_fp16", [False, True])
 @pytest.mark.parametrize("case", ["rrdbnet", "compact"])
-def test_the_command_writes_a_checkpoint(case: str, more: list[str], tmp_path: Path):
+def test_a_checkpoint(case: str, keep_fp16: bool, tmp_path: Path):
     build, write = CASES[case]
     net = build()
     param, binary = write(net, tmp_path, FP16)
     out = tmp_path / "deep" / "n.safetensors"
-    command("--param", param, "--bin", binary, "-o", out, *more)
+    imported = import_files(param, binary, out, keep_fp16)
+    assert imported.network_g == read_ncnn(param, binary).network_g
     assert [path.name for path in out.parent.iterdir()] == ["n.safetensors"]
     target = build()
     for p in target.parameters():
@@ -193,15 +194,6 @@ def test_the_command_writes_a_checkpoint(case: str, more: list[str], tmp_path: P
     x = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
     sr = (net(x)[0].clamp(0, 1) * 255).round().permute(1, 2, 0).detach().numpy()
     assert np.abs(model(image).astype(float) - sr).max() <= 1
-
-
-def test_the_default_output_lies_in_the_working_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    param, binary = write_compact(compact(), tmp_path / "in", FP32)
-    monkeypatch.chdir(tmp_path)
-    command("--param", param, "--bin", binary)
-    assert (tmp_path / "n.safetensors").is_file()
 
 
 @pytest.fixture
@@ -343,25 +335,10 @@ def test_shape_hints_are_passed_over(pair: tuple[Path, Path]):
     assert read_ncnn(*pair).network_g["num_block"] == 1
 
 
-@pytest.mark.parametrize(
-    "argv",
-    [
-        [],
-        ["--param", "n.param"],
-        ["--package", PACKAGE, "--bin", "n.bin"],
-        ["--package", "no-such-package-of-networks"],
-        ["--package", "torch"],
-        ["--package", ""],
-        ["--param", "n.param", "--bin", "n.bin", "--list"],
-        ["--param", "n.param", "--bin", "n.bin", "-o", "n.pth"],
-        ["--param", "none.param", "--bin", "n.bin"],
-    ],
-    ids=" ".join,
-)
-def test_wrong_arguments(argv: list[str], pair: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(pair[0].parent)
-    with pytest.raises(InputError, match="ncnn: "):
-        command(*argv)
+def test_the_checkpoint_is_called_what_it_is(pair: tuple[Path, Path], tmp_path: Path):
+    with pytest.raises(InputError, match=r"n\.pth: .* must end in \.safetensors"):
+        import_files(*pair, tmp_path / "n.pth")
+    assert not (tmp_path / "n.pth").exists()
 
 
 @pytest.fixture
@@ -382,16 +359,21 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "pack"
 
 
-def test_a_package(package: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    command("--package", package, "--list")
-    assert capsys.readouterr().out.split() == ["net_other_up3x", "net_x4plus_up4x"]
-    for more, upscale in (([], 4), (["--name", "OTHER"], 3), (["--name", "net_other_up3x"], 3)):
-        command("--package", package, "-o", tmp_path / "n.safetensors", *more)
-        assert f"upscale: {upscale}" in capsys.readouterr().out
+def test_a_package(package: str):
+    models = package_models(package)
+    assert list(models) == ["net_other_up3x", "net_x4plus_up4x"]
+    assert [choose(models, name) for name in ("x4plus", "OTHER", "net_other_up3x")] == [
+        "net_x4plus_up4x", "net_other_up3x", "net_other_up3x",
+    ]  # fmt: skip
+    for name, upscale in (("x4plus", 4), ("OTHER", 3)):
+        assert read_ncnn(*models[choose(models, name)]).network_g["upscale"] == upscale
     with pytest.raises(InputError, match="none is none of net_other_up3x, net_x4plus_up4x"):
-        command("--package", package, "--name", "none")
+        choose(models, "none")
     with pytest.raises(InputError, match="fits more than one"):
-        choose(package_models(package), "net")
+        choose(models, "net")
+    for other in ("no-such-package-of-networks", "torch", ""):
+        with pytest.raises(InputError, match="ncnn: the package .*"):
+            package_models(other)
 
 
 def by_ncnn(param: Path, binary: Path, x: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from conftest import photograph, save_compact, save_png, train_settings
 from test_processes import torchrun
 from test_train import opt_of, read, same
 
-from desra import checkpoints, options, train
+from desra import checkpoints, held_folder, options, train
 from desra.errors import InputError
 from desra.models import DeSRAModel
 from desra.options import TrainOptions
@@ -281,23 +281,43 @@ def test_a_cosine_schedule_cannot_be_extended(photographs: Path, tmp_path: Path)
         train.train(opt_of(tmp_path, photographs, train__total_iter=8))
 
 
+@pytest.mark.parametrize("change", ["added", "replaced", "of an earlier desra"])
+def test_other_photographs_are_refused(change: str, photographs: Path, tmp_path: Path):
+    latest = train.train(opt_of(tmp_path, photographs))
+    kept = latest.read_bytes()
+    if change == "of an earlier desra":  # which knew nothing of the photographs
+        file = tmp_path / "tiny/training_states/latest.state"
+        state = read(file)
+        assert all(state["data"])
+        torch.save({**state, "data": [None]}, file)
+    else:
+        name = "p9.png" if change == "added" else "p1.png"
+        save_png(photographs / name, photograph(77, 50, 60))
+    words = r"holds a run with other data \(.*added, removed or replaced.*earlier desra.*--over"
+    with pytest.raises(InputError, match=words):
+        train.train(opt_of(tmp_path, photographs))
+    assert latest.read_bytes() == kept
+
+
 def test_networks_of_something_else_are_left_alone(photographs: Path, tmp_path: Path):
     models = tmp_path / "tiny/models"
     models.mkdir(parents=True)
     (models / "net_g_latest.pth").write_bytes(b"mine")
-    with pytest.raises(InputError, match=r"holds networks of something else; .*--overwrite"):
+    with pytest.raises(InputError, match=r"holds networks of something else; choose another name$"):
         train.train(opt_of(tmp_path, photographs))
+    with pytest.raises(InputError, match=r"tiny holds no options\.yml and no training_states"):
+        train.train(opt_of(tmp_path, photographs), overwrite=True)
     assert (models / "net_g_latest.pth").read_bytes() == b"mine"
 
 
 def test_two_runs_in_one_folder(
     photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(run_folder, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(held_folder, "LOCK_SECONDS", 0.05)
     opt = opt_of(tmp_path, photographs)
     first = run_folder.RunFolder(opt)
     first.open(overwrite=False)
-    with pytest.raises(InputError, match=r"another process is training in .*tiny; wait for it"):
+    with pytest.raises(InputError, match=r"name: another process is at work in .*tiny; "):
         run_folder.RunFolder(opt).open(overwrite=True)
     first.close()
     run_folder.RunFolder(opt).open(overwrite=False)

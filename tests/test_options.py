@@ -95,8 +95,88 @@ def test_training_without_a_loss_or_with_half_a_gan():
     assert options.parse(TrainOptions, with_texture, "file.yml").train.texture_opt
     content["train"]["gan_opt"] = {"type": "GANLoss"}
     assert "train.gan_opt needs network_d and train.optim_d" in refusal(content, TrainOptions)
-    content["name"] = "../elsewhere"
-    assert "name: " in refusal(content, TrainOptions)
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", ".", "..", "", "-x", ".hidden", "a b", "a\n"])
+def test_a_run_has_a_folder_of_its_own(name: str):
+    content: dict[str, Any] = {
+        "name": name,
+        "network_g": {"type": "X"},
+        "datasets": {"train": {"type": "Y"}},
+        "train": {"total_iter": 1, "optim_g": {"lr": 1}, "pixel_opt": {"type": "L1Loss"}},
+    }
+    assert "name: must begin with a letter, digit or underscore" in refusal(content, TrainOptions)
+    for good in ("a", "0", "_a", "a..b", "größe-2.1"):
+        options.parse(TrainOptions, {**content, "name": good}, "file.yml")
+
+
+def gan_free(**step: Any) -> dict[str, Any]:
+    """Options of a training by a pixel loss alone."""
+    return {
+        "name": "n",
+        "network_g": {"type": "X"},
+        "datasets": {"train": {"type": "Y"}},
+        "train": {
+            "total_iter": 100, "optim_g": {"lr": 1}, "pixel_opt": {"type": "L1Loss"}, **step,
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "loss"),
+    [
+        ("network_d", {"type": "Z"}, "gan_opt"),
+        ("path:pretrain_network_d", "d.pth", "gan_opt"),
+        ("train:optim_d", {"lr": 1}, "gan_opt"),
+        ("train:gan_mode", "relativistic", "gan_opt"),
+        ("train:gan_gt_usm", True, "gan_opt"),
+        ("train:net_d_iters", 5, "gan_opt"),
+        ("train:net_d_init_iters", 50, "gan_opt"),
+        ("train:percep_gt_usm", True, "perceptual_opt"),
+    ],
+)
+def test_keys_that_do_nothing(path: str, value: Any, loss: str, tmp_path: Path):
+    content = options.force(gan_free(), [f"{path}={json.dumps(value)}"])
+    key = path.replace(":", ".")
+    words = f"{key}: not used without train.{loss}; add it, or leave these out"
+    assert words in refusal(content, TrainOptions)
+    # Who turns the loss off by null knows; then they really do nothing.
+    off = options.parse(TrainOptions, options.force(content, [f"train:{loss}=null"]), "file.yml")
+    assert off.unused == [f"{key}: not used without train.{loss}"]
+    assert all(off.updates_generator(iteration) for iteration in range(1, 101))
+    dumped = options.resolved(off)
+    assert options.parse(TrainOptions, dumped, "resolved") == off
+
+
+def test_sharpened_targets_of_losses_that_are_not_there():
+    content = gan_free(l1_gt_usm=True, pixel_opt=None)
+    content["train"] |= {"artifact_opt": {"type": "ArtifactMapLoss"}}
+    assert options.parse(TrainOptions, content, "").unused == [
+        "train.l1_gt_usm: not used without train.pixel_opt or train.texture_opt"
+    ]
+    del content["train"]["pixel_opt"]
+    words = "train.l1_gt_usm: not used without train.pixel_opt or train.texture_opt"
+    assert words in refusal(content, TrainOptions)
+
+
+@pytest.mark.parametrize(
+    ("initial", "every", "good"),
+    [(99, 1, True), (100, 1, False), (500, 1, False), (0, 100, True), (0, 101, False),
+     (66, 33, True), (99, 33, False), (80, 60, False), (None, 1, True)],
+)  # fmt: skip
+def test_a_generator_that_would_never_learn(initial: int | None, every: int, good: bool):
+    gan = {
+        "gan_opt": {"type": "GANLoss"}, "optim_d": {"lr": 1}, "net_d_init_iters": initial,
+        "net_d_iters": every,
+    }  # fmt: skip
+    content = gan_free(**gan) | {"network_d": {"type": "Z"}}
+    if good:
+        opt = options.parse(TrainOptions, content, "file.yml")
+        assert any(opt.updates_generator(iteration) for iteration in range(1, 101))
+    else:
+        message = refusal(content, TrainOptions)
+        assert "the generator would never learn in the 100 iterations" in message
+        assert f"train.net_d_init_iters is {initial} and train.net_d_iters is {every}" in message
 
 
 def test_a_component_keeps_the_arguments_of_its_class():
@@ -136,14 +216,33 @@ def test_not_text(tmp_path: Path):
         options.load(DetectOptions, str(tmp_path / "o.yml"))
 
 
-def test_shipped_files_are_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_shipped_files_are_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
     monkeypatch.chdir(tmp_path)
     found = options.find_options_file("options/detect.yml")
     assert found.read_bytes() == (ROOT / "options/detect.yml").read_bytes()
+    assert options.find_options_file("options/ldl/detect.yml").read_text()
+    with caplog.at_level("INFO", "desra"):
+        options.load(DetectOptions, "options/detect.yml")
+    assert caplog.messages == [f"options: {found}, which ships with desra"]
+    # Else a misspelt folder would run the shipped recipe instead of one's own.
+    with pytest.raises(InputError, match=r"detect\.yml does not exist; options/detect\.yml ships"):
+        options.find_options_file("detect.yml")
+    for other in ("mine/detect.yml", "options", "options/none.yml", "", "options/../LICENSE"):
+        with pytest.raises(InputError, match="the options file .* does not exist$"):
+            options.find_options_file(other)
     (tmp_path / "options").mkdir()
     mine = tmp_path / "options/detect.yml"
     mine.write_text("output: x\n")
     assert options.find_options_file("options/detect.yml").resolve() == mine  # one's own is first
+
+
+def test_a_flag_into_a_section_that_is_a_value(tmp_path: Path):
+    path = write(tmp_path / "o.yml", "input: folder\noutput: b\n")
+    words = r"^.*o\.yml: 'input' in 'input:lq' must be a section .*, and is a value \(folder\)$"
+    with pytest.raises(InputError, match=words):
+        options.load(DetectOptions, path, (), {"input:lq": "photos"})
 
 
 # --------------------------------------------------------------------------------- --force_yml
@@ -180,7 +279,7 @@ def test_forced_values_are_never_evaluated(tmp_path: Path):
         ("mask:threshold", "must be written key:subkey=value"),
         ("=1", "must be written key:subkey=value"),
         ("output=[1", "is not YAML"),
-        ("output:deeper=1", "'output' in 'output:deeper' is a value, not a section"),
+        ("output:deeper=1", "--force_yml: 'output' in 'output:deeper' must be a section of"),
     ],
 )
 def test_faulty_assignments(assignment: str, reason: str):
@@ -222,6 +321,16 @@ def test_shipped_files_are_valid_and_resolve_to_themselves(path: Path, tmp_path:
     assert options.fingerprint(options.resolved(again)) == options.fingerprint(
         options.resolved(loaded)
     )
+
+
+def test_a_shipped_recipe_without_its_gan():
+    """As one does where a discriminator does not fit into the memory."""
+    recipes = [path for path in SHIPPED if "\n  gan_opt:" in path.read_text("utf-8")]
+    assert len(recipes) >= 3
+    for path in recipes:
+        opt = options.load(TrainOptions, str(path), ["train:gan_opt=null"])
+        (said,) = opt.unused
+        assert said.startswith("network_d, ") and said.endswith("not used without train.gan_opt")
 
 
 def sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:

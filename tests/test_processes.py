@@ -103,3 +103,37 @@ def test_one_process_alone():
     assert type(processes.with_common_statistics(net, torch.device("cpu"))) is nn.BatchNorm2d
     with pytest.raises(ValueError, match="said"):
         processes.from_main(lambda: int("said"))
+
+
+_FROM_MAIN = """
+import sys
+import torch
+from pathlib import Path
+from desra import processes
+from desra.errors import InputError
+
+def fails(error):
+    raise error
+
+with processes.joined(torch.device("cpu")):
+    said = [repr(processes.from_main(lambda: 3 * processes.rank() + 7))]
+    for error in (InputError("a: wrong"), KeyError("b"), ValueError("c")):
+        try:
+            processes.from_main(lambda: fails(error))
+        except Exception as caught:
+            said.append(f"{type(caught).__name__} {caught}")
+    Path(sys.argv[1], str(processes.rank())).write_text("; ".join(said))
+"""
+
+
+@pytest.mark.slow
+def test_what_the_main_process_says_and_raises(tmp_path: Path):
+    """A crash of the main process is none of the user's faults in the others either."""
+    (tmp_path / "script.py").write_text(_FROM_MAIN)
+    ran = torchrun(2, tmp_path / "script.py", tmp_path)
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert (tmp_path / "0").read_text() == "7; InputError a: wrong; KeyError 'b'; ValueError c"
+    assert (tmp_path / "1").read_text() == (
+        "7; InputError a: wrong; RuntimeError the main process failed: KeyError: 'b'; "
+        "RuntimeError the main process failed: ValueError: c"
+    )

@@ -27,7 +27,6 @@ from desra.errors import InputError
 from desra.images import read_mask
 from desra.networks import network_g_of
 from desra.options import RunOptions
-from desra.rounds.lineage import Lineage
 
 
 def opt_of(lq: Path, output: Path, **changes: Any) -> RunOptions:
@@ -331,41 +330,6 @@ def test_a_round_that_makes_things_worse_is_given_up(
     assert "given up" in capsys.readouterr().out
 
 
-def scores(before: int, went: int, came: int, detail: float = 0.95) -> dict[str, Any]:
-    def of(before: int, went: int, came: int) -> dict[str, Any]:
-        return {
-            "components_before": before, "components_removed": went, "components_added": came,
-            "detail_kept": detail,
-        }  # fmt: skip
-
-    return {
-        "heldout": of(before, 99, 99),
-        "heldout_step": of(99, went, came),
-        "finetuned": of(9, 6, 0),
-    }
-
-
-@pytest.mark.parametrize(
-    ("given", "judge", "gain", "kept"),
-    [
-        (scores(20, 7, 1), "heldout", 0.3, True),
-        (scores(20, 4, 4), "heldout", 0.0, True),
-        (scores(20, 4, 5), "heldout", -0.05, False),
-        (scores(20, 6, 0, detail=0.84), "heldout", 0.3, False),
-        (scores(0, 0, 0), "finetuned", 6 / 9, True),
-    ],
-)
-def test_the_verdict(
-    given: dict[str, Any], judge: str, gain: float, kept: bool, lq: Path, tmp_path: Path
-):
-    opt = opt_of(lq, tmp_path / "out", min_detail=0.85)
-    rounds = run.Rounds(opt, run.find_networks(opt), Lineage(tmp_path / "out", {}, {}, {}))
-    found = rounds._verdict(given)
-    assert (found["judge"], found["kept"]) == (judge, kept)
-    assert found["gain"] == pytest.approx(gain)
-    assert (found["worse"] is None) == kept
-
-
 def test_small_gains_stop_it(lq: Path, tmp_path: Path):
     content = run.run(opt_of(lq, tmp_path / "out", min_gain=1.0))
     assert len(content["rounds"]) == 1
@@ -456,19 +420,6 @@ def test_another_run_in_the_folder(lq: Path, tmp_path: Path):
     with pytest.raises(InputError, match="nothing in it is deleted"):
         run.run(opt_of(lq, tmp_path / "precious"), overwrite=True)
     assert (tmp_path / "precious/file").read_text() == "mine"
-
-
-def test_a_partner_is_found_or_asked_for(lq: Path, tmp_path: Path):
-    def partner(**changes: Any) -> Any:
-        return run._partner(opt_of(lq, tmp_path / "out", **changes))
-
-    assert partner().weights == "embedded:mse"
-    assert partner(sr_gan={"weights": "RealESRGAN_x4plus"}).weights == "RealESRNet_x4plus"
-    mine = {"weights": str(save_compact(tmp_path / "mine.pth"))}
-    assert partner(sr_gan=mine, sr_mse={"weights": "a.pth"}).weights == "a.pth"
-    with pytest.raises(InputError, match="sr_mse: give the MSE-trained partner of .*mine.pth"):
-        partner(sr_gan=mine)
-    assert partner(sr_gan=mine, detect={"detector": {"type": "bicubic_reference"}}) is None
 
 
 def test_the_recipe_follows_the_network(lq: Path, tmp_path: Path):

@@ -40,7 +40,7 @@ def options(root: Path, weights: str, **changed: Any) -> UpscaleOptions:
     settings = {
         "input": str(root / "in"),
         "output": str(root / "out"),
-        "model": {"weights": weights},
+        "sr_gan": {"weights": weights},
         **CPU,
     }
     return parse(UpscaleOptions, {**settings, **changed}, "test")
@@ -390,7 +390,7 @@ def test_flags_over_the_file_and_force_yml_over_flags(
     folder: Path, weights: str, tmp_path: Path, capsys
 ):
     file = tmp_path / "u.yml"
-    file.write_text("input: nowhere\noutput: there\nmodel: {weights: none.pth}\nsuffix: _a\n")
+    file.write_text("input: nowhere\noutput: there\nsr_gan: {weights: none.pth}\nsuffix: _a\n")
     argv = ["-opt", str(file), "-i", str(folder), "--outscale", "3", "--check"]
     assert upscale.main([*argv, "--force_yml", "outscale=2"]) == 0
     out = capsys.readouterr().out
@@ -402,7 +402,7 @@ def test_flags_over_the_file_and_force_yml_over_flags(
 def test_what_is_missing_or_wrong_is_said(folder: Path, weights: str, tmp_path: Path, capsys):
     with pytest.raises(SystemExit) as stopped:
         upscale.main([])
-    assert stopped.value.code == 2 and "give -opt FILE, or -i -o" in capsys.readouterr().err
+    assert stopped.value.code == 2 and "give -opt FILE, or -i and -o\n" in capsys.readouterr().err
     assert upscale.main(["-i", str(folder)]) == 2
     assert "error: command line: output: this key is needed" in capsys.readouterr().err
     assert upscale.main(["-i", str(folder), "-o", "x", "--outscale", "0"]) == 2

@@ -54,6 +54,13 @@ def refusal(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
     return said
 
 
+def test_an_unknown_flag_of_a_command(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stopped:
+        weights.main(["list", "--lng"])
+    assert stopped.value.code == 2
+    assert "error: --lng: unknown flag; give -h to see those of the com" in capsys.readouterr().err
+
+
 def test_the_list(home: Path, capsys: pytest.CaptureFixture[str]):
     assert weights.main(["list"]) == 0
     header, *rows = capsys.readouterr().out.split("\n")
@@ -202,8 +209,48 @@ def test_other_networks_and_files(
     assert not home.exists()
 
 
+def test_what_an_import_says(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):  # fmt: skip
+    assert weights.main(["import-ncnn", "--package", "pack", "--list"]) == 0
+    assert capsys.readouterr().out.split() == ["net_other_up3x", "net_x4plus_up4x"]
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    param, binary = write_compact(compact(3), tmp_path, FP16)
+    command = ["import-ncnn", "--param", str(param), "--bin", str(binary)]
+    for more, kept in (([], "written as float32"), (["--keep-fp16"], "kept so")):
+        assert weights.main([*command, *more]) == 0
+        said = capsys.readouterr()
+        assert said.out.startswith("n.safetensors: {type: SRVGGNetCompact, ")
+        assert "upscale: 3" in said.out and f"n.bin holds float16 weights, {kept}" in said.err
+    assert [path.name for path in Path().iterdir()] == ["n.safetensors"]
+
+
+PAIR = ["--param", "n.param", "--bin", "n.bin"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ([], "give either --param and --bin, or --package"),
+        (PAIR[:2], "give either --param and --bin, or --package"),
+        (["--package", "pack", *PAIR[:2]], "give either --param and --bin, or --package"),
+        (["--package", "pack", *PAIR], "give either --param and --bin, or --package"),
+        (["--package", ""], "is not installed"),
+        ([*PAIR, "--list"], "--list needs --package"),
+        ([*PAIR, "-o", "n.pth"], "must end in .safetensors"),
+        ([*PAIR], "n.param"),
+    ],
+)
+def test_wrong_imports(
+    argv: list[str], words: str, package: str, capsys: pytest.CaptureFixture[str]
+):
+    said = refusal(capsys, "import-ncnn", *argv)
+    assert said.startswith("error: ncnn: ") and words in said
+
+
 def test_wrong_arguments(package: str, capsys: pytest.CaptureFixture[str]):
-    assert "give either --param and --bin, or --package" in refusal(capsys, "import-ncnn")
     said = refusal(capsys, "import-ncnn", "--package", "pack", "--name", "none")
     assert "none is none of net_other_up3x, net_x4plus_up4x" in said
     said = refusal(capsys, "import-ncnn", "--package", "no-such-package")

@@ -13,6 +13,7 @@ from desra.data.pictures import resolve_folder
 from desra.data.samples import (
     augment,
     crop_at,
+    files_fingerprint,
     pad_to,
     pick,
     read_cached,
@@ -68,7 +69,7 @@ class DegradedDataset(Dataset[dict[str, Any]]):
                 f"gt_size {gt_size} and crop_pad_size {crop_pad_size} must be multiples of scale "
                 f"{scale}, and gt_size the smaller"
             )
-        folder = resolve_folder(dataroot_gt, "gt")
+        folder = self._folder = resolve_folder(dataroot_gt, "gt")
         self.files = listed_images(meta_info, folder) if meta_info else list_images(folder)
         self.scale, self.gt_size, self.crop_pad_size = scale, gt_size, crop_pad_size
         # Said now rather than by a worker an hour later.
@@ -77,6 +78,11 @@ class DegradedDataset(Dataset[dict[str, Any]]):
         self.settings = options.parse(options.Degradation, degradation or {}, "degradation")
         self.gt_usm = gt_usm
         self.use_hflip, self.use_rot, self.seed = use_hflip, use_rot, seed
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when photographs are added, removed or replaced, see `files_fingerprint`."""
+        return files_fingerprint([(self._folder, [file.path for file in self.files])])
 
     def __getitem__(self, number: int) -> dict[str, Any]:
         file = self.files[pick(number, len(self.files), self.seed)]

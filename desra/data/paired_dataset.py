@@ -11,6 +11,7 @@ from desra.data.lists import lines_of
 from desra.data.samples import (
     augment,
     crop_at,
+    files_fingerprint,
     lq_size,
     pad_to,
     pick,
@@ -20,7 +21,6 @@ from desra.data.samples import (
 )
 from desra.errors import InputError, refuse_if_any, sort_out
 from desra.images import image_size, list_images, pair_by_stem
-from desra.options import fingerprint
 from desra.registry import DATASET_REGISTRY
 
 Pair = tuple[Path, Path]
@@ -114,7 +114,7 @@ class PairedDataset(Dataset[dict[str, Any]]):
         self.scale, self.size = scale, lq_size(gt_size, scale)
         if filename_tmpl.count("{}") != 1:
             raise InputError(f"filename_tmpl: '{filename_tmpl}' must hold {{}} once")
-        lq, gt = Path(dataroot_lq), Path(dataroot_gt)
+        lq, gt = self._folders = Path(dataroot_lq), Path(dataroot_gt)
         if meta_info is None:
             self.pairs = found_pairs(lq, gt, filename_tmpl)
         else:
@@ -126,8 +126,8 @@ class PairedDataset(Dataset[dict[str, Any]]):
 
     @property
     def fingerprint(self) -> str:
-        """Changes when other files are paired."""
-        return fingerprint([(str(lq), str(gt)) for lq, gt in self.pairs])
+        """Changes when other files are paired, or some are replaced, see `files_fingerprint`."""
+        return files_fingerprint(zip(self._folders, zip(*self.pairs, strict=True), strict=True))
 
     def _check(self, pair: Pair) -> None:
         """See from headers whether a pair can be used.

@@ -4,7 +4,8 @@ A sample is a pure function of (seed, number). Numbers never end; a run that res
 continues at number n * batch_size and sees what the uninterrupted run would have seen.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from torch.utils.data import Dataset
 
 from desra.data.cache import Arrays, ByteCache
 from desra.errors import InputError
-from desra.images import read_image
+from desra.images import StrPath, read_image
+from desra.options import fingerprint
 
 Array = NDArray[Any]
 
@@ -102,6 +104,22 @@ def to_tensor(image: Array) -> torch.Tensor:
     array = image if image.ndim == 3 else image[..., None]
     tensor = torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
     return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor.float()
+
+
+def files_fingerprint(folders: Iterable[tuple[StrPath, Iterable[Path]]]) -> str:
+    """Changes when files of a dataset are added, removed or replaced.
+
+    By names below their folders and sizes in bytes: times of change would refuse a run whose data
+    were copied to another disk, and reading all pixels would take minutes. What is replaced by a
+    file of the very same size, as only uncompressed formats have it, is not noticed.
+
+    Args:
+        folders: each with its files, which exist.
+    """
+    return fingerprint([
+        [(Path(os.path.relpath(file, folder)).as_posix(), file.stat().st_size) for file in files]
+        for folder, files in folders
+    ])  # fmt: skip
 
 
 class MixedDataset(Dataset[dict[str, Any]]):

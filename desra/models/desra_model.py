@@ -2,7 +2,6 @@
 
 import copy
 import re
-import types
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -23,34 +22,11 @@ from desra.errors import InputError, listed
 from desra.models.low_rank import add_low_rank, merged
 from desra.models.objective import Objective, Targets
 from desra.models.recompute import recompute_blocks
+from desra.models.schedules import make_optimizer, make_schedule
 from desra.models.update import Update
 from desra.networks import probe_scale
 from desra.options import Component, TrainOptions
-from desra.registry import (
-    ARCH_REGISTRY,
-    MODEL_REGISTRY,
-    CosineAnnealingRestartLR,
-    MultiStepRestartLR,
-    build,
-)
-
-_LR_SCHEDULERS = ("MultiStepLR", "CosineAnnealingLR", "StepLR", "ConstantLR")
-#: basicsr's, which set the rate anew at a restart.
-_RESTARTING = {
-    "CosineAnnealingRestartLR": CosineAnnealingRestartLR,
-    "MultiStepRestartLR": MultiStepRestartLR,
-}
-
-
-def _from_torch(namespace: Any, section: Component, key: str, *first: Any, **extra: Any) -> Any:
-    """An optimiser or a schedule of torch by its name."""
-    cls = getattr(namespace, section.type, None)
-    if cls is None or not isinstance(cls, type):
-        raise InputError(f"{key}.type: {namespace.__name__} has no '{section.type}'")
-    try:
-        return cls(*first, **extra, **{k: v for k, v in section.spec().items() if k != "type"})
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{key}: {section.type} does not take these options: {error}") from error
+from desra.registry import ARCH_REGISTRY, MODEL_REGISTRY, build
 
 
 def _let_learn(net: nn.Module, patterns: Sequence[str], rank: int | None) -> None:
@@ -141,15 +117,15 @@ class DeSRAModel:
         )
         if self.ema is not None:
             self.ema.module.eval()
-        self.optimizers = {"g": self._optimizer(step.optim_g, self.net_g, "train.optim_g")}
+        self.optimizers = {"g": make_optimizer(step.optim_g, self.net_g, "train.optim_g")}
 
         self.net_d: nn.Module | None = None
         if step.gan_opt:
             assert opt.network_d and step.optim_d  # TrainOptions has made sure
             self.net_d = self._network(opt.network_d, opt.path.pretrain_network_d, "network_d")
-            self.optimizers["d"] = self._optimizer(step.optim_d, self.net_d, "train.optim_d")
+            self.optimizers["d"] = make_optimizer(step.optim_d, self.net_d, "train.optim_d")
         self._check_crops()
-        self.schedulers = {name: self._scheduler(o) for name, o in self.optimizers.items()}
+        self.schedulers = {name: make_schedule(step, o) for name, o in self.optimizers.items()}
         self._updates = {
             name: Update(o, self.device, self.dtype, step.clip_grad_norm)
             for name, o in self.optimizers.items()
@@ -194,62 +170,6 @@ class DeSRAModel:
                     f"the window of {type(self.net_g).__name__}, {window}"
                 )
 
-    def _optimizer(self, section: Component, net: nn.Module, key: str) -> torch.optim.Optimizer:
-        return _from_torch(
-            torch.optim, section, key, [p for p in net.parameters() if p.requires_grad]
-        )
-
-    def _scheduler(self, optimizer: torch.optim.Optimizer) -> Any:
-        step = self.opt.train
-        parts: list[Any] = []
-        if step.warmup_iter:
-            # LinearLR multiplies the rate that it finds; LambdaLR would set it anew at every step
-            # and so undo the schedule chained to it.
-            parts.append(
-                torch.optim.lr_scheduler.LinearLR(
-                    optimizer, 1 / step.warmup_iter, total_iters=step.warmup_iter - 1
-                )
-            )
-        if step.scheduler and step.scheduler.type in _RESTARTING:
-            return self._restarting(optimizer, step.scheduler)
-        if step.scheduler:
-            if step.scheduler.type not in _LR_SCHEDULERS:
-                raise InputError(
-                    f"train.scheduler.type: '{step.scheduler.type}' is not one of "
-                    f"{', '.join((*_LR_SCHEDULERS, *_RESTARTING))}"
-                )
-            extra = {}
-            if step.scheduler.type == "CosineAnnealingLR" and "T_max" not in step.scheduler.spec():
-                extra["T_max"] = step.total_iter
-            parts.append(
-                _from_torch(
-                    torch.optim.lr_scheduler, step.scheduler, "train.scheduler", optimizer, **extra
-                )
-            )
-        return torch.optim.lr_scheduler.ChainedScheduler(parts) if parts else None
-
-    def _restarting(self, optimizer: torch.optim.Optimizer, section: Component) -> Any:
-        """One of basicsr's schedules with restarts."""
-        step = self.opt.train
-        if step.warmup_iter:
-            raise InputError(
-                f"train.warmup_iter: {section.type} sets the rate anew and would undo a warm-up; "
-                "set it to 0, or choose MultiStepLR or CosineAnnealingLR"
-            )
-        spec = section.spec()
-        for key, pair in (("periods", "restart_weights"), ("restarts", "restart_weights")):
-            if key in spec and len(spec[key]) != len(spec.get(pair, [1])):
-                raise InputError(f"train.scheduler: {key} and {pair} must be equally long")
-        if sum(spec.get("periods", [step.total_iter])) < step.total_iter:
-            raise InputError(
-                f"train.scheduler.periods: they end after {sum(spec['periods'])} iterations, "
-                f"before total_iter, {step.total_iter}"
-            )
-        return _from_torch(
-            types.SimpleNamespace(__name__="basicsr", **_RESTARTING), section, "train.scheduler",
-            optimizer,
-        )  # fmt: skip
-
     # ------------------------------------------------------------------------------------- step
 
     def optimize(self, batch: dict[str, Any], iteration: int) -> dict[str, Tensor]:
@@ -265,10 +185,9 @@ class DeSRAModel:
         Returns:
             The losses by name, detached scalars, of this process.
         """
-        step = self.opt.train
         parts = self._parts(batch)
         losses: dict[str, Tensor] = {}
-        update_g = iteration > self.opt.discriminator_first and iteration % step.net_d_iters == 0
+        update_g = self.opt.updates_generator(iteration)
 
         if update_g:
             self._updates["g"].begin()

@@ -5,7 +5,7 @@ registered class (``network_g``, ``pixel_opt``, a dataset) hold ``type`` and tha
 arguments, which :mod:`desra.registry` checks against the class.
 
 A module for each stage, what they share in ``base`` and ``sections``, reading and checking in
-``loading``; all public names are here.
+``loading``, what differs between two in ``comparing``; all public names are here.
 """
 
 from desra.options.app import AppOptions
@@ -19,6 +19,7 @@ from desra.options.base import (
     Strict,
 )
 from desra.options.calibrate import CalibrateInputOptions, CalibrateOptions
+from desra.options.comparing import differences, flat
 from desra.options.degradation import Degradation
 from desra.options.detect import (
     DetectOptions,
@@ -109,8 +110,10 @@ __all__ = [
     "UpscaleOptions",
     "ValOptions",
     "WindowOptions",
+    "differences",
     "find_options_file",
     "fingerprint",
+    "flat",
     "force",
     "load",
     "parse",

@@ -96,9 +96,10 @@ def translate(content: Mapping[str, Any]) -> tuple[Content, list[str]]:
 
     high_order = bool(top.take("high_order_degradation", True))
     sharpened = {key: bool(top.take(key, False)) for key in _FLAGS}
+    step = _step(top.section("train"), model)
     if top.take("gt_usm") and high_order:  # RealESRNetModel's, which leaves pairs as they are
-        sharpened |= {"l1_gt_usm": True, "percep_gt_usm": True}
-    ours["train"] = sharpened | _step(top.section("train"), model)
+        sharpened |= {"l1_gt_usm": True, "percep_gt_usm": bool(step.get("perceptual_opt"))}
+    ours["train"] = sharpened | step
     usm = any(sharpened.values()) or (model in _REAL_ESRGAN and high_order)
     datasets = top.section("datasets")
     ours["datasets"] = _datasets(top, datasets, usm, high_order)
@@ -138,7 +139,7 @@ def _logger(logger: Keys) -> Content:
 def _step(step: Keys, model: str) -> Content:
     """``train``."""
     ours: Content = {"ema_decay": 0, "net_d_init_iters": 0}  # what theirs are where not given
-    if model in _RELATIVISTIC:
+    if model in _RELATIVISTIC and step.has("gan_opt"):
         ours["gan_mode"] = "relativistic"
     warmup = step.take("warmup_iter", -1)
     ours["warmup_iter"] = 0 if warmup == -1 else warmup

@@ -51,24 +51,32 @@ _UniqueKeys.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType]
 
 
 def find_options_file(path: str) -> Path:
-    """``path`` itself, or the file of that name that ships with desra (for use outside a clone).
+    """``path`` itself, or, for a path below ``options/``, the file that ships with desra (for use
+    outside a clone).
 
     Raises:
         InputError: there is neither.
     """
     if Path(path).is_file():
         return Path(path)
-    inside = Path(path).parts
-    inside = Path(*inside[1:]) if inside[:1] == ("options",) else Path(path)
+    if (file := _shipped(path)) is not None:
+        return file
+    near = "" if _shipped(f"options/{path}") is None else f"; options/{path} ships with desra"
+    raise InputError(f"-opt: the options file {path} does not exist{near}")
+
+
+def _shipped(path: str) -> Path | None:
+    """The file that ships under the name ``options/...``; None: there is none."""
+    parts = Path(path).parts
+    if parts[:1] != ("options",) or ".." in parts:
+        return None
     package = Path(__file__).parent.parent
     shipped_folders = [
         package / "assets" / "options",  # in an installed wheel
         package.parent / "options",  # in a clone
     ]
-    for folder in shipped_folders:
-        if not inside.is_absolute() and (folder / inside).is_file():
-            return folder / inside
-    raise InputError(f"-opt: the options file {path} does not exist")
+    files = (folder.joinpath(*parts[1:]) for folder in shipped_folders)
+    return next((file for file in files if file.is_file()), None)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -103,12 +111,16 @@ def force(content: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, A
             value = yaml.load(text, Loader=_UniqueKeys)  # a SafeLoader
         except yaml.YAMLError as error:
             raise InputError(f"--force_yml: the value in '{assignment}' is not YAML") from error
-        _place(result, path, value)
+        _place(result, path, value, "--force_yml")
     return result
 
 
-def _place(content: dict[str, Any], path: str, value: object) -> None:
-    """Set ``a:b`` in nested sections, made where they are missing."""
+def _place(content: dict[str, Any], path: str, value: object, source: str) -> None:
+    """Set ``a:b`` in nested sections, made where they are missing.
+
+    Args:
+        source: whose fault it is where a section is a value, for the message.
+    """
     *parents, last = path.split(":")
     place = content
     for key in parents:
@@ -116,7 +128,9 @@ def _place(content: dict[str, Any], path: str, value: object) -> None:
             place[key] = {}
         inner: Any = place[key]
         if not isinstance(inner, dict):
-            raise InputError(f"--force_yml: '{key}' in '{path}' is a value, not a section")
+            raise InputError(
+                f"{source}: '{key}' in '{path}' must be a section of keys, and is a value ({inner})"
+            )
         place = typing.cast(dict[str, Any], inner)
     place[last] = value
 
@@ -192,9 +206,11 @@ def load(
     """
     file = None if path is None else find_options_file(path)
     content: dict[str, Any] = {} if file is None else read_yaml(file)
+    if file is not None and file != Path(path or ""):
+        logger.info("options: %s, which ships with desra", file)
     translated = model.reads_basicsr and is_foreign(content)
     for key, value in (values or {}).items():
-        _place(content, key, value)
+        _place(content, key, value, str(file or "command line"))
     content = force(content, assignments)
     if translated:
         content = _translated(content, f"{file}")

@@ -1,13 +1,35 @@
 """The options of ``desra.train``."""
 
 import re
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from desra.options.base import CommonOptions, Component, NotNegative, Positive, Strict
 from desra.options.detect import MaskOptions, TileOptions
 from desra.options.sections import DetectorOptions, WindowOptions
+
+#: What does something only beside one of these losses (of train): their keys -> paths of options.
+_ONLY_WITH = {
+    ("gan_opt",): (
+        "network_d", "path.pretrain_network_d", "train.optim_d", "train.gan_mode",
+        "train.gan_gt_usm", "train.net_d_iters", "train.net_d_init_iters",
+    ),
+    ("perceptual_opt",): ("train.percep_gt_usm",),
+    ("pixel_opt", "texture_opt"): ("train.l1_gt_usm",),
+}  # fmt: skip
+_NAME = r"^\w[\w.-]*$"
+
+
+def _one_folder(name: str) -> str:
+    """``.`` and ``..`` would be folders of others."""
+    if not re.fullmatch(_NAME, name):
+        raise ValueError(
+            "must begin with a letter, digit or underscore and go on with these, dots and hyphens "
+            f"(given: {name!r})"
+        )
+    return name
 
 
 class DatasetOptions(Component):
@@ -38,7 +60,7 @@ class PathOptions(Strict):
     """Checkpoint of the generator, a name that `python -m desra.weights list` gives, or
     embedded:gan / embedded:mse; none: random weights."""
     pretrain_network_d: str | None = None
-    """Checkpoint of the discriminator; none: random weights."""
+    """Checkpoint of the discriminator, for gan_opt; none: random weights."""
     preserve_network_g: str | None = None
     """The network that preserve_opt and preserve_texture_opt hold to, of the same architecture;
     none: pretrain_network_g. In a second round of finetuning: the network before the first."""
@@ -126,7 +148,7 @@ class StepOptions(Strict):
     optim_g: OptimizerOptions
     """The generator's optimiser."""
     optim_d: OptimizerOptions | None = None
-    """The discriminator's optimiser; needed with gan_opt."""
+    """The discriminator's optimiser; for gan_opt, which needs it."""
     scheduler: SchedulerOptions | None = None
     """Learning-rate schedule of both; none: constant."""
     pixel_opt: PixelLossOptions | None = None
@@ -149,7 +171,8 @@ class StepOptions(Strict):
     gan_opt: GANLossOptions | None = None
     """Adversarial loss."""
     gan_mode: Literal["standard", "relativistic"] = "standard"
-    """relativistic: real and fake are compared with each other's average, as in ESRGAN."""
+    """With gan_opt; relativistic: real and fake are compared with each other's average, as in
+    ESRGAN."""
     l1_gt_usm: bool = False
     """Sharpen (USM) the target of pixel_opt and texture_opt. On a pseudo ground truth that would
     sharpen what is outside the mask too."""
@@ -170,10 +193,10 @@ class StepOptions(Strict):
     """Each weight learns a delta of this rank only (LoRA), which is added to it in what is saved:
     few samples then change less that they say nothing about; none: whole weights learn."""
     net_d_iters: Annotated[int, Field(ge=1)] = 1
-    """The generator is updated at every n-th iteration."""
+    """With gan_opt: the generator is updated at every n-th iteration."""
     net_d_init_iters: Annotated[int, Field(ge=0)] | None = None
-    """Iterations in which only the discriminator learns; none: a fifth of total_iter, at most 200,
-    where a trained generator meets a fresh discriminator, else 0."""
+    """With gan_opt: iterations in which only the discriminator learns; none: a fifth of total_iter,
+    at most 200, where a trained generator meets a fresh discriminator, else 0."""
 
     @model_validator(mode="after")
     def _whole(self) -> "StepOptions":
@@ -260,6 +283,16 @@ class ValOptions(Strict):
             raise ValueError(
                 f"score: {self.score} needs dataroot, the output of detect; pairs have psnr, ssim"
             )
+        by_detection = {"window": self.window, "detector": self.detector, "mask": self.mask}
+        idle = [
+            key
+            for key, section in by_detection.items()
+            if section != type(self).model_fields[key].default
+        ]
+        if self.dataroot is None and idle:
+            raise ValueError(
+                f"{idle[0]}: needs dataroot, the output of detect; in pairs nothing is detected"
+            )
         return self
 
 
@@ -268,7 +301,9 @@ class TrainOptions(CommonOptions):
 
     reads_basicsr: ClassVar[bool] = True
 
-    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    name: Annotated[
+        str, AfterValidator(_one_folder), WithJsonSchema({"type": "string", "pattern": _NAME})
+    ]
     """Name of the run: the folder under experiments_root."""
     model_type: str = "DeSRAModel"
     """Name in MODEL_REGISTRY."""
@@ -279,7 +314,7 @@ class TrainOptions(CommonOptions):
     network_g: Component
     """The generator."""
     network_d: Component | None = None
-    """The discriminator; needed with gan_opt."""
+    """The discriminator; for gan_opt, which needs it."""
     datasets: DatasetsOptions
     """Samples."""
     path: PathOptions = PathOptions()
@@ -310,12 +345,63 @@ class TrainOptions(CommonOptions):
             raise ValueError("train.low_rank needs path.pretrain_network_g to add deltas to")
         return self
 
+    @model_validator(mode="after")
+    def _no_idle_keys(self) -> "TrainOptions":
+        """A loss that is null was turned off plainly; where there is none, one was forgotten."""
+        for losses, sentence in self._idle():
+            if not self.train.model_fields_set.intersection(losses):
+                raise ValueError(f"{sentence}; add it, or leave these out")
+        return self
+
+    @model_validator(mode="after")
+    def _generator_learns(self) -> "TrainOptions":
+        last = self.train.total_iter // self.train.net_d_iters * self.train.net_d_iters
+        if not last or not self.updates_generator(last):
+            raise ValueError(
+                f"the generator would never learn in the {self.train.total_iter} iterations of "
+                f"train.total_iter, since train.net_d_init_iters is {self.discriminator_first} and "
+                f"train.net_d_iters is {self.train.net_d_iters}; lower these"
+            )
+        return self
+
+    def _idle(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        """The losses that are not there, each with a sentence on the keys that it leaves idle."""
+        for losses, paths in _ONLY_WITH.items():
+            keys = [path for path in paths if _is_set(self, path)]
+            if keys and not any(getattr(self.train, loss) for loss in losses):
+                wanted = " or ".join(f"train.{loss}" for loss in losses)
+                yield losses, f"{', '.join(keys)}: not used without {wanted}"
+
+    @property
+    def unused(self) -> list[str]:
+        """A sentence for each loss that was turned off by null, on the keys that it leaves idle."""
+        return [sentence for _, sentence in self._idle()]
+
+    def updates_generator(self, iteration: int) -> bool:
+        """Whether the generator learns in an iteration, counted from 1; by itself it always does.
+
+        Without gan_opt net_d_init_iters and net_d_iters mean nothing.
+        """
+        alone = self.train.gan_opt is None
+        late_enough = iteration > self.discriminator_first
+        return alone or (late_enough and iteration % self.train.net_d_iters == 0)
+
     @property
     def discriminator_first(self) -> int:
         """Iterations in which only the discriminator learns (train.net_d_init_iters)."""
+        if self.train.gan_opt is None:
+            return 0
         if self.train.net_d_init_iters is not None:
             return self.train.net_d_init_iters
         # Measured on pseudo ground truths: UNetDiscriminatorSN tells nothing for 50 to 100
         # iterations, and at 200 its loss has come down; until then its gradients are noise.
         fresh = self.path.pretrain_network_g and not self.path.pretrain_network_d
-        return min(200, self.train.total_iter // 5) if fresh and self.train.gan_opt else 0
+        return min(200, self.train.total_iter // 5) if fresh else 0
+
+
+def _is_set(options: TrainOptions, path: str) -> bool:
+    """Whether an option, ``section.key`` or ``key``, asks for more than its default does."""
+    *sections, key = path.split(".")
+    section: Strict = getattr(options, sections[0]) if sections else options
+    value = getattr(section, key)
+    return bool(value) and value != type(section).model_fields[key].default

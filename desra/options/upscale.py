@@ -17,8 +17,8 @@ class UpscaleOptions(CommonOptions):
     """An image, a folder of them, or embedded:finetune / embedded:heldout (pictures inside)."""
     output: str
     """Folder for the results, with the sub-folders of the input; earlier results are replaced."""
-    model: NetworkOptions = NetworkOptions(weights="embedded:gan")
-    """The network; its factor is found from it."""
+    sr_gan: NetworkOptions = NetworkOptions(weights="embedded:gan")
+    """The network, usually GAN-trained; its factor is found from it."""
     sr_mse: NetworkOptions | None = None
     """Its MSE- or L1-trained partner: artifacts are found with it, as detect does, and give way to
     what it makes. None: nothing is looked for."""

@@ -1,5 +1,7 @@
 """What ``desra.run`` needs around its stages: the images of a run, its lineage, its table.
 
-``pictures`` takes images in and puts each on its side, ``lineage`` keeps what was done with them,
-``found`` counts what detection left, ``table`` shows how the rounds went.
+``networks`` finds the two that it begins with, ``pictures`` takes images in and puts each on its
+side, ``lineage`` keeps what was done with them, ``found`` counts what detection left, ``review``
+takes masks to a human and back, ``verdict`` judges a round and whether there is to be another,
+``table`` shows how the rounds went.
 """

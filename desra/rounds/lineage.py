@@ -6,34 +6,27 @@
     identity    what makes it this run: options, recipes, networks, by key path
     original    the network before the first round: weights, sha256
     images      finetuned and heldout: stem -> sha256, source, round in which it joined
-    rounds      a record for each: networks before and after (weights, sha256), options of the
-                stages with their fingerprints, added images, scores, seconds a stage, kept, gain
+    rounds      a record for each, see `Record`
+    nothing     the number of the round for which nothing was found; null: none
     stopped     why there is no further round; null while there may be one
     final       the network that the run ends with (weights, sha256); null for the original one
 """
 
 import json
-import logging
-import shutil
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from desra.errors import InputError, listed
-from desra.images import atomic_write, remove_unfinished
-from desra.training.run_folder import LOCK_SECONDS, differences
-
-logger = logging.getLogger("desra")
+from desra.images import atomic_write
+from desra.options import differences
+from desra.rounds.verdict import Verdict
 
 FILE = "lineage.json"
 SIDES = ("heldout", "finetuned")
-
-Record = dict[str, Any]
 
 
 def sha256_of(path: Path) -> str:
@@ -48,8 +41,65 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         file.write(text.encode("utf-8", "backslashreplace"))
 
 
+@dataclass
+class Record:
+    """What is known of a round; what is not known yet is None.
+
+    In the file the fields are keys, those that are None left out, and beside them the verdict's
+    ``judge``, ``gain``, ``worse`` and ``kept``.
+
+    Attributes:
+        round: its number, from 1.
+        seconds: of each stage that is done, by its name.
+        added: the stems of the images that joined with it, by side.
+        options: of each stage, by its name, with their ``fingerprint``.
+        review: with the option ``review``, once the human was asked: the network's name -> LabelMe
+            file -> sha256, as it was then.
+        network: ``before`` and ``after`` it: weights, sha256.
+        scores: the totals of evaluate, with ``intervals``, see `desra.rounds.verdict.verdict`.
+        verdict: on these.
+    """
+
+    round: int
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+    added: dict[str, list[str]] | None = None
+    options: dict[str, Any] | None = None
+    review: dict[str, dict[str, str]] | None = None
+    network: dict[str, dict[str, str]] | None = None
+    scores: dict[str, dict[str, Any]] | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is judged, and counts."""
+        return self.verdict is not None and self.verdict.kept
+
+    def as_json(self) -> dict[str, Any]:
+        """What the file holds."""
+        content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "verdict"}
+        content = {key: value for key, value in content.items() if value is not None}
+        if (found := self.verdict) is not None:
+            content |= {
+                "judge": found.judge, "gain": found.gain, "worse": found.worse, "kept": found.kept,
+            }  # fmt: skip
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> "Record":
+        """The record that :meth:`as_json` told of.
+
+        Raises:
+            KeyError, TypeError: it is none.
+        """
+        known = {f.name for f in fields(cls)}
+        record = cls(**{key: value for key, value in content.items() if key in known})
+        if "judge" in content:
+            record.verdict = Verdict(content["judge"], content["gain"], content["worse"])
+        return record
+
+
 class Lineage:
-    """The file of a run, saved after each stage.
+    """The file of a run, saved after each stage; its attributes are the keys of the file.
 
     Args:
         output: folder of the run.
@@ -69,95 +119,69 @@ class Lineage:
         original: Mapping[str, Any],
     ) -> None:
         self.path = output / FILE
-        images: dict[str, Any] = {side: {} for side in SIDES}
-        new = {"identity": json.loads(json.dumps(identity)), "images": images, "rounds": []}
-        self.content: dict[str, Any] = self._read() or new
-        if changed := differences(self.content["identity"], new["identity"]):
+        self.options, self.original = options, original
+        self.identity: dict[str, Any] = json.loads(json.dumps(identity))
+        self._images: dict[str, dict[str, dict[str, Any]]] = {side: {} for side in SIDES}
+        self.rounds: list[Record] = []
+        self.nothing: int | None = None
+        self.stopped: str | None = None
+        self.final: dict[str, str] | None = None
+        try:
+            there: dict[str, Any] = json.loads(self.path.read_bytes())
+            identity_there = there["identity"]
+            self._images = {side: there["images"][side] for side in SIDES}
+            self.rounds = [Record.from_json(record) for record in there["rounds"]]
+            self.nothing, self.final = there.get("nothing"), there.get("final")
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise InputError(
+                f"{self.path}: is no lineage of a run ({error}); give --overwrite to start anew"
+            ) from error
+        if changed := differences(identity_there, self.identity):
             raise InputError(
                 f"output: {output} holds a run with other options ({listed(changed)}); choose "
                 "another output, or give --overwrite to delete it"
             )
-        self.content |= {"options": options, "original": original, "stopped": None}
-        self.content.setdefault("final", None)
-
-    def _read(self) -> dict[str, Any] | None:
-        try:
-            return json.loads(self.path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{self.path}: is no lineage of a run ({error}); give --overwrite to start anew"
-            ) from error
-
-    @property
-    def rounds(self) -> list[Record]:
-        """The records of the rounds, the last perhaps unfinished."""
-        return self.content["rounds"]
 
     def images(self, side: str) -> dict[str, dict[str, Any]]:
         """Those of a side: stem -> sha256, source, round."""
-        return self.content["images"][side]
+        return self._images[side]
 
     @property
     def kept(self) -> Record | None:
         """The last round whose network is used; None: the original one is."""
-        kept = [record for record in self.rounds if record.get("kept")]
+        kept = [record for record in self.rounds if record.kept]
         return kept[-1] if kept else None
 
     def record(self, number: int) -> Record:
         """That of a round, begun if need be."""
         if number > len(self.rounds):
-            self.rounds.append({"round": number, "seconds": {}})
+            self.rounds.append(Record(number))
         return self.rounds[number - 1]
+
+    def as_json(self) -> dict[str, Any]:
+        """What the file holds."""
+        return {
+            "identity": self.identity,
+            "images": self._images,
+            "rounds": [record.as_json() for record in self.rounds],
+            "options": self.options,
+            "original": self.original,
+            "nothing": self.nothing,
+            "stopped": self.stopped,
+            "final": self.final,
+        }
 
     def save(self) -> None:
         """Write the file."""
-        write_json(self.path, self.content)
+        write_json(self.path, self.as_json())
 
     def once(self, record: Record, stage: str, work: Callable[[], object]) -> None:
         """Do a stage of a round, unless it is done; what it notes in the record is saved too."""
-        if stage in record["seconds"]:
+        if stage in record.seconds:
             return
         start = time.perf_counter()
         work()
-        record["seconds"][stage] = round(time.perf_counter() - start, 2)
+        record.seconds[stage] = round(time.perf_counter() - start, 2)
         self.save()
-
-
-@contextmanager
-def held(output: Path, overwrite: bool) -> Generator[None]:
-    """The folder of a run, for this process alone.
-
-    Args:
-        output: made if need be.
-        overwrite: delete a run that is there.
-
-    Raises:
-        InputError: another process is at work there, it cannot be written, or it is to be deleted
-            and holds no run.
-    """
-    lock = FileLock(output / ".run.lock", timeout=LOCK_SECONDS)
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise InputError(
-            f"output: another process is at work in {output}; wait for it or choose another"
-        ) from None
-    except OSError as error:
-        raise InputError(f"output: {output} cannot be written ({error.strerror})") from error
-    try:
-        inside = [path for path in output.iterdir() if path.name != ".run.lock"]
-        if overwrite and inside:
-            if not (output / FILE).is_file():
-                raise InputError(
-                    f"output: {output} holds no {FILE}, so nothing in it is deleted; choose "
-                    "another output"
-                )
-            for path in inside:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        remove_unfinished(output)
-        yield
-    finally:
-        lock.release()

@@ -26,8 +26,11 @@ _DIGITS = {"removed": 2, "PSNR outside (dB)": 2, "detail kept": 3, "NIQE": 2}
 
 def scored(lineage: Lineage, side: str) -> list[tuple[Record, Mapping[str, Any]]]:
     """The rounds that were evaluated on a side, and their scores there."""
-    records = [record for record in lineage.rounds if side in record.get("scores", {})]
-    return [(record, record["scores"][side]) for record in records]
+    return [
+        (record, record.scores[side])
+        for record in lineage.rounds
+        if record.scores is not None and side in record.scores
+    ]
 
 
 def _text(heading: str, value: float | None) -> str:
@@ -53,8 +56,8 @@ def _rows(
     last = {**rounds[-1][1], "intervals": {}}
     yield [0, *(cell(h, BEFORE[h], last) if h in BEFORE else None for h in COLUMNS), ""]
     for record, scores in rounds:
-        verdict = "" if record["kept"] else "given up"
-        yield [record["round"], *(cell(h, key, scores) for h, key in COLUMNS.items()), verdict]
+        verdict = "" if record.kept else "given up"
+        yield [record.round, *(cell(h, key, scores) for h, key in COLUMNS.items()), verdict]
 
 
 def text(lineage: Lineage) -> str:

@@ -1,20 +1,17 @@
 """The folder of a run: what it keeps, and whether it holds a run to go on with."""
 
 import json
-import random
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from filelock import FileLock, Timeout
 
 from desra import checkpoints, manifest, processes
 from desra.errors import InputError, listed
-from desra.images import remove_unfinished
-from desra.options import TrainOptions, parse, read_yaml, resolved
+from desra.held_folder import held_folder
+from desra.options import TrainOptions, differences, flat, parse, read_yaml, resolved
+from desra.training.random_state import rng_state
 
 #: What may change when a run is resumed: its place, the device, how it is shared out and told, and
 #: how long it goes on. Nothing of it changes what a step computes, but for rounding.
@@ -22,9 +19,6 @@ FREE = (
     "name", "path.experiments_root", "device", "datasets.num_workers", "logger", "val",
     "train.total_iter", "train.checkpoint_activations",
 )  # fmt: skip
-
-#: The workers of a run that was killed notice it within 5 seconds; until then they hold its lock.
-LOCK_SECONDS = 15.0
 
 
 def identity(opt: TrainOptions) -> dict[str, Any]:
@@ -46,26 +40,6 @@ def identity(opt: TrainOptions) -> dict[str, Any]:
     return json.loads(json.dumps(kept))
 
 
-def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """``a.b``, value for each value in nested sections."""
-    for key, value in settings.items():
-        path = f"{above}.{key}" if above else key
-        if isinstance(value, Mapping) and value:
-            yield from flat(value, path)
-        else:
-            yield path, value
-
-
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """``key: old -> new`` for each key whose values differ."""
-    nothing = "(not given)"
-    return [
-        f"{key}: {old.get(key, nothing)} -> {new.get(key, nothing)}"
-        for key in dict.fromkeys([*old, *new])
-        if old.get(key, nothing) != new.get(key, nothing)
-    ]
-
-
 class RunFolder:
     """The folder of one run.
 
@@ -83,55 +57,43 @@ class RunFolder:
         self.log = self.root / "train.log"
         self._opt, self._identity = opt, identity(opt)
         self._data = json.loads(json.dumps(data, default=str))
-        self._lock = FileLock(self.root.parent / f".{opt.name}.lock", timeout=LOCK_SECONDS)
+        self._held = ExitStack()
 
     def open(self, overwrite: bool) -> dict[str, Any] | None:
         """Make the folder, and return the state to resume from, if there is one.
 
         Raises:
             InputError: the folder holds a run of other options or data, without ``overwrite``, or
-                another process trains there now.
+                no run, with it; or another process trains there now.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire()
-        except Timeout:
-            raise InputError(
-                f"name: another process is training in {self.root}; wait for it or choose another"
-            ) from None
-        except OSError as error:
-            raise InputError(
-                f"path.experiments_root: {self.root} cannot be written ({error.strerror})"
-            ) from error
-        try:
-            if overwrite:
-                shutil.rmtree(self.root)
+        signs = (manifest.OPTIONS, self.state_file.parent.name)
+        with ExitStack() as held:
+            held.enter_context(held_folder(self.root, "name", signs, overwrite))
             state = checkpoints.read(self.state_file) if self.state_file.is_file() else None
             self._refuse_others(state)
+            manifest.write_options(self.root, self._opt)  # first: it is what makes this a run
             self.models.mkdir(parents=True, exist_ok=True)
-            remove_unfinished(self.root)
-            manifest.write_options(self.root, self._opt)
-        except BaseException:
-            self.close()
-            raise
+            self._held = held.pop_all()
         return state
 
     def close(self) -> None:
         """Let other processes train here."""
-        self._lock.release()
+        self._held.close()
 
     def _refuse_others(self, state: dict[str, Any] | None) -> None:
         advice = "choose another name, or give --overwrite to delete it"
         if state is None:
-            if any(self.models.glob("*.pth")) and self._options_there() != self._identity:
-                raise InputError(f"name: {self.root} holds networks of something else; {advice}")
-            return
+            if not any(self.models.glob("*.pth")) or self._options_there() == self._identity:
+                return
+            if not self._options_file.is_file():
+                advice = "choose another name"  # it is no run, and none of desra's to delete
+            raise InputError(f"name: {self.root} holds networks of something else; {advice}")
         if "identity" not in state:
             raise InputError(f"name: {self.root} holds a run of an earlier desra; {advice}")
         if state["data"] != self._data:
             raise InputError(
-                f"name: {self.root} holds a run with other data (files or detection results "
-                f"changed); {advice}"
+                f"name: {self.root} holds a run with other data (since it began, files were added, "
+                f"removed or replaced, or detected anew; or an earlier desra began it); {advice}"
             )
         if changed := differences(state["identity"], self._identity):
             end = ""
@@ -176,35 +138,3 @@ class RunFolder:
         """The weights with the best score so far."""
         if processes.is_main():
             checkpoints.save_atomically(model.weights(), self.best)
-
-
-# ------------------------------------------------------------------------------- random numbers
-
-
-def seed_everything(seed: int) -> None:
-    """Python's, numpy's and torch's generators."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
-
-
-def rng_state(device: torch.device) -> dict[str, Any]:
-    """Those of this process, as tensors and plain values."""
-    _, keys, *rest = np.random.get_state()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-        "numpy": [torch.from_numpy(np.asarray(keys).astype(np.int64)), *rest],
-        "python": random.getstate(),
-    }
-
-
-def set_rng_state(state: Mapping[str, Any], device: torch.device) -> None:
-    """Go on where :func:`rng_state` was taken."""
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] is not None and device.type == "cuda":
-        torch.cuda.set_rng_state(state["cuda"], device)
-    keys, *rest = state["numpy"]
-    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), *rest))
-    version, numbers, gauss = state["python"]
-    random.setstate((version, tuple(numbers), gauss))

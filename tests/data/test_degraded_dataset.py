@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,15 @@ def test_the_sharpened_target_is_cut_from_the_sharpened_crop(photographs: Path):
     expected = USMSharp()(sample["gt"][None])[0]
     assert (sample["gt"] - expected).abs().max() > 0.02
     torch.testing.assert_close(sample["gt_usm"], expected, rtol=0, atol=1e-5)
+
+
+def test_the_fingerprint_tells_other_photographs(photographs: Path, tmp_path: Path):
+    before = dataset(photographs).fingerprint
+    shutil.copytree(photographs, tmp_path / "copied")
+    assert dataset(tmp_path / "copied").fingerprint == before
+    (photographs / "p1.png").rename(photographs / "p9.png")
+    assert dataset(photographs).fingerprint != before
+    (photographs / "p9.png").rename(photographs / "p1.png")
+    (photographs / "list.txt").write_text("p0.png\np1.png\n")
+    some = dataset(photographs, meta_info=str(photographs / "list.txt"))
+    assert some.fingerprint != before == dataset(photographs).fingerprint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,18 @@ def test_the_fingerprint_tells_other_pairs(folders: Path):
     (folders / "one.txt").write_text("a.png\n")
     all_pairs, one = dataset(folders), dataset(folders, meta_info=str(folders / "one.txt"))
     assert all_pairs.fingerprint == dataset(folders).fingerprint != one.fingerprint
+
+
+def test_the_fingerprint_tells_replaced_files(
+    folders: Path, tmp_path_factory: pytest.TempPathFactory
+):
+    before = dataset(folders).fingerprint
+    copied = shutil.copytree(folders, tmp_path_factory.mktemp("other") / "copied")
+    assert dataset(copied).fingerprint == before
+    for side in ("lq", "gt"):
+        file = folders / side / "a.png"
+        content = file.read_bytes()
+        save_png(file, read_rgb8(file) // 64)
+        assert dataset(folders).fingerprint != before
+        file.write_bytes(content)
+        assert dataset(folders).fingerprint == before

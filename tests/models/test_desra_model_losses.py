@@ -278,8 +278,9 @@ def test_a_fresh_discriminator_learns_first(
     settings = settings_of(tmp_path, gan=True, net_d_init_iters=given, total_iter=total)
     settings["path"] = path
     assert options.parse(TrainOptions, settings, "test").discriminator_first == expected
-    del settings["train"]["gan_opt"]
-    assert options.parse(TrainOptions, settings, "test").discriminator_first == (given or 0)
+    settings["train"]["gan_opt"] = None
+    alone = options.parse(TrainOptions, settings, "test")
+    assert alone.discriminator_first == 0 and alone.updates_generator(1)
 
 
 def test_relativistic_hinge_is_refused(tmp_path: Path):

@@ -185,6 +185,20 @@ def test_real_esrnet():
     plain = load("real_esrnet", "gt_usm=false")
     assert not plain.train.l1_gt_usm and plain.datasets.train.spec()["gt_usm"] is False
     assert opt.network_d is None and opt.train.gan_opt is None
+    # Its gt_usm is for all targets that there are.
+    given = content("real_esrnet")
+    assert not opt.train.percep_gt_usm and opt.unused == []
+    given["train"]["perceptual_opt"] = content("real_esrgan")["train"]["perceptual_opt"]
+    assert translate(given)[0]["train"]["percep_gt_usm"] is True
+
+
+def test_esrgan_without_its_gan():
+    given = content("esrgan")
+    for key in ("gan_opt", "optim_d"):
+        del given["train"][key]
+    del given["network_d"]
+    opt = options.parse(TrainOptions, translate(given)[0], "")
+    assert opt.train.gan_mode == "standard" and opt.unused == []
 
 
 @pytest.mark.parametrize("name", ["ldl_opt", "artifacts_opt"])

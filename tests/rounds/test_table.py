@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from desra.rounds import table
-from desra.rounds.lineage import Lineage
+from desra.rounds.lineage import Lineage, Record
+from desra.rounds.verdict import Verdict
+
+GOOD = Verdict("heldout", 0.5, None)
 
 
 def scores(left: int, rate: float, **more: Any) -> dict[str, Any]:
@@ -27,9 +31,9 @@ def lineage() -> Lineage:
     content.images("finetuned").update(c={})
     interval = {"intervals": {"removal_rate": [0.5, 0.875], "psnr_outside": None}}
     content.rounds.extend([
-        {"round": 1, "kept": True, "scores": {"heldout": scores(8, 0.75, **interval)}},
-        {"round": 2, "kept": False, "scores": {"heldout": scores(9, 0.625)}},
-        {"round": 3},
+        Record(1, scores={"heldout": scores(8, 0.75, **interval)}, verdict=GOOD),
+        Record(2, scores={"heldout": scores(9, 0.625)}, verdict=replace(GOOD, worse="blur")),
+        Record(3),
     ])  # fmt: skip
     return content
 
@@ -64,7 +68,8 @@ def test_for_reports(lineage: Lineage, tmp_path: Path):
     assert curves["NIQE"] == [{"name": "held out", "x": [0], "y": [5.8]}]
     assert "0.2 times the area" in content["note"]
 
-    lineage.rounds[0]["scores"]["heldout"]["intervals"] = {}
+    assert lineage.rounds[0].scores
+    lineage.rounds[0].scores["heldout"]["intervals"] = {}
     table.write(lineage, tmp_path, 1.0)
     content = json.loads((tmp_path / "rounds.json").read_text())
     assert "removed, low" not in content["columns"]

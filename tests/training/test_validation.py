@@ -141,6 +141,12 @@ def test_scores_of_detections(tmp_path: Path, detector: str):
         ({}, "give either dataroot .* or dataroot_lq and dataroot_gt"),
         ({"dataroot_lq": "a"}, "dataroot_lq and dataroot_gt belong together"),
         ({"dataroot": "a", "dataroot_lq": "a", "dataroot_gt": "b"}, "give either dataroot"),
+        *[
+            ({"dataroot_lq": "a", "dataroot_gt": "b", key: section}, f"{key}: needs dataroot, the")
+            for key, section in {
+                "window": {"size": 9}, "detector": {"type": "ldl"}, "mask": {"threshold": 0.5},
+            }.items()
+        ],
         (
             {"dataroot_lq": "a", "dataroot_gt": "b", "score": "removal"},
             "score: removal needs dataroot, the output of detect",

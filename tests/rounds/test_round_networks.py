@@ -1,0 +1,28 @@
+"""The partner of a run's network: given, known, not needed, or asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import run_settings, save_compact
+
+from desra import options
+from desra.errors import InputError
+from desra.options import RunOptions
+from desra.rounds.networks import partner_of
+
+
+def test_a_partner_is_found_or_asked_for(lq: Path, tmp_path: Path):
+    def partner(**changes: Any) -> Any:
+        settings = run_settings(lq, tmp_path / "out", **changes)
+        return partner_of(options.parse(RunOptions, settings, "test"))
+
+    assert partner().weights == "embedded:mse"
+    assert partner(sr_gan={"weights": "RealESRGAN_x4plus"}).weights == "RealESRNet_x4plus"
+    mine = {"weights": str(save_compact(tmp_path / "mine.pth"))}
+    assert partner(sr_gan=mine, sr_mse={"weights": "a.pth"}).weights == "a.pth"
+    with pytest.raises(InputError, match="sr_mse: give the MSE-trained partner of .*mine.pth"):
+        partner(sr_gan=mine)
+    assert partner(sr_gan=mine, detect={"detector": {"type": "bicubic_reference"}}) is None
