@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-
 from desra import checkpoints, manifest, processes
 from desra.errors import InputError, listed
 from desra.held_folder import held_folder
@@ -85,7 +84,7 @@ class RunFolder:
         if state is None:
             if not any(self.models.glob("*.pth")) or self._options_there() == self._identity:
                 return
-            if not self._options_file.is_file():
+            if not (self.root / manifest.OPTIONS).is_file():
                 advice = "choose another name"  # it is no run, and none of desra's to delete
             raise InputError(f"name: {self.root} holds networks of something else; {advice}")
         if "identity" not in state:
