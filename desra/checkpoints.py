@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from desra import file_types, zoo
 from desra.errors import InputError
-from desra.images import atomic_write
+from desra.files import atomic_write
 
 _ASSETS = Path(__file__).parent / "assets"
 EMBEDDED = {

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +35,8 @@ from desra.artifacts import (
 )
 from desra.detection import ArtifactFinder, log_seams
 from desra.errors import Unusable
-from desra.images import (
-    Picture,
-    Pixels,
-    enlarge,
-    read_image,
-    remove_unfinished,
-    scratch,
-    to_uint8,
-)
+from desra.files import remove_unfinished, scratch, sha256_of
+from desra.images import Picture, Pixels, enlarge, read_image, to_uint8
 from desra.jobs import Job, check, find_jobs, sr_size
 from desra.models import SRImages, SRPair
 from desra.options import DetectOptions, fingerprint, resolved
@@ -80,8 +72,7 @@ def _settings_hash(opt: DetectOptions) -> str:
     else:
         for key, section in (("sr_gan", opt.sr_gan), ("sr_mse", opt.sr_mse)):
             if section is not None:
-                content = checkpoints.resolve(section.weights).read_bytes()
-                settings[key]["weights"] = sha256(content).hexdigest()
+                settings[key]["weights"] = sha256_of(checkpoints.resolve(section.weights))
     return fingerprint(settings)
 
 
@@ -164,7 +155,7 @@ class Detection:
         classes = None
         if segmenter is not None:
             classes = [segmenter.fingerprint(job.stem), segmenter.names, self.weights.tolist()]
-        files = [sha256(path.read_bytes()).hexdigest() for path in job.files]
+        files = [sha256_of(path) for path in job.files]
         return fingerprint([self._settings, files, classes, human.counts if human else None])
 
     def read(self, job: Job) -> Loaded:

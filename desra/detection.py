@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from desra.artifacts import candidates, full_size_clean_up
 from desra.detectors import find_detector, in_bands
-from desra.images import scratch
+from desra.files import scratch
 from desra.models import SRImages
 from desra.options import DetectorOptions, MaskOptions, WindowOptions
 

@@ -22,7 +22,6 @@ bootstrap interval over images of each rate and mean of the total, [low, high], 
 two images.
 """
 
-import json
 import logging
 import sys
 from pathlib import Path
@@ -34,7 +33,8 @@ from desra import cli
 from desra.evaluation import change, masks, tables
 from desra.evaluation.metrics import make_metrics
 from desra.evaluation.sheet import sheet
-from desra.images import atomic_write, write_image
+from desra.files import write_json
+from desra.images import write_image
 from desra.options import EvaluateOptions
 from desra.registry import import_modules
 
@@ -89,8 +89,7 @@ def evaluate(opt: EvaluateOptions) -> dict[str, Any]:
         printed += [tables.masks_table(part), tables.masks_summary(part)]
 
     out = Path(opt.output) / "scores.json"
-    with atomic_write(out) as file:
-        file.write(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False).encode())
+    write_json(out, content)
     if picture is not None and opt.sheet:
         write_image(opt.sheet, picture)
     print(*printed, tables.HEAD, sep="\n\n")

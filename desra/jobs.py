@@ -5,7 +5,8 @@ from pathlib import Path
 
 from desra.data.pictures import resolve_folder
 from desra.errors import InputError
-from desra.images import ImageFile, common_size, image_size, list_images, pair_by_stem
+from desra.images import common_size, image_size
+from desra.listing import ImageFile, list_images, pair_by_stem
 from desra.options import DetectOptions
 from desra.segment import Segmenter
 

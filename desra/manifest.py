@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from desra.artifacts import border_between
 from desra.errors import InputError
-from desra.images import atomic_write, read_mask
+from desra.files import atomic_write
+from desra.images import read_mask
 
 FILE = "manifest.jsonl"
 KINDS = ("sr_gan", "sr_mse", "map", "mask", "overlay", "pseudo_gt")

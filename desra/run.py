@@ -36,7 +36,7 @@ from desra import checkpoints, cli, manifest
 from desra.detect import detect
 from desra.errors import InputError, listed
 from desra.evaluate import evaluate
-from desra.images import atomic_write
+from desra.files import atomic_write, sha256_of
 from desra.networks import load_network, network_g_of
 from desra.options import (
     DetectOptions,
@@ -50,7 +50,7 @@ from desra.options import (
 from desra.registry import import_modules
 from desra.report import report
 from desra.rounds import found, pictures, review, table
-from desra.rounds.lineage import SIDES, Lineage, Record, held, sha256_of
+from desra.rounds.lineage import SIDES, Lineage, Record, held
 from desra.train import train
 from desra.training.run_folder import flat, identity
 from desra.zoo import ZOO

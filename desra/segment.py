@@ -24,7 +24,9 @@ from safetensors import SafetensorError
 from desra.artifacts import ADE20K_INTERVALS, class_weight
 from desra.device import autocast, select_device, select_precision
 from desra.errors import InputError
-from desra.images import image_size, list_images, read_labels
+from desra.files import sha256_of
+from desra.images import image_size, read_labels
+from desra.listing import list_images
 from desra.options import IntervalTable, SegmentOptions, parse, read_yaml
 
 logger = logging.getLogger("desra")
@@ -132,7 +134,7 @@ class LabelFolder:
 
     def fingerprint(self, stem: str) -> str:
         """See `Segmenter.fingerprint`."""
-        return hashlib.sha256(self._file(stem).read_bytes()).hexdigest()
+        return sha256_of(self._file(stem))
 
     def __call__(self, image: NDArray[np.uint8], stem: str) -> NDArray[Any]:
         """See `Segmenter.__call__`."""

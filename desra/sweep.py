@@ -27,7 +27,9 @@ from desra.artifacts import MaskCounts, components, full_size_mask, mean_iou
 from desra.artifacts.scores import COVERED
 from desra.data.pictures import resolve_folder
 from desra.detectors import Detector, find_detector
-from desra.images import atomic_write, list_images, read_rgb8
+from desra.files import atomic_write
+from desra.images import read_rgb8
+from desra.listing import list_images
 from desra.options import SweepOptions
 from desra.registry import import_modules
 

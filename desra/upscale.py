@@ -20,19 +20,9 @@ from desra.artifacts import bands, delete_artifacts, seam_step
 from desra.data.pictures import resolve_folder
 from desra.detection import ArtifactFinder, log_seams
 from desra.errors import InputError, Unusable
-from desra.images import (
-    ImageFile,
-    Picture,
-    Pixels,
-    enlarge,
-    image_size,
-    list_images,
-    read_image,
-    remove_unfinished,
-    resize,
-    scratch,
-    write_image,
-)
+from desra.files import remove_unfinished, scratch
+from desra.images import Picture, Pixels, enlarge, image_size, read_image, resize, write_image
+from desra.listing import ImageFile, list_images
 from desra.models import SRPair
 from desra.options import UpscaleOptions
 from desra.pipeline import overlapped

@@ -34,8 +34,9 @@ from desra.data.degradations import degrade
 from desra.data.pictures import MILD, PUBLISHED
 from desra.detectors import bicubic
 from desra.evidence import by_cells, measure
-from desra.images import list_images, read_rgb8, write_image
+from desra.images import read_rgb8, write_image
 from desra.injection import KINDS
+from desra.listing import list_images
 
 Image = NDArray[np.uint8]
 SCALE = 4

@@ -20,7 +20,7 @@ from typing import Any
 from tqdm import tqdm
 
 from desra import checkpoints
-from desra.images import atomic_write
+from desra.files import atomic_write
 from desra.models import SRModel
 from desra.networks import load_network
 from desra.options import DetectorOptions, ValOptions

@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "desra"
 # A module imports from lower levels and from its own package only. A new module gets a place here.
 LEVELS = [
     {"errors", "artifacts", "tiling", "compat", "pipeline", "file_types", "evidence", "injection"},
-    {"registry", "options", "images", "device", "zoo"},
+    {"files"},
+    {"registry", "options", "images", "listing", "device", "zoo"},
     {"processes"},
     {"archs", "losses", "detectors", "png", "checkpoints", "manifest", "drawing", "quality"}
     | {"segment", "annotations", "cli", "ncnn_import"},

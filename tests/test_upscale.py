@@ -15,7 +15,8 @@ from PIL import Image
 
 from desra import detect, upscale
 from desra.errors import InputError
-from desra.images import list_images, read_image, resize, write_image
+from desra.images import read_image, resize, write_image
+from desra.listing import list_images
 from desra.models import SRModel
 from desra.options import DetectOptions, UpscaleOptions, parse
 from desra.tiling import Tiles, spans

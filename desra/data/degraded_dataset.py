@@ -20,7 +20,8 @@ from desra.data.samples import (
     to_tensor,
 )
 from desra.errors import InputError, refuse_if_any, sort_out
-from desra.images import image_size, list_images
+from desra.images import image_size
+from desra.listing import list_images
 from desra.registry import DATASET_REGISTRY
 
 

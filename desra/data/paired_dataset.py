@@ -19,7 +19,8 @@ from desra.data.samples import (
     to_tensor,
 )
 from desra.errors import InputError, refuse_if_any, sort_out
-from desra.images import image_size, list_images, pair_by_stem
+from desra.images import image_size
+from desra.listing import list_images, pair_by_stem
 from desra.options import fingerprint
 from desra.registry import DATASET_REGISTRY
 

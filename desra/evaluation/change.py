@@ -28,7 +28,8 @@ from desra.data.pictures import resolve_folder
 from desra.errors import InputError, listed
 from desra.evaluation.intervals import Interval, from_row, intervals, to_row
 from desra.evaluation.metrics import Metric
-from desra.images import list_images, read_mask, read_rgb8
+from desra.images import read_mask, read_rgb8
+from desra.listing import list_images
 from desra.options import BootstrapOptions
 from desra.quality import (
     Detail,

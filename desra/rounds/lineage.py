@@ -18,14 +18,13 @@ import shutil
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from desra.errors import InputError, listed
-from desra.images import atomic_write, remove_unfinished
+from desra.files import remove_unfinished, write_json
 from desra.training.run_folder import LOCK_SECONDS, differences
 
 logger = logging.getLogger("desra")
@@ -34,18 +33,6 @@ FILE = "lineage.json"
 SIDES = ("heldout", "finetuned")
 
 Record = dict[str, Any]
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file's content, in hexadecimal digits."""
-    return sha256(path.read_bytes()).hexdigest()
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a JSON file at once."""
-    with atomic_write(path) as file:
-        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
-        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 class Lineage:

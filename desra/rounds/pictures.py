@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from desra.data.pictures import resolve_folder
 from desra.errors import InputError, listed
-from desra.images import atomic_write, list_images
+from desra.files import atomic_write, sha256_of
+from desra.listing import list_images
 from desra.options import RunOptions
-from desra.rounds.lineage import SIDES, Lineage, sha256_of
+from desra.rounds.lineage import SIDES, Lineage
 
 logger = logging.getLogger("desra")
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from desra.rounds.lineage import SIDES, Lineage, Record, write_json
+from desra.files import write_json
+from desra.rounds.lineage import SIDES, Lineage, Record
 
 FILE = "rounds.json"
 NAMES = {"heldout": "held out", "finetuned": "finetuned on"}

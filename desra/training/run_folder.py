@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from desra import checkpoints, processes
 from desra.errors import InputError, listed
-from desra.images import atomic_write, remove_unfinished
+from desra.files import atomic_write, remove_unfinished
 from desra.options import TrainOptions, parse, read_yaml, resolved
 
 #: What may change when a run is resumed: its place, the device, how it is shared out and told, and

@@ -15,7 +15,6 @@ Intervals are 95 % bootstrap intervals over pictures.
 """
 
 import argparse
-import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,8 +32,10 @@ from desra.artifacts import CurveCounts, MaskCounts, count_curve, count_mask, fu
 from desra.data.pictures import make, resolve_folder
 from desra.detectors import bicubic, find_detector
 from desra.evaluation.intervals import intervals
-from desra.images import atomic_write, list_images, read_rgb8
+from desra.files import write_json
+from desra.images import read_rgb8
 from desra.injection import KINDS, VISIBLE, inject
+from desra.listing import list_images
 from desra.models import SRPair
 from desra.options import DetectorOptions, MaskOptions
 from desra.options.sections import PAPERS_DETECTOR
@@ -262,8 +263,7 @@ def run(args: argparse.Namespace) -> int:
     for name, table in tables.items():
         print(as_text(table), end="\n\n")
         files.append(str(Path(args.output) / f"{name}.json"))
-        with atomic_write(Path(files[-1])) as file:
-            file.write(json.dumps(table, indent=1).encode())
+        write_json(files[-1], table)
     print(
         "In a page, beside the images of detect and evaluate: python -m desra.report "
         f"-opt options/report.yml --force_yml tables=[{','.join(files)}]"

@@ -5,7 +5,8 @@ import pytest
 
 from desra.data.pictures import SCALE, SPLITS, make, resolve_folder
 from desra.errors import InputError
-from desra.images import list_images, read_image
+from desra.images import read_image
+from desra.listing import list_images
 
 
 def test_no_photograph_is_in_both_splits():
