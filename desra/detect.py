@@ -43,6 +43,7 @@ from desra.options import DetectOptions, fingerprint, resolved
 from desra.pipeline import overlapped
 from desra.png import with_alpha, write_png
 from desra.registry import import_modules
+from desra.results import whole_mask
 from desra.segment import Segmenter, make_segmenter, segment_weights
 
 logger = logging.getLogger("desra")
@@ -288,9 +289,9 @@ def _export(opt: DetectOptions, rows: list[manifest.Row]) -> None:
                 logger.warning("kept: %s (delete it to have it written anew)", path)
             else:
                 picture = manifest.result(out, "sr_gan", row.stem)
-                write_labelme(path, manifest.whole_mask(out, row), picture)
+                write_labelme(path, whole_mask(out, row), picture)
     if "coco" in opt.export:
-        masks = ((f"{row.stem}.png", manifest.whole_mask(out, row)) for row in rows)
+        masks = ((f"{row.stem}.png", whole_mask(out, row)) for row in rows)
         write_coco(out / "coco.json", masks)
 
 

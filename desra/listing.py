@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from desra.errors import InputError, listed
 from desra.files import StrPath
@@ -62,16 +63,26 @@ def list_images(path: StrPath) -> list[ImageFile]:
     return files
 
 
+class _Named(Protocol):
+    @property
+    def stem(self) -> str: ...
+
+
+_NamedT = TypeVar("_NamedT", bound=_Named)
+
+
 def pair_by_stem(
-    first: Sequence[ImageFile],
-    second: Sequence[ImageFile],
+    first: Sequence[_NamedT],
+    second: Sequence[_NamedT],
     names: tuple[str, str] = ("the first input", "the second input"),
-) -> list[tuple[ImageFile, ImageFile]]:
+    remedy: str = "give both images of a pair the same name, and remove what has no partner",
+) -> list[tuple[_NamedT, _NamedT]]:
     """Pair two listings by equal stems, in the order of ``first``; suffixes are not stripped.
 
     Args:
-        first, second: as ``list_images`` gives them.
+        first, second: as ``list_images`` gives them, or rows of manifests.
         names: what to call the two in an error message, such as ``("sr_mse", "sr_gan")``.
+        remedy: what to do, the end of that message.
 
     Raises:
         InputError: a file on either side has no partner; all are named, the list shortened.
@@ -87,8 +98,7 @@ def pair_by_stem(
             if alone
         ]
         raise InputError(
-            f"{names[0]} and {names[1]} do not pair up by file name ({'; '.join(parts)}); "
-            "give both images of a pair the same name, and remove what has no partner"
+            f"{names[0]} and {names[1]} do not pair up by file name ({'; '.join(parts)}); {remedy}"
         )
     return [(file, partners[file.stem]) for file in first]
 

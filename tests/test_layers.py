@@ -13,9 +13,9 @@ PACKAGE = Path(__file__).parent.parent / "desra"
 LEVELS = [
     {"errors", "artifacts", "tiling", "compat", "pipeline", "file_types", "evidence", "injection"},
     {"files"},
-    {"registry", "options", "images", "listing", "device", "zoo"},
+    {"registry", "options", "images", "listing", "manifest", "device", "zoo"},
     {"processes"},
-    {"archs", "losses", "detectors", "png", "checkpoints", "manifest", "drawing", "quality"}
+    {"archs", "losses", "detectors", "png", "checkpoints", "results", "drawing", "quality"}
     | {"segment", "annotations", "cli", "ncnn_import"},
     {"networks", "reporting"},
     {"data", "models", "onnx_export"},

@@ -40,6 +40,7 @@ from desra.models import SRPair
 from desra.options import DetectorOptions, MaskOptions
 from desra.options.sections import PAPERS_DETECTOR
 from desra.quality import consistency
+from desra.results import read_result
 
 HELP = "how well detectors find injected artifacts"
 
@@ -106,13 +107,9 @@ def detected(folder: str, truth: str) -> list[Picture]:
     gt = {file.stem: file.path for file in list_images(resolve_folder(truth, "gt"))}
     pictures: list[Picture] = []
     for stem, row in manifest.read_results(folder, "--detected").items():
-        size = row.sr_size
-        mse, gan = (
-            read_rgb8(manifest.result(Path(folder), kind, stem), size)
-            for kind in ("sr_mse", "sr_gan")
-        )
+        mse, gan = (read_result(Path(folder), kind, row) for kind in ("sr_mse", "sr_gan"))
         lq = read_rgb8(Path(row.lq or ""), row.size_of_lq)
-        pictures.append(Picture(stem, lq, read_rgb8(gt[stem], size), mse, gan))
+        pictures.append(Picture(stem, lq, read_rgb8(gt[stem], row.sr_size), mse, gan))
     return pictures
 
 
