@@ -20,8 +20,6 @@ The same command goes on with a run that was cut off, or has new images, or more
 """
 
 import argparse
-import contextlib
-import io
 import logging
 import os
 import sys
@@ -369,11 +367,7 @@ class Rounds:
                     self.output / name / "scores" / f"{side}{suffix}",
                     self.opt.gt if side == judges else None,
                 )  # fmt: skip
-                said = io.StringIO()
-                with contextlib.redirect_stdout(said):
-                    content = evaluate(plan)
-                with atomic_write(Path(plan.output) / "scores.txt") as file:
-                    file.write(said.getvalue().encode())
+                content = evaluate(plan)
                 intervals = content.get("intervals") or {}
                 scores[f"{side}{suffix}"] = {**content["total"], "intervals": intervals}
         record["scores"] = scores

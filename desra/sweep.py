@@ -32,6 +32,7 @@ from desra.images import read_rgb8
 from desra.listing import list_images
 from desra.options import SweepOptions
 from desra.registry import import_modules
+from desra.text_table import text_table
 
 logger = logging.getLogger("desra")
 
@@ -246,17 +247,16 @@ def _csv(table: Sequence[Row]) -> str:
 
 
 def _log_table(table: Sequence[Row]) -> None:
-    scored = table[0].scored > 0
-    head = f"{'threshold':>9} {'min_area':>8} {'masked':>8} {'images':>6} {'components':>10}"
-    scores = ("iou", "pixel_f1", "region_precision", "region_recall")
-    logger.info("%s", head + "".join(f" {name:>{max(len(name), 5)}}" for name in scores if scored))
+    scores = ("iou", "pixel_f1", "region_precision", "region_recall") if table[0].scored else ()
+    lines = [["threshold", "min_area", "masked", "images", "components", *scores]]
     for r in table:
-        line = f"{r.threshold:9.3g} {r.min_area:8d} {100 * r.masked_share:7.2f}%"
-        line += f" {r.images_found:6d} {r.components:10d}"
-        for name in scores if scored else ():
-            value: float | None = getattr(r, name)
-            line += f" {'-' if value is None else f'{value:.3f}':>{max(len(name), 5)}}"
-        logger.info("%s", line)
+        values: list[float | None] = [getattr(r, name) for name in scores]
+        lines.append([
+            f"{r.threshold:.3g}", str(r.min_area), f"{100 * r.masked_share:.2f}%",
+            str(r.images_found), str(r.components),
+            *("-" if value is None else f"{value:.3f}" for value in values),
+        ])  # fmt: skip
+    logger.info("%s", text_table(lines))
 
 
 def main(argv: list[str] | None = None) -> int:

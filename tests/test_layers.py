@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).parent.parent / "desra"
 
 # A module imports from lower levels and from its own package only. A new module gets a place here.
 LEVELS = [
-    {"errors", "artifacts", "tiling", "compat", "pipeline", "file_types", "evidence", "injection"},
+    {"errors", "artifacts", "tiling", "compat", "pipeline", "file_types", "evidence", "injection"}
+    | {"text_table"},
     {"files"},
     {"registry", "options", "images", "listing", "manifest", "device", "zoo"},
     {"processes"},

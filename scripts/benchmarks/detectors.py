@@ -41,6 +41,7 @@ from desra.options import DetectorOptions, MaskOptions
 from desra.options.sections import PAPERS_DETECTOR
 from desra.quality import consistency
 from desra.results import read_result
+from desra.text_table import text_table
 
 HELP = "how well detectors find injected artifacts"
 
@@ -407,13 +408,4 @@ def with_ends(value: float | None, ends: Sequence[float] | None) -> str:
 
 def as_text(table: Table) -> str:
     """A table for a terminal."""
-    lines = [table["columns"], *table["rows"]]
-    widths = [max(len(line[n]) for line in lines) for n in range(len(lines[0]))]
-    body = [
-        "  ".join(
-            cell.ljust(w) if n == 0 else cell.rjust(w)
-            for n, (cell, w) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    ]
-    return "\n".join([table["title"], *body])
+    return f"{table['title']}\n{text_table([table['columns'], *table['rows']], left={0})}"
