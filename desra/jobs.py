@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from desra.data.pictures import resolve_folder
+from desra.embedded import provide_folder
 from desra.errors import InputError
 from desra.images import common_size, image_size
 from desra.listing import ImageFile, list_images, pair_by_stem
@@ -40,7 +40,7 @@ def find_jobs(opt: DetectOptions) -> list[Job]:
                 f"output: {opt.output} lies in input.{key}, where the next run would take the "
                 "results for inputs; choose a folder outside"
             )
-    lq = list_images(resolve_folder(given.lq, "lq")) if given.lq else []
+    lq = list_images(provide_folder(given.lq, "lq")) if given.lq else []
     if given.sr_gan is None or given.sr_mse is None:
         return [Job(file.stem, file.path, None) for file in lq]
     names = ("input.sr_gan", "input.sr_mse")

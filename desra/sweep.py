@@ -25,8 +25,8 @@ from desra import cli, manifest
 from desra.annotations import RLE, find_human_masks
 from desra.artifacts import MaskCounts, components, full_size_mask, mean_iou
 from desra.artifacts.scores import COVERED
-from desra.data.pictures import resolve_folder
 from desra.detectors import Detector, find_detector
+from desra.embedded import provide_folder
 from desra.files import atomic_write
 from desra.images import read_rgb8
 from desra.listing import list_images
@@ -209,7 +209,7 @@ def sweep(opt: SweepOptions) -> list[Row]:
     rows = manifest.read_results(opt.input, "input")
     gt: dict[str, Path] = {}
     if opt.gt is not None:
-        gt = {file.stem: file.path for file in list_images(resolve_folder(opt.gt, "gt"))}
+        gt = {file.stem: file.path for file in list_images(provide_folder(opt.gt, "gt"))}
     detector = find_detector(opt.detector.type, _available(rows, gt))
     truth: dict[str, RLE] = {}
     if opt.truth is not None:

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from desra import cli
 from desra.artifacts import bands, delete_artifacts, seam_step
-from desra.data.pictures import resolve_folder
 from desra.detection import ArtifactFinder, log_seams
+from desra.embedded import provide_folder
 from desra.errors import InputError, Unusable
 from desra.files import remove_unfinished, scratch
 from desra.images import Picture, Pixels, enlarge, image_size, read_image, resize, write_image
@@ -53,7 +53,7 @@ def _find(opt: UpscaleOptions) -> list[ImageFile]:
     Raises:
         InputError: there are none, or the results would lie among them.
     """
-    source = resolve_folder(opt.input, "lq")
+    source = provide_folder(opt.input, "lq")
     files = list_images(source)
     output = Path(opt.output).resolve()
     among = source.is_dir() and source.resolve() in (output, *output.parents)

@@ -30,9 +30,9 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from desra.artifacts import artifact_map, local_std
-from desra.data.degradations import degrade
-from desra.data.pictures import MILD, PUBLISHED
+from desra.degradations import degrade
 from desra.detectors import bicubic
+from desra.embedded import MILD, PUBLISHED
 from desra.evidence import by_cells, measure
 from desra.images import read_rgb8, write_image
 from desra.injection import KINDS

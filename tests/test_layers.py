@@ -12,13 +12,13 @@ PACKAGE = Path(__file__).parent.parent / "desra"
 # A module imports from lower levels and from its own package only. A new module gets a place here.
 LEVELS = [
     {"errors", "artifacts", "tiling", "compat", "pipeline", "file_types", "evidence", "injection"}
-    | {"text_table"},
+    | {"poisson", "text_table"},
     {"files"},
     {"registry", "options", "images", "listing", "manifest", "device", "zoo"},
     {"processes"},
     {"archs", "losses", "detectors", "png", "checkpoints", "results", "drawing", "quality"}
-    | {"segment", "annotations", "cli", "ncnn_import"},
-    {"networks", "reporting"},
+    | {"segment", "annotations", "cli", "ncnn_import", "degradations"},
+    {"networks", "reporting", "embedded"},
     {"data", "models", "onnx_export"},
     {"training", "evaluation", "detection", "jobs"},
     {"rounds", "inspection"},

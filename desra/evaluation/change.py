@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from desra import manifest
 from desra.artifacts import ChangeCounts, Sums, count_change
-from desra.data.pictures import resolve_folder
+from desra.embedded import provide_folder
 from desra.errors import InputError, listed
 from desra.evaluation.intervals import Interval, from_row, intervals, to_row
 from desra.evaluation.metrics import Metric
@@ -111,7 +111,7 @@ def find_pairs(before_folder: str, after_folder: str, gt: str | None = None) -> 
     rows = read_pairs(before_folder, after_folder)
     truth: dict[str, Path] = {}
     if gt is not None:
-        truth = {file.stem: file.path for file in list_images(resolve_folder(gt, "gt"))}
+        truth = {file.stem: file.path for file in list_images(provide_folder(gt, "gt"))}
         if missing := sorted({before.stem for before, _ in rows} - truth.keys()):
             raise InputError(
                 f"gt: {gt} lacks {len(missing)} of {len(rows)} images: {listed(missing)}; "

@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from desra.data.pictures import resolve_folder
+from desra.embedded import provide_folder
 from desra.errors import InputError, listed
 from desra.files import atomic_write, sha256_of
 from desra.listing import list_images
@@ -67,7 +67,7 @@ def new_images(opt: RunOptions, lineage: Lineage, number: int) -> dict[str, list
 def _listed(opt: RunOptions, sources: Iterable[str], key: str) -> Iterator[New]:
     output = Path(opt.output).resolve()
     for source in sources:
-        folder = resolve_folder(source, "lq")
+        folder = provide_folder(source, "lq")
         if folder.is_dir() and folder.resolve() in (output, *output.parents):
             raise InputError(
                 f"output: {opt.output} lies in {key} ({source}), where the next round would take "

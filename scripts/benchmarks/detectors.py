@@ -29,8 +29,8 @@ from tqdm import tqdm
 
 from desra import manifest
 from desra.artifacts import CurveCounts, MaskCounts, count_curve, count_mask, full_size_mask
-from desra.data.pictures import make, resolve_folder
 from desra.detectors import bicubic, find_detector
+from desra.embedded import make, provide_folder
 from desra.evaluation.intervals import intervals
 from desra.files import write_json
 from desra.images import read_rgb8
@@ -105,7 +105,7 @@ def _upscaled(pair: SRPair, name: str, lq: Image, gt: Image) -> Picture:
 
 def detected(folder: str, truth: str) -> list[Picture]:
     """The pictures of a folder that detect wrote, with the folder of their truth."""
-    gt = {file.stem: file.path for file in list_images(resolve_folder(truth, "gt"))}
+    gt = {file.stem: file.path for file in list_images(provide_folder(truth, "gt"))}
     pictures: list[Picture] = []
     for stem, row in manifest.read_results(folder, "--detected").items():
         mse, gan = (read_result(Path(folder), kind, row) for kind in ("sr_mse", "sr_gan"))
