@@ -12,11 +12,11 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import cv2
 import numpy as np
@@ -77,7 +77,7 @@ def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:
 
 
 def enlarge(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> Pixels:
-    """Resize up, bicubically: the alpha of an SR image, or a reference without a network.
+    """Resize up, bicubically (OpenCV's, a = -0.75): an alpha, or a reference without a network.
 
     Args:
         pixels: uint8 or uint16, (H, W) or (H, W, 3).
@@ -87,12 +87,8 @@ def enlarge(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> 
     Returns:
         uint8 or uint16, clipped.
     """
-    top = np.iinfo(pixels.dtype).max
-    deep = pixels.dtype == np.uint16 if deep is None else deep
-    new_top, dtype = (65535, np.uint16) if deep else (255, np.uint8)
-    values = pixels.astype(np.float32) * np.float32(new_top / top)
-    large = cv2.resize(values, size[::-1], interpolation=cv2.INTER_CUBIC)
-    return np.clip(np.round(large), 0, new_top).astype(dtype)
+    values, whole = _in_range_of(pixels, deep)
+    return whole(np.asarray(cv2.resize(values, size[::-1], interpolation=cv2.INTER_CUBIC)))
 
 
 def resize(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> Pixels:
@@ -100,9 +96,7 @@ def resize(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> P
 
     Arguments and result as `enlarge`.
     """
-    deep = pixels.dtype == np.uint16 if deep is None else deep
-    new_top, dtype = (65535, np.uint16) if deep else (255, np.uint8)
-    values = pixels.astype(np.float32) * np.float32(new_top / np.iinfo(pixels.dtype).max)
+    values, whole = _in_range_of(pixels, deep)
     planes = values[..., None] if values.ndim == 2 else values
     height, width = size
     resized = np.stack(
@@ -112,8 +106,18 @@ def resize(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> P
         ],
         axis=2,
     )
-    whole = np.clip(np.round(resized), 0, new_top).astype(dtype)
-    return whole[..., 0] if pixels.ndim == 2 else whole
+    return whole(resized[..., 0] if pixels.ndim == 2 else resized)
+
+
+def _in_range_of(
+    pixels: Pixels, deep: bool | None
+) -> tuple[NDArray[np.float32], Callable[[NDArray[Any]], Pixels]]:
+    """``pixels`` as float32 in the range of the result, and what makes whole numbers of that."""
+    deep = pixels.dtype == np.uint16 if deep is None else deep
+    dtype = np.uint16 if deep else np.uint8
+    top = np.iinfo(dtype).max
+    values = pixels.astype(np.float32) * np.float32(top / np.iinfo(pixels.dtype).max)
+    return values, lambda result: np.clip(np.round(result), 0, top).astype(dtype)
 
 
 def read_image(path: StrPath) -> Picture:

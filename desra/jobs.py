@@ -6,7 +6,7 @@ from pathlib import Path
 from desra.embedded import provide_folder
 from desra.errors import InputError
 from desra.images import common_size, image_size
-from desra.listing import ImageFile, list_images, pair_by_stem
+from desra.listing import ImageFile, list_images, pair_by_stem, refuse_output_in
 from desra.options import DetectOptions
 from desra.segment import Segmenter
 
@@ -33,13 +33,9 @@ def find_jobs(opt: DetectOptions) -> list[Job]:
             among the inputs.
     """
     given = opt.input
-    output = Path(opt.output).resolve()
     for key, folder in given:
-        if folder is not None and Path(folder).resolve() in (output, *output.parents):
-            raise InputError(
-                f"output: {opt.output} lies in input.{key}, where the next run would take the "
-                "results for inputs; choose a folder outside"
-            )
+        if folder is not None:
+            refuse_output_in(folder, opt.output, f"input.{key}")
     lq = list_images(provide_folder(given.lq, "lq")) if given.lq else []
     if given.sr_gan is None or given.sr_mse is None:
         return [Job(file.stem, file.path, None) for file in lq]

@@ -63,6 +63,25 @@ def list_images(path: StrPath) -> list[ImageFile]:
     return files
 
 
+def refuse_output_in(folder: StrPath, output: StrPath, key: str) -> None:
+    """Keep results out of the folder that the inputs are in.
+
+    Args:
+        folder: of the inputs.
+        output: of the results.
+        key: the option that names ``folder``, for the message.
+
+    Raises:
+        InputError: ``output`` is ``folder`` or lies in it.
+    """
+    place = Path(output).resolve()
+    if Path(folder).resolve() in (place, *place.parents):
+        raise InputError(
+            f"output: {output} lies in {key} ({folder}), where the next run would take the results "
+            "for inputs; choose a folder outside"
+        )
+
+
 class _Named(Protocol):
     @property
     def stem(self) -> str: ...

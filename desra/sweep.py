@@ -24,7 +24,7 @@ from tqdm import tqdm
 from desra import cli, manifest
 from desra.annotations import RLE, find_human_masks
 from desra.artifacts import MaskCounts, components, full_size_mask, mean_iou
-from desra.artifacts.scores import COVERED
+from desra.artifacts.scores import covered
 from desra.detectors import Detector, find_detector
 from desra.embedded import provide_folder
 from desra.files import atomic_write
@@ -145,15 +145,15 @@ def count_areas(mask: Mask, min_areas: Sequence[int], truth: Mask | None = None)
             return Found(count, pixels, None)
         tp = int(inside[keep].sum())
         kept = keep[region_of]
-        covered = np.bincount(target_of[kept], shared[kept], len(targets.areas))
+        hit = np.bincount(target_of[kept], shared[kept], len(targets.areas))
         scores = MaskCounts(
             tp=tp,
             fp=pixels - tp,
             fn=true_pixels - tp,
             predicted=count,
-            correct=int((inside[keep] / areas[keep] >= COVERED).sum()),
+            correct=int(covered(inside[keep], areas[keep]).sum()),
             true=targets.count,
-            found=int((covered[1:] / targets.areas[1:] >= COVERED).sum()),
+            found=int(covered(hit[1:], targets.areas[1:]).sum()),
         )
         return Found(count, pixels, scores)
 

@@ -12,7 +12,6 @@ Real-ESRGAN and for LDL; for SwinIR they trained their own, and the published PS
 natural choice).
 """
 
-import difflib
 import json
 import logging
 import os
@@ -27,7 +26,7 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from desra.errors import InputError
+from desra.errors import InputError, did_you_mean
 from desra.files import sha256_of, write_json
 
 logger = logging.getLogger("desra")
@@ -184,10 +183,8 @@ def find(name: str) -> Entry:
 
 def hint(name: str) -> str:
     """The end of a sentence about a name that is not in the zoo."""
-    near = difflib.get_close_matches(Path(name).name, ZOO, n=1, cutoff=0.7)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return "; `python -m desra.weights list` shows the names that can be given instead of a file"
+    shown = "`python -m desra.weights list` shows the names that can be given instead of a file"
+    return f"; {did_you_mean(Path(name).name, ZOO, shown)}"
 
 
 def place(entry: Entry) -> Path:

@@ -31,10 +31,9 @@ from tqdm import tqdm
 
 from desra.artifacts import artifact_map, local_std
 from desra.degradations import degrade
-from desra.detectors import bicubic
 from desra.embedded import MILD, PUBLISHED
 from desra.evidence import by_cells, measure
-from desra.images import read_rgb8, write_image
+from desra.images import enlarge, read_rgb8, write_image
 from desra.injection import KINDS
 from desra.listing import list_images
 
@@ -125,7 +124,7 @@ def collect(args: argparse.Namespace) -> None:
             lq: Image | None = picture.lq
             reference, turn = picture.sr_mse, rng.random()
             if turn < 0.125 and base != "sr_mse":
-                reference = bicubic(picture.lq, suspect.shape)
+                reference = enlarge(picture.lq, suspect.shape[:2])
             elif turn < 0.375:
                 lq = None
             measured = measure(reference, suspect, lq, SCALE)

@@ -334,7 +334,7 @@ def test_metrics_of_pyiqa(folders, tmp_path, monkeypatch):
     low, high = scores["intervals"]["brightness_after"]
     assert low == b["brightness_after"] < high == a["brightness_after"]
     assert "(mean over 2 images)" in words(folders).split("brightness: ")[1]
-    with pytest.raises(InputError, match="'brightnes' is no metric of pyiqa; did you mean bright"):
+    with pytest.raises(InputError, match="'brightnes' is no metric of pyiqa; did you mean 'bri"):
         run(folders, metrics=["brightnes"])
 
 

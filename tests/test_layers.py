@@ -11,9 +11,9 @@ PACKAGE = Path(__file__).parent.parent / "desra"
 
 # A module imports from lower levels and from its own package only. A new module gets a place here.
 LEVELS = [
-    {"errors", "artifacts", "tiling", "compat", "pipeline", "file_types", "evidence", "injection"}
-    | {"poisson", "text_table"},
-    {"files"},
+    {"errors", "artifacts", "tiling", "compat", "pipeline", "file_types", "poisson", "filters"}
+    | {"text_table"},
+    {"files", "evidence", "injection"},
     {"registry", "options", "images", "listing", "manifest", "device", "zoo"},
     {"processes"},
     {"archs", "losses", "detectors", "png", "checkpoints", "results", "drawing", "quality"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from desra.errors import InputError
-from desra.listing import ImageFile, list_images, pair_by_stem
+from desra.listing import ImageFile, list_images, pair_by_stem, refuse_output_in
 
 
 def touched(folder: Path, *names: str) -> Path:
@@ -69,3 +69,13 @@ def test_what_does_not_pair_is_listed_at_once(tmp_path):
     assert "n09 and 4 more" in message and "n10" not in message
     with pytest.raises(InputError, match="1 only in the second input: a"):
         pair_by_stem([], one[:1])
+
+
+def test_results_are_kept_out_of_the_inputs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    for output in ("in", "in/sub", "./in/not/yet", tmp_path / "in" / "sub"):
+        with pytest.raises(InputError, match=r"output: .* lies in input\.lq \(in\), where"):
+            refuse_output_in("in", output, "input.lq")
+    for output in ("out", "in2", ".", tmp_path):
+        refuse_output_in("in", output, "input.lq")

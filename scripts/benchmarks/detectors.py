@@ -29,11 +29,11 @@ from tqdm import tqdm
 
 from desra import manifest
 from desra.artifacts import CurveCounts, MaskCounts, count_curve, count_mask, full_size_mask
-from desra.detectors import bicubic, find_detector
+from desra.detectors import find_detector
 from desra.embedded import make, provide_folder
 from desra.evaluation.intervals import intervals
 from desra.files import write_json
-from desra.images import read_rgb8
+from desra.images import enlarge, read_rgb8
 from desra.injection import KINDS, VISIBLE, inject
 from desra.listing import list_images
 from desra.models import SRPair
@@ -295,7 +295,7 @@ def count_references(
         picture = pictures[number]
         references = {
             "sr_gan": picture.sr_gan,
-            "bicubic": bicubic(picture.lq, suspect.shape),
+            "bicubic": enlarge(picture.lq, suspect.shape[:2]),
         }
         for reference, image in references.items():
             for name in args.detectors:
