@@ -1,5 +1,6 @@
 """What ``desra.run`` needs around its stages: the images of a run, its lineage, its table.
 
 ``pictures`` takes images in and puts each on its side, ``lineage`` keeps what was done with them,
-``found`` counts what detection left, ``table`` shows how the rounds went.
+``found`` counts what detection left, ``review`` holds the run up for masks corrected by hand,
+``table`` shows how the rounds went.
 """
