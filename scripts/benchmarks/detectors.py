@@ -15,8 +15,7 @@ Intervals are 95 % bootstrap intervals over pictures.
 """
 
 import argparse
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,20 +26,17 @@ import skimage.data
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from desra import manifest
+from benchmarks.suspects import BASES, Picture, detected, suspects
 from desra.artifacts import CurveCounts, MaskCounts, count_curve, count_mask, full_size_mask
 from desra.detectors import find_detector
-from desra.embedded import make, provide_folder
+from desra.embedded import make
 from desra.evaluation.intervals import intervals
 from desra.files import write_json
-from desra.images import enlarge, read_rgb8
-from desra.injection import KINDS, VISIBLE, inject
-from desra.listing import list_images
+from desra.images import enlarge
+from desra.injection import KINDS
 from desra.models import SRPair
 from desra.options import DetectorOptions, MaskOptions
 from desra.options.sections import PAPERS_DETECTOR
-from desra.quality import consistency
-from desra.results import read_result
 from desra.text_table import text_table
 
 HELP = "how well detectors find injected artifacts"
@@ -49,23 +45,8 @@ Image = NDArray[np.uint8]
 
 PAPER, DEFAULT = PAPERS_DETECTOR, DetectorOptions().type
 DETECTORS = (PAPER, "absolute_local_variance", "local_ssim", "bicubic_reference", "evidence")
-BASES = ("gt", "sr_mse", "sr_gan")
 TEXTURES = {"brick": "brick", "foliage": "grass", "gravel": "gravel", "fur": "chelsea"}
-STRENGTHS = (1 / 3, 2 / 3, 1.0)
-AREAS = (0.013, 0.04, 0.1)  # of the picture: 5,000 to 40,000 pixels of 768 x 512
-PLAUSIBLE = 25.0  # dB between the LR image and the averaged truth
 LEVELS = 250  # of the maps: bounds what a picture's counts take
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A picture whose truth is known: uint8 RGB, ``lq`` smaller by ``scale``."""
-
-    name: str
-    lq: Image
-    gt: Image
-    sr_mse: Image
-    sr_gan: Image
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,17 +84,6 @@ def _upscaled(pair: SRPair, name: str, lq: Image, gt: Image) -> Picture:
     return Picture(name, lq, gt, np.asarray(sr.mse, np.uint8), np.asarray(sr.gan, np.uint8))
 
 
-def detected(folder: str, truth: str) -> list[Picture]:
-    """The pictures of a folder that detect wrote, with the folder of their truth."""
-    gt = {file.stem: file.path for file in list_images(provide_folder(truth, "gt"))}
-    pictures: list[Picture] = []
-    for stem, row in manifest.read_results(folder, "--detected").items():
-        mse, gan = (read_result(Path(folder), kind, row) for kind in ("sr_mse", "sr_gan"))
-        lq = read_rgb8(Path(row.lq or ""), row.size_of_lq)
-        pictures.append(Picture(stem, lq, read_rgb8(gt[stem], row.sr_size), mse, gan))
-    return pictures
-
-
 # --------------------------------------------------------------------------------------- measuring
 
 
@@ -134,28 +104,6 @@ def look(
     rule = rule_of(name).rule((suspect.shape[0], suspect.shape[1]), scale)
     mask = full_size_mask(D, suspect.shape, rule)
     return Found(count_curve(D, truth, LEVELS), count_mask(mask, truth))
-
-
-def suspects(
-    pictures: Sequence[Picture], kinds: Sequence[str], base: str, seed: int
-) -> Iterator[tuple[int, str, Image, NDArray[np.bool_]]]:
-    """Each picture with one artifact of each kind: number of the picture, kind, suspect, truth.
-
-    Strength and area take turns, so that each kind gets all nine pairs of them. What cannot be seen
-    anywhere (smoothing a flat picture) is left out, and so is the truth of an LR image that does
-    not tell of it: no SR image would look like that.
-    """
-    for number, picture in enumerate(pictures):
-        if base == "gt" and (consistency(picture.lq, picture.gt) or 0.0) < PLAUSIBLE:
-            continue
-        donor = pictures[(number + 1 + len(pictures) // 3) % len(pictures)].gt
-        image: Image = getattr(picture, base)
-        for turn, kind in enumerate(kinds, number):
-            rng = np.random.default_rng([seed, zlib.crc32(f"{picture.name} {kind}".encode())])
-            strength, area = STRENGTHS[turn % 3], AREAS[turn // 3 % 3]
-            made = inject(image, kind, strength, area, rng, donor)
-            if made.change >= VISIBLE:
-                yield number, kind, made.image, made.truth
 
 
 # ----------------------------------------------------------------------------------------- counting
