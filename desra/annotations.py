@@ -145,7 +145,7 @@ def find_human_masks(
 
 
 def _stem(path: PurePath) -> str:
-    """The name that `desra.images.list_images` gives to an image of this path."""
+    """The name that `desra.listing.list_images` gives to an image of this path."""
     return unicodedata.normalize("NFC", path.with_suffix("").as_posix())
 
 

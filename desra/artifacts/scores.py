@@ -22,7 +22,7 @@ Protocol = Literal["full", "released"]
 _S = TypeVar("_S", bound="Sums")
 
 # A component counts as covered by another mask when at least this share of its area is inside.
-COVERED = 0.5
+_COVERED = 0.5
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ def covered(inside: NDArray[Any], areas: NDArray[Any]) -> Mask:
         inside: pixels of each component that the other mask shares, ``(n,)``.
         areas: all pixels of each, ``(n,)``.
     """
-    return inside / areas >= COVERED
+    return inside / areas >= _COVERED
 
 
 def _count(mask: Mask) -> int:
