@@ -8,11 +8,12 @@ The stages, in order, each runnable alone as ``python -m desra.<stage> -opt <fil
 
 ``desra.run`` does all of them, round after round.
 
-Beside them, on what detect wrote and without a network: ``desra.report`` (a page to look at in a
-browser), ``desra.sweep`` (what other thresholds and areas would find) and ``desra.calibrate``
-(class weights from your own images). For the daily use of a finetuned network:
-``desra.upscale``; to look at one image after the other, with sliders: ``desra.app``; for other
-programs: ``desra.export`` (ONNX, safetensors, .pth). On a command line ``desra STAGE`` is the same
+Beside them, on what detect wrote and without an SR network: ``desra.report`` (a page to look at in
+a browser), ``desra.sweep`` (what other thresholds and areas would find) and ``desra.calibrate``
+(class weights from your own images, whose classes SegFormer may find). For the daily use of a
+finetuned network: ``desra.upscale``; to look at one image after the other, with sliders:
+``desra.app``; to get, check and blend networks: ``desra.weights``; for other programs:
+``desra.export`` (ONNX, safetensors, .pth). On a command line ``desra STAGE`` is the same
 as ``python -m desra.STAGE``.
 
 For notebooks: ``desra.artifacts`` is the method as pure functions of arrays, ``desra.models`` holds

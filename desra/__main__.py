@@ -1,11 +1,11 @@
 """The command ``desra STAGE ...``, the same as ``python -m desra.STAGE ...``."""
 
-import difflib
 import importlib
 import sys
 from collections.abc import Sequence
 
 import desra
+from desra.errors import did_you_mean
 
 #: What each does, in the order of use; each is a module with ``main(argv) -> exit status``.
 STAGES = {
@@ -55,8 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"desra {desra.__version__}")
         return 0
     if stage not in STAGES:
-        near = difflib.get_close_matches(stage, STAGES, n=1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"the stages are {', '.join(STAGES)}"
+        hint = did_you_mean(stage, STAGES, f"the stages are {', '.join(STAGES)}")
         print(f"error: '{stage}' is not a stage of desra; {hint}", file=sys.stderr)
         return 2
     return importlib.import_module(f"desra.{stage}").main(rest)

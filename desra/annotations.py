@@ -34,7 +34,9 @@ from skimage.draw import polygon2mask
 
 from desra.artifacts import components
 from desra.errors import InputError, listed
-from desra.images import atomic_write, list_images, read_mask
+from desra.files import write_json
+from desra.images import read_mask
+from desra.listing import list_images
 
 Mask = NDArray[np.bool_]
 Size = tuple[int, int]
@@ -143,7 +145,7 @@ def find_human_masks(
 
 
 def _stem(path: PurePath) -> str:
-    """The name that `desra.images.list_images` gives to an image of this path."""
+    """The name that `desra.listing.list_images` gives to an image of this path."""
     return unicodedata.normalize("NFC", path.with_suffix("").as_posix())
 
 
@@ -166,11 +168,6 @@ def _read_json(path: Path, kind: str, keys: tuple[str, ...]) -> dict[str, Any]:
                 "their folder, a COCO file by its own path"
             )
     return content
-
-
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    with atomic_write(path) as file:
-        file.write(json.dumps(content, ensure_ascii=False).encode())
 
 
 def _size(content: Mapping[str, Any], height: str, width: str) -> Size:
@@ -295,7 +292,7 @@ def write_labelme(
             "flags": {},
             "mask": base64.b64encode(png.getvalue()).decode("ascii"),
         })  # fmt: skip
-    _write_json(path, {
+    content = {
         "version": "5.5.0",
         "flags": {},
         "shapes": shapes,
@@ -303,7 +300,8 @@ def write_labelme(
         "imageData": None,
         "imageHeight": mask.shape[0],
         "imageWidth": mask.shape[1],
-    })  # fmt: skip
+    }
+    write_json(path, content, indent=None)
 
 
 # ------------------------------------------------------------------------------------------- COCO
@@ -433,4 +431,4 @@ def write_coco(
             })  # fmt: skip
     categories = [{"id": 1, "name": label, "supercategory": ""}]
     content = {"images": images, "annotations": annotations, "categories": categories}
-    _write_json(Path(path), content)
+    write_json(path, content, indent=None)

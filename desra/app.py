@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from desra import cli
-from desra.data.pictures import make
+from desra.embedded import make
 from desra.errors import InputError
-from desra.images import IMAGE_SUFFIXES, write_image
+from desra.images import write_image
 from desra.inspection import Choice, Inspected, Inspector, shown, shown_overlay
+from desra.listing import IMAGE_SUFFIXES
 from desra.options import AppOptions
 from desra.registry import import_modules
 

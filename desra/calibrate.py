@@ -26,7 +26,9 @@ from tqdm import tqdm
 from desra import cli, manifest
 from desra.artifacts import IntervalCalibration, MaskRule, artifact_map, class_weight
 from desra.errors import InputError, refuse_if_any, sort_out
-from desra.images import atomic_write, common_size, list_images, pair_by_stem, read_rgb8
+from desra.files import atomic_write
+from desra.images import common_size, read_rgb8
+from desra.listing import list_images, pair_by_stem
 from desra.options import (
     CalibrateInputOptions,
     CalibrateOptions,

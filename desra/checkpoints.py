@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from desra import file_types, zoo
 from desra.errors import InputError
-from desra.images import atomic_write
+from desra.files import atomic_write
 
 _ASSETS = Path(__file__).parent / "assets"
 EMBEDDED = {
@@ -124,8 +124,10 @@ def _why_refused(path: Path, error: Exception) -> str:
 
 
 def state_dict(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The network's tensors: ``params_ema``, else ``params``, ``state_dict`` or ``model``, else the
-    dictionary itself, without a leading ``module.``.
+    """The network's tensors, without what wrappers put before their names (``module.``).
+
+    They are the first there is of ``params_ema``, ``params-ema``, ``params``, ``state_dict``,
+    ``model_state_dict``, ``model`` and ``net``, else the dictionary itself.
 
     Raises:
         ValueError: there are no tensors.

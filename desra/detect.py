@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -39,21 +38,15 @@ from desra.artifacts import (
 from desra.detection import ArtifactFinder, log_seams
 from desra.detectors import Detector
 from desra.errors import Unusable
-from desra.images import (
-    Picture,
-    Pixels,
-    enlarge,
-    read_image,
-    remove_unfinished,
-    scratch,
-    to_uint8,
-)
+from desra.files import remove_unfinished, scratch, sha256_of
+from desra.images import Picture, Pixels, enlarge, read_image, to_uint8
 from desra.jobs import Job, check, find_jobs, sr_size
 from desra.models import SRImages, SRPair
 from desra.options import DetectOptions, fingerprint, resolved
 from desra.pipeline import overlapped
 from desra.png import with_alpha, write_png
 from desra.registry import import_modules
+from desra.results import whole_mask
 from desra.segment import Segmenter, make_segmenter, segment_weights
 
 logger = logging.getLogger("desra")
@@ -82,8 +75,7 @@ def _settings_hash(opt: DetectOptions, detector: Detector) -> str:
     else:
         for key, section in (("sr_gan", opt.sr_gan), ("sr_mse", opt.sr_mse)):
             if section is not None:
-                content = checkpoints.resolve(section.weights).read_bytes()
-                settings[key]["weights"] = sha256(content).hexdigest()
+                settings[key]["weights"] = sha256_of(checkpoints.resolve(section.weights))
     return fingerprint(settings)
 
 
@@ -166,7 +158,7 @@ class Detection:
         classes = None
         if segmenter is not None:
             classes = [segmenter.fingerprint(job.stem), segmenter.names, self.weights.tolist()]
-        files = [sha256(path.read_bytes()).hexdigest() for path in job.files]
+        files = [sha256_of(path) for path in job.files]
         return fingerprint([self._settings, files, classes, human.counts if human else None])
 
     def read(self, job: Job) -> Loaded:
@@ -299,9 +291,9 @@ def _export(opt: DetectOptions, rows: list[manifest.Row]) -> None:
                 logger.warning("kept: %s (delete it to have it written anew)", path)
             else:
                 picture = manifest.result(out, "sr_gan", row.stem)
-                write_labelme(path, manifest.whole_mask(out, row), picture)
+                write_labelme(path, whole_mask(out, row), picture)
     if "coco" in opt.export:
-        masks = ((f"{row.stem}.png", manifest.whole_mask(out, row)) for row in rows)
+        masks = ((f"{row.stem}.png", whole_mask(out, row)) for row in rows)
         write_coco(out / "coco.json", masks)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from desra import manifest
 from desra.artifacts import candidates, full_size_clean_up
 from desra.detectors import find_detector, in_bands, wants
-from desra.images import scratch
+from desra.files import scratch
 from desra.options import DetectorOptions, MaskOptions, WindowOptions, resolved
 
 logger = logging.getLogger("desra")

@@ -33,7 +33,7 @@ from desra.artifacts import (
 )
 from desra.errors import InputError
 from desra.evidence import judge, measure, weights_hash
-from desra.images import to_uint8
+from desra.images import enlarge, to_uint8
 from desra.registry import Registry, find
 
 Image = NDArray[Any]
@@ -258,16 +258,10 @@ def bicubic_reference(
 ) -> Map:
     """`relative_local_variance` without an MSE network: the upscaled LR image is the reference.
 
-    Bicubic as OpenCV has it (a = -0.75), rounded to the type of ``lq``. It is smoother than any
-    MSE-SR image, so more genuine texture fires.
+    Bicubic by `desra.images.enlarge`, as the ``sr_mse`` of a pair without an MSE network. It is
+    smoother than any MSE-SR image, so more genuine texture fires.
     """
-    return artifact_map(bicubic(lq, sr_gan.shape), sr_gan, window)
-
-
-def bicubic(lq: Image, shape: tuple[int, ...]) -> Image:
-    """``lq`` enlarged to ``shape`` (H, W, 3), bicubic as OpenCV has it (a = -0.75), in its type."""
-    enlarged = cv2.resize(lq, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
-    return np.asarray(enlarged).reshape(shape)
+    return artifact_map(enlarge(lq, sr_gan.shape[:2]), sr_gan, window)
 
 
 @register("sr_mse", uses=("lq", "scale"), reads_window=False, fingerprint=weights_hash)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -32,6 +33,27 @@ def listed(items: Iterable[str], separator: str = ", ") -> str:
     more = len(items) - _SHOWN
     end = f"{' ' if separator == ', ' else separator}and {more} more" if more > 0 else ""
     return separator.join(items[:_SHOWN]) + end
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """The end of a sentence about a name that is not known.
+
+    Args:
+        name: what was given.
+        known: what could have been.
+        otherwise: what to say when nothing is near; None: what is known.
+
+    Example:
+        >>> did_you_mean("treshold", ["threshold", "min_area"])
+        "did you mean 'threshold'?"
+        >>> did_you_mean("x", ["threshold", "min_area"])
+        'known: threshold, min_area'
+    """
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=1)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"known: {', '.join(known)}" if otherwise is None else otherwise
 
 
 def refuse_if_any(faults: Iterable[str], heading: str) -> None:

@@ -19,10 +19,9 @@ Writes ``<output>/scores.json``: the folders, ``total``, ``intervals`` and ``ima
 before against after (null when not asked for), and under ``masks`` the same of the masks, with
 their precision-recall curve. A value that is divided by zero is null. ``intervals`` holds the 95 %
 bootstrap interval over images of each rate and mean of the total, [low, high], null with fewer than
-two images.
+two images. ``<output>/scores.txt`` says it in words; the command line prints that.
 """
 
-import json
 import logging
 import sys
 from pathlib import Path
@@ -34,7 +33,8 @@ from desra import cli
 from desra.evaluation import change, masks, tables
 from desra.evaluation.metrics import make_metrics
 from desra.evaluation.sheet import sheet
-from desra.images import atomic_write, write_image
+from desra.files import atomic_write, write_json
+from desra.images import write_image
 from desra.options import EvaluateOptions
 from desra.registry import import_modules
 
@@ -43,6 +43,8 @@ logger = logging.getLogger("desra")
 
 def evaluate(opt: EvaluateOptions) -> dict[str, Any]:
     """Score masks against the truth, and a network before and after finetuning.
+
+    Writes ``scores.json``, ``scores.txt`` and the contact sheet; prints nothing.
 
     Args:
         opt: the options.
@@ -68,7 +70,7 @@ def evaluate(opt: EvaluateOptions) -> dict[str, Any]:
         "protocol": opt.protocol,
         **dict.fromkeys(("total", "intervals", "images")),
     }
-    printed: list[str] = []
+    parts: list[str] = []
     picture = None
     if results:
         scores = {
@@ -77,7 +79,7 @@ def evaluate(opt: EvaluateOptions) -> dict[str, Any]:
         }
         content |= change.to_json(scores, opt.bootstrap)
         summary = tables.change_summary(change.total_of(scores), content["intervals"])
-        printed += [tables.change_table(scores), summary]
+        parts += [tables.change_table(scores), summary]
         picture = sheet(results, scores, opt.sheet_rows) if opt.sheet else None
     if opt.masks is not None:
         counted = {
@@ -86,21 +88,28 @@ def evaluate(opt: EvaluateOptions) -> dict[str, Any]:
         }
         part = masks.to_json(counted, opt.masks, opt.protocol, opt.bootstrap)
         content["masks"] = part
-        printed += [tables.masks_table(part), tables.masks_summary(part)]
+        parts += [tables.masks_table(part), tables.masks_summary(part)]
 
     out = Path(opt.output) / "scores.json"
-    with atomic_write(out) as file:
-        file.write(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False).encode())
+    with atomic_write(out.with_suffix(".txt")) as file:
+        text = "\n\n".join([*parts, tables.LEGEND]) + "\n"
+        file.write(text.encode("utf-8", "backslashreplace"))
+    write_json(out, content)
     if picture is not None and opt.sheet:
         write_image(opt.sheet, picture)
-    print(*printed, tables.HEAD, sep="\n\n")
     logger.info("written: %s%s", out, f", {opt.sheet}" if opt.sheet else "")
     return content
 
 
+def _evaluate_and_print(opt: EvaluateOptions) -> None:
+    """Score masks against the truth, and a network before and after finetuning."""
+    evaluate(opt)
+    print((Path(opt.output) / "scores.txt").read_text("utf-8"), end="")
+
+
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
-    return cli.main("evaluate", EvaluateOptions, evaluate, argv)
+    return cli.main("evaluate", EvaluateOptions, _evaluate_and_print, argv)
 
 
 if __name__ == "__main__":

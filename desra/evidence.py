@@ -19,12 +19,13 @@ from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
+
+from desra.filters import blur
 
 Image = NDArray[np.uint8]
 Values = NDArray[np.floating]
@@ -67,21 +68,21 @@ def measure(sr_mse: Image, sr_gan: Image, lq: Image | None, scale: int) -> Value
     luma = {who: cells[who][:height, :width] @ _LUMA for who in "mg"}
     luma["d"] = luma["g"] - luma["m"]
     for who, y in luma.items():
-        soft, softer = _blur(y, 1), _blur(y, 2)
+        soft, softer = blur(y, 1), blur(y, 2)
         energies[f"coarse {who}"] = (y - soft) ** 2
         energies[f"coarser {who}"] = (soft - softer) ** 2
     tint = (cells["g"] - cells["m"])[..., ::2] - luma["d"][..., None]
-    energies["brightness d"] = _blur(luma["d"], 2) ** 2
+    energies["brightness d"] = blur(luma["d"], 2) ** 2
     energies["tint d"] = np.square(tint).sum(axis=2)
-    energies["lq"] = (given - _blur(given, 1)) ** 2
+    energies["lq"] = (given - blur(given, 1)) ** 2
     energies["off g"] = (luma["g"] - given) ** 2
     energies["off m"] = (luma["m"] - given) ** 2
     found = [
-        np.log(np.sqrt(_blur(energies[name], window)) + _FLOOR)
+        np.log(np.sqrt(blur(energies[name], window)) + _FLOOR)
         for window in WINDOWS
         for name in sorted(energies)
     ]
-    return np.stack([*found, _blur(luma["g"], 1) / 255], axis=-1)
+    return np.stack([*found, blur(luma["g"], 1) / 255], axis=-1)
 
 
 def _by_strips(
@@ -119,12 +120,12 @@ def _planes(image: Image, scale: int) -> dict[str, Values]:
     x = image.astype(np.float32)
     y = x @ _LUMA
     quarter = scale / 4
-    soft, softer = _blur(y, quarter), _blur(y, 2 * quarter)
+    soft, softer = blur(y, quarter), blur(y, 2 * quarter)
     chroma = x[..., ::2] - y[..., None]
     return {
         "fine": y - soft,
         "middle": soft - softer,
-        "colour": chroma - _blur(chroma, 2 * quarter),
+        "colour": chroma - blur(chroma, 2 * quarter),
     }
 
 
@@ -133,11 +134,6 @@ def by_cells(x: Values, scale: int) -> Values:
     height, width = x.shape[0] // scale, x.shape[1] // scale
     cut = x[: height * scale, : width * scale]
     return np.asarray(cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA), np.float32)
-
-
-def _blur(x: Values, sigma: float) -> Values:
-    blurred: Any = cv2.GaussianBlur(x, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
-    return np.asarray(blurred, np.float32).reshape(x.shape)
 
 
 @cache

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from desra import checkpoints, cli, onnx_export
 from desra.errors import InputError
-from desra.images import atomic_write
+from desra.files import atomic_write
 from desra.networks import Network, is_recognised, load_network
 from desra.options import NetworkOptions, load
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from desra.errors import InputError
-from desra.images import remove_unfinished
+from desra.files import remove_unfinished
 
 #: The workers of a run that was killed notice it within 5 seconds; until then they hold its lock.
 LOCK_SECONDS = 15.0

@@ -1,4 +1,4 @@
-"""All pixel I/O: read and write images, list folders, pair them by name.
+"""All pixel I/O: read, write and resize images.
 
 Outside this module arrays are RGB, (H, W, 3); OpenCV's BGR lives here alone. Pillow opens every
 file, since it knows palettes, CMYK, transparency and EXIF and refuses a truncated file; OpenCV
@@ -8,17 +8,11 @@ decodes what Pillow would cut to eight bits, and encodes.
 from __future__ import annotations
 
 import io
-import math
 import os
-import re
-import secrets
 import struct
-import tempfile
 import threading
-import unicodedata
 import zlib
-from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,17 +20,16 @@ from typing import Any, BinaryIO, TypeAlias, cast
 
 import cv2
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 from PIL import Image
 from PIL import ImageFile as PillowFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from desra.errors import InputError, listed
+from desra.errors import InputError
+from desra.files import StrPath, atomic_write
 
 Pixels: TypeAlias = NDArray[np.uint8 | np.uint16]
-StrPath: TypeAlias = "str | os.PathLike[str]"
 
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 WRITABLE_SUFFIXES = (".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 _PILLOW_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
@@ -45,7 +38,6 @@ _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"BM", *_TIFF_SIG
 # What Pillow's decoders raise on bytes that they can't make sense of.
 _DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, ArithmeticError,
            struct.error, zlib.error)  # fmt: skip
-_IN_MEMORY = 64 * 2**20  # bytes; larger scratch arrays lie on disk
 _MAX_PIXELS = 2**30  # OpenCV's own limit; beyond it the RGB array alone takes 3 GiB
 
 
@@ -85,7 +77,7 @@ def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:
 
 
 def enlarge(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> Pixels:
-    """Resize up, bicubically: the alpha of an SR image, or a reference without a network.
+    """Resize up, bicubically (OpenCV's, a = -0.75): an alpha, or a reference without a network.
 
     Args:
         pixels: uint8 or uint16, (H, W) or (H, W, 3).
@@ -95,26 +87,8 @@ def enlarge(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> 
     Returns:
         uint8 or uint16, clipped.
     """
-    top = np.iinfo(pixels.dtype).max
-    deep = pixels.dtype == np.uint16 if deep is None else deep
-    new_top, dtype = (65535, np.uint16) if deep else (255, np.uint8)
-    values = pixels.astype(np.float32) * np.float32(new_top / top)
-    large = cv2.resize(values, size[::-1], interpolation=cv2.INTER_CUBIC)
-    return np.clip(np.round(large), 0, new_top).astype(dtype)
-
-
-def scratch(shape: tuple[int, ...], dtype: DTypeLike, folder: StrPath) -> NDArray[Any]:
-    """A new array for pixels: a large one lies in a file without a name instead of in memory.
-
-    Args:
-        shape, dtype: of the array; what it holds at first is undefined.
-        folder: on the disk that has room; created. The file goes with the array.
-    """
-    if math.prod(shape) * np.dtype(dtype).itemsize <= _IN_MEMORY:
-        return np.empty(shape, dtype)
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        return np.memmap(file, dtype, "w+", shape=shape)
+    values, whole = _in_range_of(pixels, deep)
+    return whole(np.asarray(cv2.resize(values, size[::-1], interpolation=cv2.INTER_CUBIC)))
 
 
 def resize(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> Pixels:
@@ -122,9 +96,7 @@ def resize(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> P
 
     Arguments and result as `enlarge`.
     """
-    deep = pixels.dtype == np.uint16 if deep is None else deep
-    new_top, dtype = (65535, np.uint16) if deep else (255, np.uint8)
-    values = pixels.astype(np.float32) * np.float32(new_top / np.iinfo(pixels.dtype).max)
+    values, whole = _in_range_of(pixels, deep)
     planes = values[..., None] if values.ndim == 2 else values
     height, width = size
     resized = np.stack(
@@ -134,8 +106,18 @@ def resize(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> P
         ],
         axis=2,
     )
-    whole = np.clip(np.round(resized), 0, new_top).astype(dtype)
-    return whole[..., 0] if pixels.ndim == 2 else whole
+    return whole(resized[..., 0] if pixels.ndim == 2 else resized)
+
+
+def _in_range_of(
+    pixels: Pixels, deep: bool | None
+) -> tuple[NDArray[np.float32], Callable[[NDArray[Any]], Pixels]]:
+    """``pixels`` as float32 in the range of the result, and what makes whole numbers of that."""
+    deep = pixels.dtype == np.uint16 if deep is None else deep
+    dtype = np.uint16 if deep else np.uint8
+    top = np.iinfo(dtype).max
+    values = pixels.astype(np.float32) * np.float32(top / np.iinfo(pixels.dtype).max)
+    return values, lambda result: np.clip(np.round(result), 0, top).astype(dtype)
 
 
 def read_image(path: StrPath) -> Picture:
@@ -467,48 +449,6 @@ def write_image(
         file.write(encoded)
 
 
-@contextmanager
-def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
-    """A binary file that takes the place of ``path`` when the block ends without an error.
-
-    It is written under a hidden name beside ``path``, so a reader sees the old file or the new
-    one, never a part. Parent folders are created. When the block raises, the old file is left
-    as it was and nothing else is left behind.
-
-    >>> with atomic_write("out/scores.json") as file:            # doctest: +SKIP
-    ...     file.write(json.dumps(scores).encode())
-
-    Raises:
-        InputError: the folder can't be created or written, or ``path`` is a folder.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, so no file of this name can be written")
-    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = temporary.open("xb")
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror}: {error.filename}); "
-            "choose an output folder that can be written"
-        ) from error
-    try:
-        with file:
-            yield file
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def remove_unfinished(folder: StrPath) -> None:
-    """Delete what `atomic_write` left under a folder when its process was killed."""
-    for path in Path(folder).rglob(".*.tmp"):
-        if re.fullmatch(r"\.[0-9a-f]{16}\.tmp", path.name):
-            path.unlink(missing_ok=True)
-
-
 def encode_webp(image: NDArray[np.uint8], quality: int) -> bytes:
     """A picture to look at, small: the bytes of a WebP file.
 
@@ -586,107 +526,3 @@ def _encode_webp(pixels: Pixels) -> bytes | None:
     except ValueError:
         return None
     return stream.getvalue()
-
-
-# ------------------------------------------------------------------------------ folders and pairs
-
-
-@dataclass(frozen=True, order=True)
-class ImageFile:
-    """An image file and the name that its results go by.
-
-    Attributes:
-        stem: path relative to the listed folder without the extension, with ``/`` on every
-            system, such as ``"a/b"``, in Unicode's composed form (NFC). A dot may be part of
-            it, so an output is ``folder / f"{stem}.png"``, not ``with_suffix``.
-        path: the file.
-    """
-
-    stem: str
-    path: Path
-
-
-def list_images(path: StrPath) -> list[ImageFile]:
-    """The image files under a folder, its sub-folders included, sorted by stem; or one file.
-
-    Files are chosen by extension (``IMAGE_SUFFIXES``, upper case too). Hidden files and folders
-    are passed over, and links to folders are not followed.
-
-    Raises:
-        InputError: no such path, no image in it, a folder that can't be read, or two files of
-            the same stem (``a.png`` beside ``a.jpg``), whose results would overwrite each other.
-    """
-    path = Path(path)
-    suffixes = ", ".join(IMAGE_SUFFIXES)
-    if not path.exists():
-        raise InputError(f"input folder {path} does not exist; check the path")
-    if path.is_file():
-        if not _has_image_suffix(path.name):
-            raise InputError(f"{path} is not an image file by its extension ({suffixes})")
-        return [_image_file(path, path.parent)]
-
-    files = sorted(_image_file(found, path) for found in _walk(path))
-    if not files:
-        raise InputError(f"input folder {path} holds no images; looked for {suffixes}")
-    counts = Counter(file.stem for file in files)
-    clashes = [str(file.path) for file in files if counts[file.stem] > 1]
-    if clashes:
-        raise InputError(
-            "these images differ in their extension alone, so their results would overwrite "
-            f"each other: {listed(clashes)}; rename or remove one of each"
-        )
-    return files
-
-
-def pair_by_stem(
-    first: Sequence[ImageFile],
-    second: Sequence[ImageFile],
-    names: tuple[str, str] = ("the first input", "the second input"),
-) -> list[tuple[ImageFile, ImageFile]]:
-    """Pair two listings by equal stems, in the order of ``first``; suffixes are not stripped.
-
-    Args:
-        first, second: as ``list_images`` gives them.
-        names: what to call the two in an error message, such as ``("sr_mse", "sr_gan")``.
-
-    Raises:
-        InputError: a file on either side has no partner; all are named, the list shortened.
-    """
-    partners = {file.stem: file for file in second}
-    stems = {file.stem for file in first}
-    only_first = [file.stem for file in first if file.stem not in partners]
-    only_second = [file.stem for file in second if file.stem not in stems]
-    if only_first or only_second:
-        parts = [
-            f"{len(alone)} only in {name}: {listed(alone)}"
-            for name, alone in zip(names, (only_first, only_second), strict=True)
-            if alone
-        ]
-        raise InputError(
-            f"{names[0]} and {names[1]} do not pair up by file name ({'; '.join(parts)}); "
-            "give both images of a pair the same name, and remove what has no partner"
-        )
-    return [(file, partners[file.stem]) for file in first]
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    def refuse(error: OSError) -> None:
-        raise InputError(f"folder {error.filename} cannot be read: {error.strerror}") from error
-
-    for where, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (
-            Path(where, name)
-            for name in names
-            if not name.startswith(".") and _has_image_suffix(name)
-        )
-
-
-def _has_image_suffix(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES
-
-
-def _image_file(path: Path, folder: Path) -> ImageFile:
-    stem = path.relative_to(folder).with_suffix("").as_posix()
-    # macOS hands out decomposed names: the same name from two systems must pair.
-    return ImageFile(stem=unicodedata.normalize("NFC", stem), path=path)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from desra.filters import blur
 
 Image = NDArray[np.uint8]
 Values = NDArray[np.floating]
@@ -158,14 +159,14 @@ def _noise(x: Values, strength: float, rng: np.random.Generator, donor: Values) 
     """Grain of up to 20 levels, gray or coloured, of one to a few pixels."""
     channels = int(rng.choice([1, 3]))
     grain = rng.standard_normal((*x.shape[:2], channels)).astype(np.float32)
-    grain = _blur(grain, rng.uniform(0.3, 1.5))
+    grain = blur(grain, rng.uniform(0.3, 1.5))
     return x + 20 * strength * grain / grain.std()
 
 
 def _colour_bleed(x: Values, strength: float, rng: np.random.Generator, donor: Values) -> Values:
     """Colours run: chroma spread over its surroundings, displaced, and tinted."""
     luma = x @ np.array([0.299, 0.587, 0.114], np.float32)
-    chroma = _blur(x - luma[..., None], 4 + 8 * strength)
+    chroma = blur(x - luma[..., None], 4 + 8 * strength)
     away = rng.uniform(0, 2 * np.pi)
     shift = np.array([[1, 0, 24 * strength * np.cos(away)], [0, 1, 24 * strength * np.sin(away)]])
     moved = cv2.warpAffine(
@@ -179,7 +180,7 @@ def _colour_bleed(x: Values, strength: float, rng: np.random.Generator, donor: V
 
 def _warp(x: Values, strength: float, rng: np.random.Generator, donor: Values) -> Values:
     """Bent texture: each pixel is taken from up to 8 pixels away, smoothly varying."""
-    field = _blur(rng.standard_normal((*x.shape[:2], 2)).astype(np.float32), rng.uniform(4, 12))
+    field = blur(rng.standard_normal((*x.shape[:2], 2)).astype(np.float32), rng.uniform(4, 12))
     field *= 4 * strength / field.std()
     rows, columns = np.mgrid[: x.shape[0], : x.shape[1]].astype(np.float32)
     return np.asarray(
@@ -193,14 +194,14 @@ def _warp(x: Values, strength: float, rng: np.random.Generator, donor: Values) -
 def _foreign_texture(x: Values, strength: float, rng: np.random.Generator, donor: Values) -> Values:
     """The texture of another image on the colours of this one, which loses its own by as much."""
     sigma = rng.uniform(3, 8)
-    texture = donor - _blur(donor, sigma)
+    texture = donor - blur(donor, sigma)
     texture *= 22 / max(float(texture.std()), 1.0)
-    return x + strength * (_blur(x, sigma) + texture - x)
+    return x + strength * (blur(x, sigma) + texture - x)
 
 
 def _smoothing(x: Values, strength: float, rng: np.random.Generator, donor: Values) -> Values:
     """Texture and edges washed out, by up to 6 pixels."""
-    return _blur(x, 6 * strength)
+    return blur(x, 6 * strength)
 
 
 Kind = Callable[[Values, float, np.random.Generator, Values], Values]
@@ -216,11 +217,6 @@ KINDS: dict[str, Kind] = {
     "foreign_texture": _foreign_texture,
     "smoothing": _smoothing,
 }
-
-
-def _blur(values: Values, sigma: float) -> Values:
-    blurred: Any = cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
-    return np.asarray(blurred, np.float32).reshape(values.shape)
 
 
 def _covering(image: Image, shape: tuple[int, int], rng: np.random.Generator) -> Values:

@@ -19,7 +19,8 @@ from desra.artifacts import border_between, components, delete_artifacts, full_s
 from desra.detection import ArtifactFinder
 from desra.drawing import map_in_colour, overlay
 from desra.errors import InputError
-from desra.images import Pixels, StrPath, enlarge, image_size, read_image
+from desra.files import StrPath
+from desra.images import Pixels, enlarge, image_size, read_image
 from desra.models import SRImages, SRPair
 from desra.options import AppOptions, DeletionOptions, MaskOptions, WindowOptions, parse, resolved
 from desra.reporting.pictures import view_size

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from desra.data.pictures import resolve_folder
+from desra.embedded import provide_folder
 from desra.errors import InputError
-from desra.images import ImageFile, common_size, image_size, list_images, pair_by_stem
+from desra.images import common_size, image_size
+from desra.listing import ImageFile, list_images, pair_by_stem, refuse_output_in
 from desra.options import DetectOptions
 from desra.segment import Segmenter
 
@@ -32,14 +33,10 @@ def find_jobs(opt: DetectOptions) -> list[Job]:
             among the inputs.
     """
     given = opt.input
-    output = Path(opt.output).resolve()
     for key, folder in given:
-        if folder is not None and Path(folder).resolve() in (output, *output.parents):
-            raise InputError(
-                f"output: {opt.output} lies in input.{key}, where the next run would take the "
-                "results for inputs; choose a folder outside"
-            )
-    lq = list_images(resolve_folder(given.lq, "lq")) if given.lq else []
+        if folder is not None:
+            refuse_output_in(folder, opt.output, f"input.{key}")
+    lq = list_images(provide_folder(given.lq, "lq")) if given.lq else []
     if given.sr_gan is None or given.sr_mse is None:
         return [Job(file.stem, file.path, None) for file in lq]
     names = ("input.sr_gan", "input.sr_mse")

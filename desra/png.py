@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from desra.images import atomic_write
+from desra.files import atomic_write
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _UP = 2

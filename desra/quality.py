@@ -145,17 +145,6 @@ def detail(before: Image, after: Image, where: Mask | None = None) -> Detail:
     return Detail(total(before), total(after))
 
 
-def detail_kept(before: Image, after: Image, where: Mask | None = None) -> float | None:
-    """Mean local standard deviation (11x11 Gaussian window) of ``after`` over that of ``before``.
-
-    Arguments and errors as `detail`.
-
-    Returns:
-        1 for as much detail as before, less after blurring; None where no pixel is left.
-    """
-    return detail(before, after, where).kept
-
-
 def consistency(lq: Image, sr: Image) -> float | None:
     """PSNR in dB between the LR image and ``sr`` averaged over the area of each LR pixel.
 

@@ -6,7 +6,6 @@ is usable from YAML by its name; desra's own classes join them at the first look
 kernels, NIQE, the class of registries) they take from here.
 """
 
-import difflib
 import importlib
 import inspect
 import sys
@@ -16,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import desra.compat  # noqa: F401  (must come before basicsr)
-from desra.errors import InputError
+from desra.errors import InputError, did_you_mean
 
 # isort: split
 # Importing any part of basicsr imports all of it, which fills its registries.
@@ -105,10 +104,8 @@ def find(registry: Registry, name: str, key: str) -> Any:
         if candidate in known:
             return known[candidate]
     names = sorted(n.removesuffix(_SUFFIX) for n in known)
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
     raise InputError(
-        f"{key}.type: '{name}' is not registered; {hint} "
+        f"{key}.type: '{name}' is not registered; {did_you_mean(name, names)} "
         "(a class of your own is loaded with `import: [your_module]`)"
     )
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from desra import cli
 from desra.errors import InputError
-from desra.images import atomic_write
+from desra.files import atomic_write
 from desra.options import ReportOptions, find_options_file
 from desra.reporting.entries import entry, read_results, summary
 from desra.reporting.page import page

@@ -20,8 +20,6 @@ The same command goes on with a run that was cut off, or has new images, or more
 """
 
 import argparse
-import contextlib
-import io
 import logging
 import os
 import sys
@@ -34,8 +32,8 @@ from desra import checkpoints, cli, manifest
 from desra.detect import detect
 from desra.errors import InputError, listed
 from desra.evaluate import evaluate
+from desra.files import atomic_write, sha256_of
 from desra.held_folder import held_folder
-from desra.images import atomic_write
 from desra.options import (
     DetectOptions,
     ReportOptions,
@@ -49,7 +47,7 @@ from desra.options import (
 from desra.registry import import_modules
 from desra.report import report
 from desra.rounds import found, pictures, review, table
-from desra.rounds.lineage import FILE, SIDES, Lineage, Record, sha256_of
+from desra.rounds.lineage import FILE, SIDES, Lineage, Record
 from desra.rounds.networks import Networks, find_networks
 from desra.rounds.verdict import spent, verdict, why_stop
 from desra.train import train
@@ -314,11 +312,7 @@ class Rounds:
                     self.output / name / "scores" / f"{side}{suffix}",
                     self.opt.gt if side == judges else None,
                 )  # fmt: skip
-                said = io.StringIO()
-                with contextlib.redirect_stdout(said):
-                    content = evaluate(plan)
-                with atomic_write(Path(plan.output) / "scores.txt") as file:
-                    file.write(said.getvalue().encode())
+                content = evaluate(plan)
                 intervals = content.get("intervals") or {}
                 scores[f"{side}{suffix}"] = {**content["total"], "intervals": intervals}
         record.scores = scores

@@ -8,7 +8,6 @@
 import hashlib
 import logging
 import pickle
-import re
 from collections import Counter
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +20,12 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 
-from desra.artifacts import ADE20K_INTERVALS, class_weight
+from desra.artifacts import ADE20K_INTERVALS, class_intervals, class_weights
 from desra.device import autocast, select_device, select_precision
 from desra.errors import InputError
-from desra.images import image_size, list_images, read_labels
+from desra.files import sha256_of
+from desra.images import image_size, read_labels
+from desra.listing import list_images
 from desra.options import IntervalTable, SegmentOptions, parse, read_yaml
 
 logger = logging.getLogger("desra")
@@ -132,7 +133,7 @@ class LabelFolder:
 
     def fingerprint(self, stem: str) -> str:
         """See `Segmenter.fingerprint`."""
-        return hashlib.sha256(self._file(stem).read_bytes()).hexdigest()
+        return sha256_of(self._file(stem))
 
     def __call__(self, image: NDArray[np.uint8], stem: str) -> NDArray[Any]:
         """See `Segmenter.__call__`."""
@@ -305,8 +306,7 @@ def read_table(path: str | None) -> IntervalTable:
 def segment_weights(options: SegmentOptions, names: list[str]) -> NDArray[np.float64]:
     """The weight of each class id; a class that the table lacks weighs 1, and one warning says so.
 
-    Names match whatever their case, in full or else by what stands before the first ``;`` or
-    ``,``: "Door; double door" is "door".
+    Names match as in `desra.artifacts.class_intervals`.
 
     Args:
         options: the section ``segment``.
@@ -319,27 +319,11 @@ def segment_weights(options: SegmentOptions, names: list[str]) -> NDArray[np.flo
         InputError: see `read_table`.
     """
     table = read_table(options.table)
-    found = _look_up(table.classes, names)
-    lacking = [name.strip() for name, i in zip(names, found, strict=True) if i is None]
+    found = zip(names, class_intervals(names, table.classes), strict=True)
+    lacking = [name.strip() for name, interval in found if interval is None]
     if lacking:
         logger.warning(
             "%d of %d classes are not in the table of class weights and weigh 1: %s",
             len(lacking), len(names), ", ".join(lacking),
         )  # fmt: skip
-    weights = [1.0 if i is None else class_weight(i, table.intervals) for i in found]
-    return np.array(weights, np.float64)
-
-
-def _look_up(table: dict[str, int], names: list[str]) -> list[int | None]:
-    known = {_full(name): interval for name, interval in table.items()}
-    for name, interval in table.items():
-        known.setdefault(_short(name), interval)
-    return [known.get(_full(name), known.get(_short(name))) for name in names]
-
-
-def _full(name: str) -> str:
-    return name.strip().casefold()
-
-
-def _short(name: str) -> str:
-    return _full(re.split("[;,]", name)[0])
+    return class_weights(names, table.classes, table.intervals)

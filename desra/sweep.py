@@ -25,12 +25,15 @@ from tqdm import tqdm
 from desra import cli, manifest
 from desra.annotations import RLE, find_human_masks
 from desra.artifacts import MaskCounts, components, full_size_mask, mean_iou
-from desra.artifacts.scores import COVERED
-from desra.data.pictures import resolve_folder
+from desra.artifacts.scores import covered
 from desra.detection import Mapper, say_if_other
-from desra.images import atomic_write, list_images, read_rgb8
+from desra.embedded import provide_folder
+from desra.files import atomic_write
+from desra.images import read_rgb8
+from desra.listing import list_images
 from desra.options import SweepOptions
 from desra.registry import import_modules
+from desra.text_table import text_table
 
 logger = logging.getLogger("desra")
 
@@ -143,15 +146,15 @@ def count_areas(mask: Mask, min_areas: Sequence[int], truth: Mask | None = None)
             return Found(count, pixels, None)
         tp = int(inside[keep].sum())
         kept = keep[region_of]
-        covered = np.bincount(target_of[kept], shared[kept], len(targets.areas))
+        hit = np.bincount(target_of[kept], shared[kept], len(targets.areas))
         scores = MaskCounts(
             tp=tp,
             fp=pixels - tp,
             fn=true_pixels - tp,
             predicted=count,
-            correct=int((inside[keep] / areas[keep] >= COVERED).sum()),
+            correct=int(covered(inside[keep], areas[keep]).sum()),
             true=targets.count,
-            found=int((covered[1:] / targets.areas[1:] >= COVERED).sum()),
+            found=int(covered(hit[1:], targets.areas[1:]).sum()),
         )
         return Found(count, pixels, scores)
 
@@ -178,7 +181,7 @@ class _Maps:
         }
         self._gt: dict[str, Path] = {}
         if opt.gt is not None:
-            self._gt = {file.stem: file.path for file in list_images(resolve_folder(opt.gt, "gt"))}
+            self._gt = {file.stem: file.path for file in list_images(provide_folder(opt.gt, "gt"))}
         kinds = (("lq", self._lq), ("gt", self._gt))
         available = {"sr_mse", *(kind for kind, files in kinds if rows.keys() <= files.keys())}
         scale = next(iter(rows.values())).scale  # detect's rows have one
@@ -264,17 +267,16 @@ def _csv(table: Sequence[Row]) -> str:
 
 
 def _log_table(table: Sequence[Row]) -> None:
-    scored = table[0].scored > 0
-    head = f"{'threshold':>9} {'min_area':>8} {'masked':>8} {'images':>6} {'components':>10}"
-    scores = ("iou", "pixel_f1", "region_precision", "region_recall")
-    logger.info("%s", head + "".join(f" {name:>{max(len(name), 5)}}" for name in scores if scored))
+    scores = ("iou", "pixel_f1", "region_precision", "region_recall") if table[0].scored else ()
+    lines = [["threshold", "min_area", "masked", "images", "components", *scores]]
     for r in table:
-        line = f"{r.threshold:9.3g} {r.min_area:8d} {100 * r.masked_share:7.2f}%"
-        line += f" {r.images_found:6d} {r.components:10d}"
-        for name in scores if scored else ():
-            value: float | None = getattr(r, name)
-            line += f" {'-' if value is None else f'{value:.3f}':>{max(len(name), 5)}}"
-        logger.info("%s", line)
+        values: list[float | None] = [getattr(r, name) for name in scores]
+        lines.append([
+            f"{r.threshold:.3g}", str(r.min_area), f"{100 * r.masked_share:.2f}%",
+            str(r.images_found), str(r.components),
+            *("-" if value is None else f"{value:.3f}" for value in values),
+        ])  # fmt: skip
+    logger.info("%s", text_table(lines))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -17,22 +17,12 @@ from tqdm import tqdm
 
 from desra import cli
 from desra.artifacts import bands, delete_artifacts, seam_step
-from desra.data.pictures import resolve_folder
 from desra.detection import ArtifactFinder, log_seams
+from desra.embedded import provide_folder
 from desra.errors import InputError, Unusable
-from desra.images import (
-    ImageFile,
-    Picture,
-    Pixels,
-    enlarge,
-    image_size,
-    list_images,
-    read_image,
-    remove_unfinished,
-    resize,
-    scratch,
-    write_image,
-)
+from desra.files import remove_unfinished, scratch
+from desra.images import Picture, Pixels, enlarge, image_size, read_image, resize, write_image
+from desra.listing import ImageFile, list_images, refuse_output_in
 from desra.models import SRPair
 from desra.options import UpscaleOptions
 from desra.pipeline import overlapped
@@ -62,17 +52,16 @@ def _find(opt: UpscaleOptions) -> list[ImageFile]:
     Raises:
         InputError: there are none, or the results would lie among them.
     """
-    source = resolve_folder(opt.input, "lq")
+    source = provide_folder(opt.input, "lq")
     files = list_images(source)
-    output = Path(opt.output).resolve()
-    among = source.is_dir() and source.resolve() in (output, *output.parents)
+    refuse_output_in(source, opt.output, "input")
     inputs = {file.path.resolve() for file in files}
-    if among or any(result_of(opt, file).resolve() in inputs for file in files):
+    if any(result_of(opt, file).resolve() in inputs for file in files):
         raise InputError(
-            f"output: {opt.output} lies in the input, which the results would replace or join; "
-            "choose a folder outside"
+            f"output: {opt.output} holds the input, which the result would replace; "
+            "choose another folder, or a suffix"
         )
-    if output.is_file():
+    if Path(opt.output).is_file():
         raise InputError(f"output: {opt.output} is a file, and the results need a folder")
     return files
 

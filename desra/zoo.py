@@ -12,8 +12,6 @@ Real-ESRGAN and for LDL; for SwinIR they trained their own, and the published PS
 natural choice).
 """
 
-import difflib
-import hashlib
 import json
 import logging
 import os
@@ -28,7 +26,8 @@ import torch
 from filelock import FileLock, Timeout
 from tqdm import tqdm
 
-from desra.errors import InputError
+from desra.errors import InputError, did_you_mean
+from desra.files import sha256_of, write_json
 
 logger = logging.getLogger("desra")
 
@@ -184,10 +183,8 @@ def find(name: str) -> Entry:
 
 def hint(name: str) -> str:
     """The end of a sentence about a name that is not in the zoo."""
-    near = difflib.get_close_matches(Path(name).name, ZOO, n=1, cutoff=0.7)
-    if near:
-        return f"; did you mean {near[0]}?"
-    return "; `python -m desra.weights list` shows the names that can be given instead of a file"
+    shown = "`python -m desra.weights list` shows the names that can be given instead of a file"
+    return f"; {did_you_mean(Path(name).name, ZOO, shown)}"
 
 
 def place(entry: Entry) -> Path:
@@ -346,15 +343,6 @@ def _transfer(name: str, address: str, part: Path, size: int | None) -> None:
 # ------------------------------------------------------------------------------------- checksums
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
 def _record_of(entry: Entry) -> Path:
     return home() / f"{entry.file}.json"
 
@@ -384,15 +372,9 @@ def record(entry: Entry, path: Path, anew: bool = False) -> None:
     """
     if len(entry.sha256 or "") == _WHOLE_SHA256 or (recorded(entry) is not None and not anew):
         return
-    content = {
-        "sha256": sha256_of(path),
-        "size": path.stat().st_size,
-        "source": entry.source,
-    }
-    target = _record_of(entry)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-    os.replace(temporary, target)
+    write_json(_record_of(entry), {
+        "sha256": sha256_of(path), "size": path.stat().st_size, "source": entry.source,
+    })  # fmt: skip
 
 
 def mismatch(entry: Entry, path: Path) -> str:

@@ -15,8 +15,9 @@ import numpy as np
 from tqdm import tqdm
 
 from desra.artifacts import MaskRule, artifact_map, components, full_size_mask
-from desra.data.degradations import degrade
-from desra.images import list_images, read_image
+from desra.degradations import degrade
+from desra.images import read_image
+from desra.listing import list_images
 from desra.models import SRModel, SRPair
 from desra.options import Degradation
 from desra.quality import niqe, psnr

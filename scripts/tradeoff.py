@@ -27,14 +27,13 @@ from desra import checkpoints, manifest
 from desra.cli import status_of
 from desra.detectors import find_detector
 from desra.errors import InputError
-from desra.images import atomic_write
+from desra.files import atomic_write, sha256_of
 from desra.models import SRModel
 from desra.networks import Network, load_network
 from desra.options import ValOptions, fingerprint, parse, resolved
 from desra.quality import Mean
 from desra.registry import import_modules
 from desra.training.validation import Scoring, Tally
-from desra.zoo import sha256_of
 
 Point = dict[str, Any]
 Curves = dict[str, dict[str, Point]]  # by name of the network and strength

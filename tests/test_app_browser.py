@@ -15,8 +15,8 @@ from chromium import DESKTOP, PHONE, Visit, needs_chromium, started
 
 from desra.app import build, launch
 from desra.artifacts import delete_artifacts
-from desra.data.pictures import make
 from desra.detection import ArtifactFinder
+from desra.embedded import make
 from desra.images import read_mask, read_rgb8, write_image
 from desra.inspection import Inspector
 from desra.models import SRPair

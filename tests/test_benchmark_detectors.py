@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import json
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 import skimage.data
+from PIL import Image
 from safetensors.numpy import load_file
 
 from desra import evidence
@@ -187,6 +189,23 @@ def test_each_way_of_downscaling_keeps_the_colours(fitting: ModuleType, way: int
     lq = fitting.downscaled(gt, way, np.random.default_rng(way))
     assert lq.dtype == np.uint8 and lq.shape == (32, 40, 3)
     np.testing.assert_allclose(lq.mean(axis=(0, 1)), gt.mean(axis=(0, 1)), atol=6)
+
+
+def test_jpeg_is_that_of_an_rgb_image(fitting: ModuleType) -> None:
+    """Pillow takes RGB: what is coded a second time at the same quality hardly changes."""
+    gt = np.zeros((128, 128, 3), np.uint8)
+    gt[:, :, 0] = np.arange(128)[None] * 2  # red: blue, taken for it, weighs a third in luma
+    rng = np.random.default_rng(3)
+    rng.normal(0, rng.uniform(1, 8), (32, 32, 3))
+    quality = int(rng.integers(40, 90))
+    lq = fitting.downscaled(gt, 3, np.random.default_rng(3))
+
+    def again(image: np.ndarray) -> float:
+        stream = io.BytesIO()
+        Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling="4:2:0")
+        return np.abs(np.asarray(Image.open(stream)).astype(float) - image).mean()
+
+    assert again(lq) < 0.7 * again(np.ascontiguousarray(lq[..., ::-1]))
 
 
 def test_curve_counts_of_equal_levels_add_up() -> None:

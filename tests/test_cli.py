@@ -142,7 +142,7 @@ def test_unreadable_images_are_skipped_if_wanted(detect_file: Path, tmp_path: Pa
     ("assignment", "reason"),
     [
         ("train:total_itr=3", "train.total_itr: unknown key; did you mean 'total_iter'?"),
-        ("network_g:type=SRVGGNetCompat", "did you mean SRVGGNetCompact"),
+        ("network_g:type=SRVGGNetCompat", "did you mean 'SRVGGNetCompact'"),
         ("network_g:num_fea=4", "network_g: SRVGGNetCompact does not take these options"),
         ("network_g:upscale=4", "network_g: SRVGGNetCompact is an x4 network, but scale is 2"),
         ("datasets:train:dataroot_gt=nowhere", "does not exist"),
@@ -152,8 +152,8 @@ def test_unreadable_images_are_skipped_if_wanted(detect_file: Path, tmp_path: Pa
         ("train:optim_g:type=Adamm", "Adamm"),
         ("train:optim_g:lrr=1", "train.optim_g: Adam does not take these options"),
         ("train:scheduler:type=LambdaLR", "train.scheduler.type: 'LambdaLR' is not one of"),
-        ("train:pixel_opt:type=L1Los", "did you mean L1Loss"),
-        ("model_type=DeSRAModl", "did you mean DeSRAModel"),
+        ("train:pixel_opt:type=L1Los", "did you mean 'L1Loss'"),
+        ("model_type=DeSRAModl", "did you mean 'DeSRAModel'"),
     ],
 )
 def test_train_refuses(

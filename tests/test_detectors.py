@@ -14,6 +14,7 @@ from desra import detectors
 from desra.artifacts import WindowSpec, absolute_difference_map, artifact_map
 from desra.detectors import DETECTOR_REGISTRY, find_detector, in_bands, register, wants
 from desra.errors import InputError
+from desra.models import SRModel, SRPair
 
 NAMES = [name for name, _ in DETECTOR_REGISTRY]
 ALL = ("sr_mse", "lq", "gt")
@@ -131,6 +132,15 @@ def test_unequal_sizes_are_refused(name: str) -> None:
         find_detector(name, ALL)(mse[:-1], gan, lq, gt, WindowSpec())
 
 
+def test_bicubic_reference_is_the_sr_mse_of_a_pair_without_an_mse_network() -> None:
+    lq = np.random.default_rng(0).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    fixed_point = cv2.resize(lq, (288, 288), interpolation=cv2.INTER_CUBIC)
+    sr = SRPair(SRModel(torch.nn.Upsample(scale_factor=3), 3), None)(lq)
+    assert (fixed_point != sr.mse).any()  # so these pixels tell two ways of rounding apart
+    D = find_detector("bicubic_reference", ["lq"])(None, sr.gan, lq)
+    np.testing.assert_array_equal(D, artifact_map(sr.mse, sr.gan))
+
+
 def test_relative_is_the_papers_map() -> None:
     mse, gan, *_ = images()
     np.testing.assert_array_equal(
@@ -220,7 +230,7 @@ def test_ldl_is_the_map_of_its_loss(size: int) -> None:
 
 
 def test_names_and_needs_in_words() -> None:
-    with pytest.raises(InputError, match=r"detector.type: 'local_sim' .*did you mean local_ssim"):
+    with pytest.raises(InputError, match=r"detector.type: 'local_sim' .*did you mean 'local_ssim'"):
         find_detector("local_sim", ALL)
     with pytest.raises(
         InputError, match=r"det.type: 'ldl' needs the true HR image \(gt\) of every"

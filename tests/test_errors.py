@@ -2,13 +2,20 @@
 
 import pytest
 
-from desra.errors import InputError, listed, refuse_if_any
+from desra.errors import InputError, did_you_mean, listed, refuse_if_any
 
 
 def test_ten_are_named():
     names = [f"n{i}" for i in range(12)]
     assert listed(names[:10]) == ", ".join(names[:10])
     assert listed(names) == ", ".join(names[:10]) + " and 2 more"
+
+
+def test_a_near_name_is_offered():
+    names = ["threshold", "min_area"]
+    assert did_you_mean("treshold", names) == "did you mean 'threshold'?"
+    assert did_you_mean("x", names) == "known: threshold, min_area"
+    assert did_you_mean("x", names, "none of ours") == "none of ours"
 
 
 def test_faults_are_said_together():

@@ -7,7 +7,6 @@ import itertools
 import struct
 import subprocess
 import sys
-import unicodedata
 import zlib
 from pathlib import Path
 
@@ -16,21 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from desra import images
 from desra.errors import InputError
-from desra.images import (
-    ImageFile,
-    Picture,
-    atomic_write,
-    image_size,
-    list_images,
-    pair_by_stem,
-    read_image,
-    to_uint8,
-    write_image,
-)
-
-tifffile = pytest.importorskip("tifffile")  # comes with scikit-image
+from desra.images import Picture, image_size, read_image, to_uint8, write_image
+from desra.listing import list_images
 
 H, W = 14, 10
 RNG = np.random.default_rng(0)
@@ -40,6 +27,11 @@ ALPHA8 = RNG.integers(0, 256, (H, W), dtype=np.uint8)
 ALPHA16 = RNG.integers(0, 65536, (H, W), dtype=np.uint16)
 RGBA8, RGBA16 = np.dstack([RGB8, ALPHA8]), np.dstack([RGB16, ALPHA16])
 GRAY8, GRAY16 = RGB8[..., 0], RGB16[..., 0]
+
+
+@pytest.fixture
+def tifffile():
+    return pytest.importorskip("tifffile")  # comes with scikit-image
 
 
 def as_rgb(gray: np.ndarray) -> np.ndarray:
@@ -180,7 +172,7 @@ def test_16_bit_png(tmp_path):
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("compression", [None, "zlib"])
-def test_16_bit_tiff(tmp_path, order, compression):
+def test_16_bit_tiff(tmp_path, tifffile, order, compression):
     path, options = tmp_path / "a.tif", {"byteorder": order, "compression": compression}
     tifffile.imwrite(path, RGB16, photometric="rgb", **options)
     assert_picture(read_image(path), RGB16, notes=("16-bit",))
@@ -193,7 +185,7 @@ def test_16_bit_tiff(tmp_path, order, compression):
     assert read_image(path).alpha is None
 
 
-def test_tiff_of_other_layouts(tmp_path):
+def test_tiff_of_other_layouts(tmp_path, tifffile):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.moveaxis(RGB8, 2, 0), photometric="rgb", planarconfig="separate")
     assert_picture(read_image(path), RGB8)
@@ -217,7 +209,7 @@ def test_tiff_of_other_layouts(tmp_path):
         (np.moveaxis(RGB16, 2, 0), {"photometric": "rgb", "planarconfig": "separate"}),
     ],
 )
-def test_unsupported_tiff_is_refused_not_misread(tmp_path, pixels, options):
+def test_unsupported_tiff_is_refused_not_misread(tmp_path, tifffile, pixels, options):
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, pixels, **options)
     with pytest.raises(InputError, match=r"a\.tif is a .*TIFF .*; save it as"):
@@ -267,20 +259,28 @@ def test_exif_orientation(tmp_path, orientation):
     assert image_size(path) == expected.shape[:2]
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation_of_16_bits(tmp_path, orientation):
+def turned_16_bits(orientation: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Pixels and notes of RGB16 read with an orientation; where each pixel goes, Pillow says."""
     places = Image.fromarray(np.arange(H * W, dtype=np.int32).reshape(H, W))
     places.getexif()[274] = orientation
     order = np.asarray(ImageOps.exif_transpose(places))
-    expected = RGB16.reshape(-1, 3)[order]
     notes = ("16-bit",) if orientation == 1 else ("16-bit", "EXIF rotation applied")
+    return RGB16.reshape(-1, 3)[order], notes
 
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_of_16_bits(tmp_path, orientation):
+    expected, notes = turned_16_bits(orientation)
     entry = chunk(b"eXIf", exif(orientation).tobytes().removeprefix(b"Exif\0\0"))
     for name, place in (("a.png", "before"), ("b.png", "after")):
         path = stored(tmp_path / name, png(RGB16, 2, **{place: entry}))
         assert_picture(read_image(path), expected, notes=notes)
         assert image_size(path) == expected.shape[:2]
 
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_of_16_bit_tiff(tmp_path, tifffile, orientation):
+    expected, notes = turned_16_bits(orientation)
     path = tmp_path / "a.tif"
     tag = (274, 3, 1, orientation, True)
     tifffile.imwrite(path, RGB16, photometric="rgb", extratags=[tag])
@@ -350,7 +350,7 @@ def encoded(kind: str) -> bytes:
     if kind in ("tiff16", "tiff16 zlib", "tiff8"):
         pixels = noisy if kind == "tiff8" else noisy.astype(np.uint16) * 257
         compression = "zlib" if kind.endswith("zlib") else None
-        tifffile.imwrite(
+        pytest.importorskip("tifffile").imwrite(
             stream, pixels, photometric="rgb", compression=compression, rowsperstrip=16
         )
     elif kind == "progressive":
@@ -488,31 +488,6 @@ def test_folder_that_cannot_be_written(tmp_path):
         write_image(tmp_path / "a.png", RGB8)
 
 
-def test_a_failing_write_leaves_the_old_file_and_nothing_else(tmp_path):
-    path = stored(tmp_path / "scores.json", b"old")
-    with pytest.raises(RuntimeError, match="half-way"), atomic_write(path) as file:
-        file.write(b"new, but only half of")
-        file.flush()
-        assert path.read_bytes() == b"old"
-        raise RuntimeError("half-way")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-    with pytest.raises(KeyboardInterrupt), atomic_write(tmp_path / "fresh") as file:
-        raise KeyboardInterrupt
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_finished_write_replaces_the_old_file(tmp_path):
-    path = stored(tmp_path / "scores.json", b"old")
-    with atomic_write(path) as file:
-        file.write(b"new")
-    assert path.read_bytes() == b"new"
-    assert list(tmp_path.iterdir()) == [path]
-    plain = stored(tmp_path / "plain", b"")
-    assert path.stat().st_mode == plain.stat().st_mode  # readable by whom other files are
-
-
 def test_a_failing_replace_leaves_nothing(tmp_path, monkeypatch):
     path = saved(tmp_path / "a.png", RGB8)
     before = path.read_bytes()
@@ -535,84 +510,6 @@ def test_names_that_are_not_ascii(tmp_path):
     picture = read_image(found.path)
     assert_picture(picture, RGB16, ALPHA16, ("16-bit", "alpha split off"))
     assert image_size(found.path) == (H, W)
-
-
-# ------------------------------------------------------------------------------ folders and pairs
-
-
-def touched(folder: Path, *names: str) -> Path:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
-    return folder
-
-
-def test_list_images(tmp_path):
-    touched(tmp_path, "b.PNG", "a/c.jpg", "a/b/x.y.tiff", "Z.webp", "notes.txt", "a/.hidden.png",
-            ".git/d.png", "a/q.png.txt", "a/p.bmp")  # fmt: skip
-    files = list_images(tmp_path)
-    assert [file.stem for file in files] == ["Z", "a/b/x.y", "a/c", "a/p", "b"]
-    assert files[1].path == tmp_path / "a" / "b" / "x.y.tiff"
-    assert list_images(str(tmp_path / "b.PNG")) == [ImageFile("b", tmp_path / "b.PNG")]
-
-
-def test_list_images_says_what_is_wrong(tmp_path):
-    with pytest.raises(InputError, match=r"input folder .*nowhere does not exist"):
-        list_images(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r"holds no images; looked for .*\.png, \.tif"):
-        list_images(touched(tmp_path / "empty", "notes.txt"))
-    with pytest.raises(InputError, match=r"notes\.txt is not an image file"):
-        list_images(tmp_path / "empty" / "notes.txt")
-    with pytest.raises(InputError) as caught:
-        list_images(touched(tmp_path / "twice", "s/a.png", "s/a.jpg", "b.png", "a.png"))
-    assert "a.jpg" in str(caught.value) and "a.png" in str(caught.value)
-    assert "b.png" not in str(caught.value)
-
-
-def test_pairs_are_in_the_order_of_the_first(tmp_path):
-    one = list_images(touched(tmp_path / "1", "b.png", "s/a.png"))
-    two = list_images(touched(tmp_path / "2", "s/a.webp", "b.jpg"))
-    pairs = pair_by_stem(one, two[::-1])
-    assert [(a.path.name, b.path.name) for a, b in pairs] == [
-        ("b.png", "b.jpg"),
-        ("a.png", "a.webp"),
-    ]
-
-
-def test_composed_and_decomposed_names_pair(tmp_path):
-    composed, decomposed = (unicodedata.normalize(form, "größe") for form in ("NFC", "NFD"))
-    assert composed != decomposed
-    one = list_images(touched(tmp_path / "1", f"{composed}.png"))
-    two = list_images(touched(tmp_path / "2", f"{decomposed}.png"))
-    assert [a.stem for a, _ in pair_by_stem(one, two)] == [composed]
-
-
-def test_what_does_not_pair_is_listed_at_once(tmp_path):
-    one = list_images(touched(tmp_path / "1", "a.png", "s/c.png", "x.png"))
-    names = [f"n{index:02}.png" for index in range(13)]
-    two = list_images(touched(tmp_path / "2", "a.png", "x_out.png", *names))
-    with pytest.raises(InputError) as caught:
-        pair_by_stem(one, two, ("sr_mse", "sr_gan"))
-    message = str(caught.value)
-    assert "sr_mse and sr_gan do not pair up" in message
-    assert "2 only in sr_mse: s/c, x" in message
-    assert "14 only in sr_gan: n00, n01" in message
-    assert "n09 and 4 more" in message and "n10" not in message
-    with pytest.raises(InputError, match="1 only in the second input: a"):
-        pair_by_stem([], one[:1])
-
-
-@pytest.mark.parametrize("limit", [0, 2**20])
-def test_scratch_arrays_hold_what_is_written_and_leave_nothing(tmp_path, monkeypatch, limit: int):
-    monkeypatch.setattr(images, "_IN_MEMORY", limit)
-    array = images.scratch((7, 5, 3), np.uint16, tmp_path / "out")
-    assert isinstance(array, np.memmap) == (limit == 0)
-    assert array.shape == (7, 5, 3) and array.dtype == np.uint16
-    values = np.arange(105, dtype=np.uint16).reshape(7, 5, 3)
-    array[:] = values
-    np.testing.assert_array_equal(array, values)
-    del array
-    assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
 def test_importing_does_not_pull_in_torch():

@@ -11,12 +11,14 @@ PACKAGE = Path(__file__).parent.parent / "desra"
 
 # A module imports from lower levels and from its own package only. A new module gets a place here.
 LEVELS = [
-    {"errors", "artifacts", "tiling", "compat", "pipeline", "file_types", "evidence", "injection"},
-    {"registry", "options", "images", "device", "zoo"},
+    {"errors", "artifacts", "tiling", "compat", "pipeline", "file_types", "poisson", "filters"}
+    | {"text_table"},
+    {"files", "evidence", "injection"},
+    {"registry", "options", "images", "listing", "manifest", "device", "zoo"},
     {"processes"},
-    {"archs", "losses", "detectors", "png", "checkpoints", "manifest", "drawing", "quality"}
-    | {"segment", "annotations", "cli", "ncnn_import", "held_folder"},
-    {"networks", "reporting"},
+    {"archs", "losses", "detectors", "png", "checkpoints", "results", "drawing", "quality"}
+    | {"segment", "annotations", "cli", "ncnn_import", "held_folder", "degradations"},
+    {"networks", "reporting", "embedded"},
     {"data", "models", "onnx_export", "detection"},
     {"training", "evaluation", "jobs"},
     {"rounds", "inspection"},

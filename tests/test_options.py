@@ -68,7 +68,7 @@ def test_all_errors_at_once_with_their_paths():
     ("content", "sentence"),
     [
         ({**DETECT, "ouput": "c"}, "ouput: unknown key; did you mean 'output'?"),
-        ({**DETECT, "input": {"zz": "a", "lq": "b"}}, "known here: lq, sr_gan, sr_mse"),
+        ({**DETECT, "input": {"zz": "a", "lq": "b"}}, "known: lq, sr_gan, sr_mse"),
         ({**DETECT, "imports": 3}, "import"),
         ({**DETECT, "window": {"size": 10}}, "window: "),
         ({**DETECT, "input": {}}, "input: give lq"),

@@ -15,7 +15,6 @@ from desra.quality import (
     SquaredError,
     consistency,
     detail,
-    detail_kept,
     niqe,
     psnr,
     squared_error,
@@ -128,23 +127,23 @@ def test_detail_is_the_sum_of_local_standard_deviations(where):
     expected = [np.sqrt(v + epsilon).sum() for v in (before, after)]
     found = detail(A, B, where)
     assert [found.before, found.after] == pytest.approx(expected)
-    assert detail_kept(A, B, where) == pytest.approx(expected[1] / expected[0])
+    assert detail(A, B, where).kept == pytest.approx(expected[1] / expected[0])
 
 
 def test_detail_kept_is_the_contrast():
     a = A // 4 * 4
     half = (a.astype(int) // 2 + 60).astype(np.uint8)
-    assert detail_kept(a, half) == pytest.approx(0.5, abs=1e-6)
-    assert detail_kept(half, a) == pytest.approx(2, abs=1e-6)
+    assert detail(a, half).kept == pytest.approx(0.5, abs=1e-6)
+    assert detail(half, a).kept == pytest.approx(2, abs=1e-6)
     flat = np.full_like(a, 7)
-    assert detail_kept(a, flat) == pytest.approx(0, abs=1e-4)
-    assert detail_kept(flat, flat) == 1
+    assert detail(a, flat).kept == pytest.approx(0, abs=1e-4)
+    assert detail(flat, flat).kept == 1
 
 
 def test_detail_without_a_window_is_not_defined():
-    assert detail_kept(A, B, NOWHERE) is None
-    assert detail_kept(A[:10], B[:10], WHERE[:10]) is None
-    assert detail_kept(A[:10], B[:10]) is None
+    assert detail(A, B, NOWHERE).kept is None
+    assert detail(A[:10], B[:10], WHERE[:10]).kept is None
+    assert detail(A[:10], B[:10]).kept is None
 
 
 def test_detail_pools_before_the_division():
@@ -207,7 +206,7 @@ def test_a_mean_leaves_out_what_is_not_defined():
     assert Mean().value is None
 
 
-@pytest.mark.parametrize("measure", [psnr, ssim, detail_kept])
+@pytest.mark.parametrize("measure", [psnr, ssim, detail])
 @pytest.mark.parametrize(
     ("a", "b", "where", "message"),
     [

@@ -147,7 +147,7 @@ def test_errors_in_one_sentence(
     (tmp_path / "bytes.yml").write_bytes(b"\xff\xfe\x00")
     for assignments, words in (
         (["before=nowhere"], "before: nowhere holds no manifest.jsonl"),
-        ([f"after={tmp_path / 'few'}"], "are of different images, as"),
+        ([f"after={tmp_path / 'few'}"], "before and after do not pair up by file name"),
         ([f"scores={tmp_path / 'other.json'}"], "scores: they are of none of the images"),
         (["scores=none.json"], "scores: none.json cannot be read"),
         (["tables=[none.json]"], "tables: none.json cannot be read"),

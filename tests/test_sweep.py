@@ -258,7 +258,7 @@ def test_errors_in_one_sentence(
     for assignment, words in (
         ("detector:type=ldl", "'ldl' needs the true HR image (gt)"),
         ("detector:type=bicubic_reference", "needs the LR image (lq)"),
-        ("detector:type=local_sim", "did you mean local_ssim"),
+        ("detector:type=local_sim", "did you mean 'local_ssim'"),
         (f"input={tmp_path / 'gan'}", "holds no manifest.jsonl"),
         ("truth=nowhere", "truth: nowhere does not exist"),
         ("thresholds=[]", "thresholds"),

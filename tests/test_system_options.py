@@ -13,12 +13,14 @@ import torch
 from conftest import photograph, save_png, save_vgg
 
 from desra import manifest, options
+from desra.artifacts import MaskRule, artifact_map, full_size_mask
 from desra.detect import detect
 from desra.errors import InputError
 from desra.images import write_image
 from desra.models import DeSRAModel
 from desra.options import DetectOptions, TrainOptions
 from desra.registry import ARCH_REGISTRY, find
+from desra.results import read_result, similarity, whole_mask
 from desra.train import train
 from desra.zoo import ZOO
 
@@ -191,23 +193,47 @@ def test_networks_are_those_of_the_zoo(system: str):
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_detection(system: str, tmp_path: Path):
-    """On an image whose sides are no multiples of SwinIR's window."""
+    """On an image whose sides are no multiples of SwinIR's window: each network's own output, and
+    the paper's map and mask of the two."""
     entry = ZOO[options.load(DetectOptions, file_of(system, "detect")).sr_gan.weights]
     spec = {**entry.network_g, **SMALL[entry.network_g["type"]]}
     cls = find(ARCH_REGISTRY, spec.pop("type"), "")
-    for name, seed in (("gan", 0), ("mse", 1)):
+    lq = np.random.default_rng(0).integers(0, 256, (21, 27, 3), np.uint8)
+    save_png(tmp_path / "lq/a.png", lq)
+    # SwinIR's own script mirrors to multiples of 8 at the bottom and on the right.
+    grown = np.pad(lq, ((0, 3), (0, 5), (0, 0)), mode="reflect") if system == "swinir" else lq
+    expected: dict[str, np.ndarray] = {}
+    for name, seed, contrast in (("gan", 0, 0.3), ("mse", 1, 0.02)):
         torch.manual_seed(seed)
-        torch.save({"params_ema": cls(**spec).state_dict()}, tmp_path / f"{name}.pth")
-    save_png(tmp_path / "lq/a.png", photograph(0, 21, 27))
+        net = cls(**spec).eval()
+        x = torch.tensor(grown).permute(2, 0, 1)[None] / 255
+        with torch.no_grad():  # weights at random make one colour: give them contrast around gray
+            net.conv_last.weight.mul_(contrast / net(x).std())
+            net.conv_last.bias.sub_(net(x).mean() - 0.5)
+            out = net(x)[0]
+        torch.save({"params_ema": net.state_dict()}, tmp_path / f"{name}.pth")
+        pixels = (out.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+        expected[f"sr_{name}"] = pixels[:84, :108]
     opt = options.load(
         DetectOptions,
         file_of(system, "detect"),
         [
             f"input:lq={tmp_path / 'lq'}", f"output={tmp_path / 'out'}", "device=cpu",
             f"sr_gan:weights={tmp_path / 'gan.pth'}", f"sr_mse:weights={tmp_path / 'mse.pth'}",
+            "precision=fp32",
         ],
     )  # fmt: skip
     detect(opt)
     (row,) = manifest.read_results(str(tmp_path / "out"), "").values()
-    assert row.sr_size == (84, 108)
+    assert row.sr_size == (84, 108) and (row.mask_pixels > 0) == (row.components > 0)
+    found = {kind: read_result(tmp_path / "out", kind, row) for kind in expected}
+    for kind, pixels in expected.items():
+        assert pixels.std() > 3
+        np.testing.assert_allclose(found[kind].astype(int), pixels, atol=1, err_msg=kind)
+    D = artifact_map(found["sr_mse"], found["sr_gan"])
+    np.testing.assert_allclose(similarity(tmp_path / "out", row), D, atol=0.5 / 255 + 1e-9)
+    assert row.mean_D == pytest.approx(D.mean())
     assert opt.mask.min_area == 4000 and opt.mask.threshold == 0.7
+    mask = full_size_mask(D, row.sr_size, MaskRule())
+    assert mask.any()
+    np.testing.assert_array_equal(whole_mask(tmp_path / "out", row), mask)

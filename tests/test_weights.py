@@ -106,7 +106,7 @@ def test_get_checks_the_names_first(
     site: Site, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     on_site(monkeypatch, site)
-    assert "did you mean psnr?" in refusal(capsys, "get", "gan", "psn")
+    assert "did you mean 'psnr'?" in refusal(capsys, "get", "gan", "psn")
     assert site.asked == []
     assert refusal(capsys, "get", "psn").startswith("error: weights: 'psn' is not in the zoo")
 

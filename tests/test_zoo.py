@@ -112,7 +112,7 @@ def test_the_folder(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_names_that_are_nearly_right():
-    with pytest.raises(InputError, match=r"not in the zoo; did you mean RealESRNet_x4plus\?"):
+    with pytest.raises(InputError, match=r"not in the zoo; did you mean 'RealESRNet_x4plus'\?"):
         zoo.find("RealESRNet-x4plus")
     with pytest.raises(InputError, match="'net' is not in the zoo; `python -m desra.weights list`"):
         zoo.find("net")
@@ -397,5 +397,5 @@ def test_a_name_stands_for_the_file(
     assert checkpoints.resolve("net") == home / "n.pth"
     save_compact(tmp_path / "net")
     assert checkpoints.resolve("net") == Path("net")  # a file of that name wins
-    with pytest.raises(InputError, match=r"x2plus.pth does not exist; did you mean .*x2plus\?"):
+    with pytest.raises(InputError, match=r"x2plus.pth does not exist; did you mean '.*x2plus'\?"):
         checkpoints.resolve("models/RealESRGAN_x2plus.pth")

@@ -53,6 +53,7 @@ from desra.artifacts.scores import (
 from desra.artifacts.semantic import (
     IntervalCalibration,
     apply_class_weights,
+    class_intervals,
     class_weight,
     class_weights,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "bands",
     "border_between",
     "candidates",
+    "class_intervals",
     "class_weight",
     "class_weights",
     "clean_up",

@@ -22,7 +22,7 @@ Protocol = Literal["full", "released"]
 _S = TypeVar("_S", bound="Sums")
 
 # A component counts as covered by another mask when at least this share of its area is inside.
-COVERED = 0.5
+_COVERED = 0.5
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,17 @@ def _cover(a: Mask, b: Mask) -> tuple[int, int, int, int]:
 
 def _covered(regions: Components, other: Mask) -> int:
     inside = np.bincount(regions.labels[other], minlength=len(regions.areas))
-    return _count(inside[1:] / regions.areas[1:] >= COVERED)
+    return _count(covered(inside[1:], regions.areas[1:]))
+
+
+def covered(inside: NDArray[Any], areas: NDArray[Any]) -> Mask:
+    """Which components another mask covers: those with at least half of their area inside it.
+
+    Args:
+        inside: pixels of each component that the other mask shares, ``(n,)``.
+        areas: all pixels of each, ``(n,)``.
+    """
+    return inside / areas >= _COVERED
 
 
 def _count(mask: Mask) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,13 +35,43 @@ def class_weight(interval: int, intervals: int = 20) -> float:
     return intervals / (intervals - interval)
 
 
+def class_intervals(
+    names: Sequence[str], table: Mapping[str, int] = ADE20K_INTERVALS
+) -> list[int | None]:
+    """The interval of each class, None of one that the table lacks.
+
+    Names match whatever their case, in full or else by what stands before the first ``;`` or
+    ``,``: "Door; double door" is "door".
+
+    Args:
+        names: class names in the order of their ids.
+        table: name -> interval index; the paper's for ADE20K by default.
+
+    Example:
+        >>> class_intervals(["wall", "Tree; oak", "unicorn"])
+        [1, 5, None]
+    """
+    known = {_full(name): interval for name, interval in table.items()}
+    for name, interval in table.items():
+        known.setdefault(_short(name), interval)
+    return [known.get(_full(name), known.get(_short(name))) for name in names]
+
+
+def _full(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _short(name: str) -> str:
+    return _full(re.split("[;,]", name, maxsplit=1)[0])
+
+
 def class_weights(
     names: Sequence[str], table: Mapping[str, int] = ADE20K_INTERVALS, intervals: int = 20
 ) -> NDArray[np.float64]:
-    """Weights of a list of classes, matched by name; a class that the table lacks weighs 1.
+    """Weights of a list of classes by `class_intervals`; a class that the table lacks weighs 1.
 
     Args:
-        names: class names in the order of their ids; upper and lower case are the same.
+        names: class names in the order of their ids.
         table: name -> interval index; the paper's for ADE20K by default.
         intervals: into how many intervals the table cuts [0, 1].
 
@@ -48,14 +79,14 @@ def class_weights(
         float64 ``(len(names),)``, the weight of each id.
 
     Raises:
-        ValueError: an interval of the table is out of range.
+        ValueError: the interval of a class is out of range.
 
     Example:
         >>> class_weights(["wall", "sky", "unicorn"]).round(3).tolist()
         [1.053, 1.0, 1.0]
     """
-    known = {name.strip().casefold(): class_weight(i, intervals) for name, i in table.items()}
-    return np.array([known.get(name.strip().casefold(), 1.0) for name in names], np.float64)
+    found = class_intervals(names, table)
+    return np.array([1.0 if i is None else class_weight(i, intervals) for i in found], np.float64)
 
 
 def apply_class_weights(

@@ -12,7 +12,6 @@ from torch.utils.data import Dataset
 from desra import manifest
 from desra.artifacts import components
 from desra.data.cache import Arrays
-from desra.data.degradations import sharpen
 from desra.data.samples import (
     CACHE,
     augment,
@@ -24,6 +23,7 @@ from desra.data.samples import (
     rng_of,
     to_tensor,
 )
+from desra.degradations import sharpen
 from desra.errors import InputError, listed, refuse_if_any, sort_out
 from desra.images import image_size, read_image, read_mask
 from desra.options import fingerprint

@@ -7,9 +7,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from desra import options
-from desra.data.degradations import degrade, sharpen
 from desra.data.lists import listed_images
-from desra.data.pictures import resolve_folder
 from desra.data.samples import (
     augment,
     crop_at,
@@ -20,8 +18,11 @@ from desra.data.samples import (
     rng_of,
     to_tensor,
 )
+from desra.degradations import degrade, sharpen
+from desra.embedded import provide_folder
 from desra.errors import InputError, refuse_if_any, sort_out
-from desra.images import image_size, list_images
+from desra.images import image_size
+from desra.listing import list_images
 from desra.registry import DATASET_REGISTRY
 
 
@@ -69,7 +70,7 @@ class DegradedDataset(Dataset[dict[str, Any]]):
                 f"gt_size {gt_size} and crop_pad_size {crop_pad_size} must be multiples of scale "
                 f"{scale}, and gt_size the smaller"
             )
-        folder = self._folder = resolve_folder(dataroot_gt, "gt")
+        folder = self._folder = provide_folder(dataroot_gt, "gt")
         self.files = listed_images(meta_info, folder) if meta_info else list_images(folder)
         self.scale, self.gt_size, self.crop_pad_size = scale, gt_size, crop_pad_size
         # Said now rather than by a worker an hour later.

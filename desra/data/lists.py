@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from desra.errors import InputError
-from desra.images import ImageFile
+from desra.listing import ImageFile
 
 _SHAPE = re.compile(r"\s+\([\d,\s]+\)$")  # what may stand after a name: (480,480,3)
 

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from desra.data.degradations import sharpen
 from desra.data.lists import lines_of
 from desra.data.samples import (
     augment,
@@ -19,8 +18,10 @@ from desra.data.samples import (
     rng_of,
     to_tensor,
 )
+from desra.degradations import sharpen
 from desra.errors import InputError, refuse_if_any, sort_out
-from desra.images import image_size, list_images, pair_by_stem
+from desra.images import image_size
+from desra.listing import list_images, pair_by_stem
 from desra.registry import DATASET_REGISTRY
 
 Pair = tuple[Path, Path]

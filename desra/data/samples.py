@@ -18,7 +18,8 @@ from torch.utils.data import Dataset
 
 from desra.data.cache import Arrays, ByteCache
 from desra.errors import InputError
-from desra.images import StrPath, read_image
+from desra.files import StrPath
+from desra.images import read_image
 from desra.options import fingerprint
 
 Array = NDArray[Any]

@@ -23,12 +23,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desra import manifest
-from desra.artifacts import ChangeCounts, Sums, border_between, count_change
-from desra.data.pictures import resolve_folder
+from desra.artifacts import ChangeCounts, Sums, count_change
+from desra.embedded import provide_folder
 from desra.errors import InputError, listed
 from desra.evaluation.intervals import Interval, from_row, intervals, to_row
 from desra.evaluation.metrics import Metric
-from desra.images import list_images, read_mask, read_rgb8
+from desra.images import read_rgb8
+from desra.listing import list_images
 from desra.options import BootstrapOptions
 from desra.quality import (
     Detail,
@@ -42,6 +43,7 @@ from desra.quality import (
     squared_error,
     ssim,
 )
+from desra.results import read_pairs, read_result, whole_map, whole_mask
 
 logger = logging.getLogger("desra")
 
@@ -106,39 +108,22 @@ def find_pairs(before_folder: str, after_folder: str, gt: str | None = None) -> 
         InputError: a folder without results, an image that only one of them has, or in another
             size, or that has no truth in ``gt``.
     """
-    before = manifest.read_results(before_folder, "before")
-    after = manifest.read_results(after_folder, "after")
-    alone = [
-        f"{len(stems)} only in {name}: {listed(sorted(stems))}"
-        for name, stems in (("before", before.keys() - after), ("after", after.keys() - before))
-        if stems
-    ]
-    if alone:
-        raise InputError(
-            f"before ({before_folder}) and after ({after_folder}) do not hold the same images "
-            f"({'; '.join(alone)}); run desra.detect on the same inputs for both"
-        )
-    resized = [s for s in sorted(before) if before[s].sr_size != after[s].sr_size]
-    if resized:
-        raise InputError(
-            f"before ({before_folder}) and after ({after_folder}) differ in the size of "
-            f"{listed(resized)}; run desra.detect on the same inputs, at one scale, for both"
-        )
+    rows = read_pairs(before_folder, after_folder)
     truth: dict[str, Path] = {}
     if gt is not None:
-        truth = {file.stem: file.path for file in list_images(resolve_folder(gt, "gt"))}
-        if missing := sorted(before.keys() - truth):
+        truth = {file.stem: file.path for file in list_images(provide_folder(gt, "gt"))}
+        if missing := sorted({before.stem for before, _ in rows} - truth.keys()):
             raise InputError(
-                f"gt: {gt} lacks {len(missing)} of {len(before)} images: {listed(missing)}; "
+                f"gt: {gt} lacks {len(missing)} of {len(rows)} images: {listed(missing)}; "
                 "give it the same file names as the inputs, or leave gt out"
             )
-    if all(before[s].settings == after[s].settings for s in before):
+    if all(before.settings == after.settings for before, after in rows):
         logger.warning("before and after were made from the same inputs by the same networks")
     pairs = []
-    for stem, row in before.items():
-        name = row.lq or after[stem].lq
+    for before, after in rows:
+        name = before.lq or after.lq
         lq = Path(name) if name is not None and Path(name).is_file() else None
-        pairs.append(Pair(row, after[stem], lq, truth.get(stem)))
+        pairs.append(Pair(before, after, lq, truth.get(before.stem)))
     if lost := [p.stem for p in pairs if (p.before.lq or p.after.lq) and not p.lq]:
         logger.warning("LR images that are no longer there, left out: %s", listed(sorted(lost)))
     return pairs
@@ -156,39 +141,22 @@ class Results:
     def __init__(
         self, before: str, after: str, pair: Pair, protocol: Literal["full", "released"] = "full"
     ) -> None:
-        self._folders = {"before": Path(before), "after": Path(after)}
+        self._of = {"before": (Path(before), pair.before), "after": (Path(after), pair.after)}
         self._released = protocol == "released"
         self.pair = pair
 
-    def _file(self, when: str, kind: str) -> Path:
-        return manifest.result(self._folders[when], kind, self.pair.stem)
-
     def image(self, when: str, kind: str) -> Image:
         """sr_gan or sr_mse, uint8 (H, W, 3)."""
-        return read_rgb8(self._file(when, kind), self.pair.before.sr_size)
+        folder, row = self._of[when]
+        return read_result(folder, kind, row)
 
     def mask(self, when: str) -> NDArray[np.bool_]:
         """bool (H, W)."""
-        file, size = self._file(when, "mask"), self.pair.before.sr_size
-        mask = read_mask(file)
-        try:
-            border = border_between(mask.shape, size)
-        except ValueError as error:
-            raise InputError(f"{file}: {error}; detect again") from error
-        if border and not self._released:
-            raise InputError(
-                f"{file} is {mask.shape}, but {size} is expected (height, width); "
-                "what detect wrote with protocol: released is compared with protocol: released"
-            )
-        return np.pad(mask, border)
+        return whole_mask(*self._of[when], cropped=self._released)
 
     def map(self) -> NDArray[np.float64]:
-        """D before in the size of the image (H, W): its border repeated outwards."""
-        row = self.pair.before
-        if row.mean_D is None:  # smaller than the window
-            return np.ones(row.sr_size)
-        D = read_rgb8(self._file("before", "map"))[..., 0] / 255
-        return np.pad(D, border_between(D.shape, row.sr_size), mode="edge")
+        """D before, as `desra.results.whole_map`."""
+        return whole_map(*self._of["before"])
 
     def lq(self) -> Image | None:
         """uint8 (h, w, 3), if there is one."""

@@ -27,7 +27,8 @@ from desra.artifacts import (
 )
 from desra.errors import InputError, listed, refuse_if_any
 from desra.evaluation.intervals import Interval, from_row, intervals, to_row
-from desra.images import image_size, list_images, read_image, read_mask
+from desra.images import image_size, read_image, read_mask
+from desra.listing import list_images
 from desra.options import BootstrapOptions, MaskFoldersOptions
 
 logger = logging.getLogger("desra")

@@ -1,6 +1,5 @@
 """Metrics of pyiqa by name (extra ``metrics``)."""
 
-import difflib
 import logging
 import math
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from desra.device import is_out_of_memory, select_device
-from desra.errors import InputError
+from desra.errors import InputError, did_you_mean
 
 logger = logging.getLogger("desra")
 
@@ -94,8 +93,7 @@ def make_metrics(names: Sequence[str], device: str, has_truth: bool) -> list[Met
     with_reference = set(pyiqa.list_models(metric_mode="FR"))
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}"
+            hint = did_you_mean(name, known)
             raise InputError(f"metrics: '{name}' is no metric of pyiqa; {hint}")
         if name in _MEASURED_ANYWAY:
             raise InputError(f"metrics: {name} is measured anyway; leave it out")

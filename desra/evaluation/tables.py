@@ -1,14 +1,15 @@
 """The scores in words: a line for each image, and the totals, counts and intervals beside them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from desra.evaluation.change import Scores
 from desra.quality import Mean
+from desra.text_table import text_table
 
 Json = Mapping[str, Any]
 
-HEAD = "[low, high]: 95 % bootstrap interval over images"
+LEGEND = "[low, high]: 95 % bootstrap interval over images"
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -19,14 +20,13 @@ def number(value: float | None, digits: int = 2) -> str:
 def change_table(scores: Mapping[str, Scores]) -> str:
     """Before against after, one line for each image."""
     heads = ("components", "removed", "added", "masked px", "PSNR out", "SSIM out", "detail",
-             "NIQE", "PSNR to gt in")  # fmt: skip
-    rows: dict[str, Iterable[str]] = {
-        "image (-> : before -> after; out, in: outside and inside the mask)": heads
-    }
+             "NIQE", "PSNR to gt in",
+             "image (-> : before -> after; out, in: outside and inside the mask)")  # fmt: skip
+    rows: list[Sequence[str]] = [heads]
     for stem, s in scores.items():
         c = s.change
         inside = (number(e.psnr) for e in (s.inside_before, s.inside_after))
-        rows[stem] = (
+        rows.append((
             f"{c.before} -> {c.after}",
             str(c.removed),
             str(c.added),
@@ -36,8 +36,9 @@ def change_table(scores: Mapping[str, Scores]) -> str:
             number(s.detail.kept, 3),
             f"{number(s.niqe_before.value)} -> {number(s.niqe_after.value)}",
             " -> ".join(inside),
-        )
-    return _aligned(rows, (10, 7, 5, 14, 8, 8, 6, 12, 14))
+            stem,
+        ))
+    return text_table(rows, left={len(heads) - 1})
 
 
 def change_summary(total: Scores, intervals: Json) -> str:
@@ -102,15 +103,14 @@ def change_summary(total: Scores, intervals: Json) -> str:
 
 def masks_table(masks: Json) -> str:
     """Masks against the truth, one line for each image."""
-    heads = ("IoU", "precision", "recall", "F1", "AP", "correct", "found")
-    rows: dict[str, Iterable[str]] = {
-        "image (of pixels; correct of predicted, found of true components)": heads
-    }
+    heads = ("IoU", "precision", "recall", "F1", "AP", "correct", "found",
+             "image (of pixels; correct of predicted, found of true components)")  # fmt: skip
+    rows: list[Sequence[str]] = [heads]
     keys = ("iou", "pixel_precision", "pixel_recall", "pixel_f1", "average_precision")
     for stem, s in masks["images"].items():
         regions = (f"{s['correct']} of {s['predicted']}", f"{s['found']} of {s['true']}")
-        rows[stem] = (*(number(s[key], 3) for key in keys), *regions)
-    return _aligned(rows, (6, 9, 6, 6, 6, 10, 10))
+        rows.append((*(number(s[key], 3) for key in keys), *regions, stem))
+    return text_table(rows, left={len(heads) - 1})
 
 
 def masks_summary(masks: Json) -> str:
@@ -138,11 +138,3 @@ def masks_summary(masks: Json) -> str:
 
 def _interval(ends: Sequence[float] | None, digits: int) -> str:
     return f" [{', '.join(number(end, digits) for end in ends)}]" if ends else ""
-
-
-def _aligned(rows: Mapping[str, Iterable[str]], widths: Sequence[int]) -> str:
-    """Right-aligned cells, then the name of the row."""
-    return "\n".join(
-        "  ".join(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True)) + f"  {name}"
-        for name, cells in rows.items()
-    )

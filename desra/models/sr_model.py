@@ -150,7 +150,7 @@ class SRModel:
             image: uint8 or uint16 (H, W, 3), RGB, the full range of its type.
             bits: of the result.
             out: where the result goes, of its shape and type, perhaps on disk
-                (:func:`desra.images.scratch`): it is filled from top to bottom, while no more than
+                (:func:`desra.files.scratch`): it is filled from top to bottom, while no more than
                 a row of tiles is held. None: a new array.
 
         Returns:

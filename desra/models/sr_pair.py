@@ -90,7 +90,7 @@ class SRPair:
             lq: the LR image.
             stem: its name.
             bits: of the results.
-            make: gives the arrays that they are written into, such as :func:`images.scratch`.
+            make: gives the arrays that they are written into, such as :func:`files.scratch`.
 
         Returns:
             Both results, ``(h*scale, w*scale, 3)``.

@@ -47,7 +47,7 @@ class EvaluateOptions(CommonOptions):
     bootstrap: BootstrapOptions = BootstrapOptions()
     """How the confidence intervals are found."""
     output: str
-    """Folder for scores.json."""
+    """Folder for scores.json, and scores.txt for people."""
     sheet: str | None = None
     """Path of a contact sheet to write (PNG); none: no sheet."""
     sheet_rows: Annotated[int, Field(ge=1)] = 8

@@ -5,11 +5,10 @@ the code of its models rather than in the file: RealESRGANModel degrades the sha
 ESRGANModel's loss is relativistic, a missing ``ema_decay`` is 0.
 """
 
-import difflib
 from collections.abc import Mapping
 from typing import Any, cast
 
-from desra.errors import InputError
+from desra.errors import InputError, did_you_mean
 from desra.options.base import CommonOptions
 from desra.options.degradation import Degradation
 from desra.options.keys import Content, Keys
@@ -113,10 +112,9 @@ def translate(content: Mapping[str, Any]) -> tuple[Content, list[str]]:
 
 
 def _model(name: Any) -> str:
-    known = {"DeSRAModel"} | MODELS
+    known = sorted({"DeSRAModel"} | MODELS)
     if str(name) not in known:
-        near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.6)
-        hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
+        hint = did_you_mean(str(name), known)
         raise InputError(f"model_type: '{name}' cannot be trained here; {hint}")
     return str(name)
 

@@ -1,10 +1,9 @@
 """A section of somebody else's options, used up key by key."""
 
-import difflib
 from collections.abc import Iterable
 from typing import Any, cast
 
-from desra.errors import InputError
+from desra.errors import InputError, did_you_mean
 
 Content = dict[str, Any]
 
@@ -90,7 +89,6 @@ class Keys:
         """A sentence for each key that is left."""
         sentences: list[str] = []
         for key in map(str, self._left):
-            near = difflib.get_close_matches(key, sorted(self._known), n=1, cutoff=0.5)
-            hint = f"did you mean '{near[0]}'?" if near else "neither basicsr nor desra has it"
+            hint = did_you_mean(key, sorted(self._known), "neither basicsr nor desra has it")
             sentences.append(f"{self.path(key)}: unknown key; {hint}")
         return sentences + [line for section in self._sections for line in section.unknown()]

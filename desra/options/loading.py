@@ -1,6 +1,5 @@
 """From a YAML file to a checked section, and back to plain data."""
 
-import difflib
 import hashlib
 import json
 import logging
@@ -15,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from desra.errors import InputError, listed
+from desra.errors import InputError, did_you_mean, listed
 from desra.options.base import Strict
 from desra.options.foreign import is_foreign, translate
 
@@ -159,9 +158,7 @@ def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
     path = ".".join(str(key) for key in error["loc"])
     if error["type"] == "extra_forbidden":
         known = _keys_at(model, error["loc"][:-1])
-        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.5)
-        hint = f"did you mean '{near[0]}'?" if near else f"known here: {', '.join(known)}"
-        return f"{path}: unknown key; {hint}"
+        return f"{path}: unknown key; {did_you_mean(str(error['loc'][-1]), known)}"
     if error["type"] == "missing":
         return f"{path}: this key is needed"
     message = error["msg"].removeprefix("Value error, ")

@@ -5,16 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from desra import drawing, manifest
-from desra.artifacts import border_between, count_change
-from desra.errors import InputError, listed
-from desra.images import read_rgb8
+from desra import manifest
+from desra.artifacts import count_change
+from desra.drawing import map_in_colour
+from desra.errors import InputError
 from desra.reporting.pictures import Pictures, view_size
 from desra.reporting.regions import outline, regions
 from desra.reporting.tables import interval, label, number, values
+from desra.results import read_pairs, read_result, whole_map, whole_mask
 
 Entry = dict[str, Any]
 
@@ -47,41 +45,15 @@ def read_results(before: str, after: str | None, scores: Mapping[str, Any]) -> R
     Raises:
         InputError: a folder without results, or they or the scores are of other images.
     """
+    pairs = read_pairs(before, after) if after else []
     rows = manifest.read_results(before, "before")
-    rows_after = manifest.read_results(after, "after") if after else {}
-    if after and (odd := sorted(rows.keys() ^ rows_after.keys())):
-        raise InputError(
-            f"before ({before}) and after ({after}) are of different images, as {listed(odd)}; "
-            "run desra.detect on the same inputs for both"
-        )
-    if odd := sorted(s for s, row in rows_after.items() if row.sr_size != rows[s].sr_size):
-        raise InputError(
-            f"after ({after}) has {listed(odd)} in another size than before ({before}); "
-            "run desra.detect on the same inputs for both"
-        )
+    rows_after = {row.stem: row for _, row in pairs}
     if scores and not rows.keys() & scores.keys():
         raise InputError(
             f"scores: they are of none of the images in {before}; "
             "give the scores.json that evaluate wrote for these folders"
         )
     return Results(Path(before), Path(after) if after else None, rows, rows_after, scores)
-
-
-def _map(folder: Path, row: manifest.Row) -> NDArray[np.uint8]:
-    """D in colour, in the size of the SR image: its border repeated outwards."""
-    if row.mean_D is None:  # an image smaller than the window
-        return drawing.map_in_colour(np.ones(row.sr_size))
-    path = manifest.result(folder, "map", row.stem)
-    D = read_rgb8(path)[..., 0] / 255
-    try:
-        border = border_between(D.shape, row.sr_size)
-    except ValueError as error:
-        raise InputError(f"{path} does not belong to the results: {error}") from error
-    return drawing.map_in_colour(np.pad(D, border, mode="edge"))
-
-
-def _picture(folder: Path, kind: str, row: manifest.Row) -> NDArray[np.uint8]:
-    return read_rgb8(manifest.result(folder, kind, row.stem), row.sr_size)
 
 
 def _state(row: manifest.Row) -> dict[str, Any]:
@@ -107,7 +79,7 @@ def entry(results: Results, row: manifest.Row, index: int, pictures: Pictures) -
     """
     size, stem = row.sr_size, row.stem
     shown = view_size(size, pictures.max_side)
-    mask = manifest.whole_mask(results.before, row)
+    mask = whole_mask(results.before, row)
     scores = values(results.scores.get(stem) or {})
     content: Entry = {
         "name": stem,
@@ -116,9 +88,9 @@ def entry(results: Results, row: manifest.Row, index: int, pictures: Pictures) -
         "before": _state(row),
         "outline": outline(mask),
         "pictures": {
-            "gan": pictures.add(index, "gan", _picture(results.before, "sr_gan", row)),
-            "mse": pictures.add(index, "mse", _picture(results.before, "sr_mse", row)),
-            "map": pictures.add(index, "map", _map(results.before, row)),
+            "gan": pictures.add(index, "gan", read_result(results.before, "sr_gan", row)),
+            "mse": pictures.add(index, "mse", read_result(results.before, "sr_mse", row)),
+            "map": pictures.add(index, "map", map_in_colour(whole_map(results.before, row))),
         },
         "notes": row.notes,
         "psnr_outside": scores.get("psnr_outside"),
@@ -127,11 +99,13 @@ def entry(results: Results, row: manifest.Row, index: int, pictures: Pictures) -
     if results.after is None:
         return {**content, "regions": regions(mask, None, ("", ""))}
     row_after = results.rows_after[stem]
-    mask_after = manifest.whole_mask(results.after, row_after)
+    mask_after = whole_mask(results.after, row_after)
     change = count_change(mask, mask_after)
     content["pictures"] |= {
-        "after": pictures.add(index, "after", _picture(results.after, "sr_gan", row_after)),
-        "map_after": pictures.add(index, "map_after", _map(results.after, row_after)),
+        "after": pictures.add(index, "after", read_result(results.after, "sr_gan", row_after)),
+        "map_after": pictures.add(
+            index, "map_after", map_in_colour(whole_map(results.after, row_after))
+        ),
     }
     added = regions(mask_after, mask, ("added", ""))
     return {

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from desra.images import atomic_write, encode_webp, resize
+from desra.files import atomic_write
+from desra.images import encode_webp, resize
 
 FOLDER = "pictures"
 _OURS = re.compile(r"\d{6}_\w+\.webp")

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from desra.artifacts import components
-from desra.artifacts.scores import COVERED
+from desra.artifacts.scores import covered
 
 Mask = NDArray[np.bool_]
 
@@ -45,9 +45,10 @@ def regions(mask: Mask, other: Mask | None, states: tuple[str, str]) -> list[dic
     """
     found = components(mask)
     boxes = ndimage.find_objects(found.labels)
-    inside = None
+    is_covered = None
     if other is not None:
-        inside = np.bincount(found.labels[other], minlength=len(found.areas))
+        shared = np.bincount(found.labels[other], minlength=len(found.areas))
+        is_covered = covered(shared[1:], found.areas[1:])
     entries: list[dict[str, Any]] = []
     for label in 1 + np.argsort(-found.areas[1:], kind="stable")[:LISTED]:
         rows, columns = boxes[label - 1]
@@ -57,7 +58,7 @@ def regions(mask: Mask, other: Mask | None, states: tuple[str, str]) -> list[dic
             ],
             "pixels": int(found.areas[label]),
         }  # fmt: skip
-        if inside is not None:
-            entry["state"] = states[int(inside[label] / found.areas[label] >= COVERED)]
+        if is_covered is not None:
+            entry["state"] = states[int(is_covered[label - 1])]
         entries.append(entry)
     return entries

@@ -2,6 +2,7 @@
 
 ``networks`` finds the two that it begins with, ``pictures`` takes images in and puts each on its
 side, ``lineage`` keeps what was done with them, ``found`` counts what detection left, ``review``
-takes masks to a human and back, ``verdict`` judges a round and whether there is to be another,
+holds the run up for masks corrected by hand, ``verdict`` judges a round and whether there is to be
+another,
 ``table`` shows how the rounds went.
 """

@@ -7,8 +7,8 @@ import numpy as np
 
 from desra import manifest
 from desra.artifacts import components, full_size_mask
-from desra.images import read_mask, read_rgb8
 from desra.options import DetectOptions
+from desra.results import similarity, whole_mask
 
 
 def counted(opt: DetectOptions, folder: Path) -> int:
@@ -22,7 +22,7 @@ def counted(opt: DetectOptions, folder: Path) -> int:
     total = 0
     for row in manifest.read_results(folder, "output").values():
         if row.components:
-            areas = components(read_mask(manifest.result(folder, "mask", row.stem))).areas[1:]
+            areas = components(whole_mask(folder, row)).areas[1:]
             total += int(np.sum(areas > opt.mask.rule(row.sr_size, row.scale).min_area))
     return total
 
@@ -45,9 +45,7 @@ def nearest(opt: DetectOptions, folder: Path) -> Nearest | None:
     best: Nearest | None = None
     whole = opt.mask.model_copy(update={"min_area": 0})
     for row in manifest.read_results(folder, "output").values():
-        if row.mean_D is None:  # smaller than the window
-            continue
-        D = read_rgb8(manifest.result(folder, "map", row.stem))[..., 0] / 255
+        D = similarity(folder, row)
         mask = full_size_mask(D, row.sr_size, whole.rule(row.sr_size, row.scale))
         area = int(components(mask).areas[1:].max(initial=0))
         wanted = opt.mask.rule(row.sr_size, row.scale).min_area

@@ -16,29 +16,16 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from desra.errors import InputError, listed
-from desra.images import atomic_write
+from desra.files import write_json
 from desra.options import differences
 from desra.rounds.verdict import Verdict
 
 FILE = "lineage.json"
 SIDES = ("heldout", "finetuned")
-
-
-def sha256_of(path: Path) -> str:
-    """Of a file's content, in hexadecimal digits."""
-    return sha256(path.read_bytes()).hexdigest()
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Replace a JSON file at once."""
-    with atomic_write(path) as file:
-        text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
-        file.write(text.encode("utf-8", "backslashreplace"))
 
 
 @dataclass

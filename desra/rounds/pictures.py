@@ -10,11 +10,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
-from desra.data.pictures import resolve_folder
+from desra.embedded import provide_folder
 from desra.errors import InputError, listed
-from desra.images import atomic_write, list_images
+from desra.files import atomic_write, sha256_of
+from desra.listing import list_images, refuse_output_in
 from desra.options import RunOptions
-from desra.rounds.lineage import SIDES, Lineage, sha256_of
+from desra.rounds.lineage import SIDES, Lineage
 
 logger = logging.getLogger("desra")
 
@@ -64,14 +65,9 @@ def new_images(opt: RunOptions, lineage: Lineage, number: int) -> dict[str, list
 
 
 def _listed(opt: RunOptions, sources: Iterable[str], key: str) -> Iterator[New]:
-    output = Path(opt.output).resolve()
     for source in sources:
-        folder = resolve_folder(source, "lq")
-        if folder.is_dir() and folder.resolve() in (output, *output.parents):
-            raise InputError(
-                f"output: {opt.output} lies in {key} ({source}), where the next round would take "
-                "the results for inputs; choose a folder outside"
-            )
+        folder = provide_folder(source, "lq")
+        refuse_output_in(folder, opt.output, key)
         for file in list_images(folder):
             yield New(file.stem, file.path, sha256_of(file.path))
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from desra.images import atomic_write
-from desra.rounds.lineage import sha256_of
+from desra.files import atomic_write, sha256_of
 
 
 def exported(folder: Path) -> dict[str, str]:

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from desra.rounds.lineage import SIDES, Lineage, Record, write_json
+from desra.files import write_json
+from desra.rounds.lineage import SIDES, Lineage, Record
+from desra.text_table import text_table
 
 FILE = "rounds.json"
 NAMES = {"heldout": "held out", "finetuned": "finetuned on"}
@@ -68,13 +70,8 @@ def text(lineage: Lineage) -> str:
         rows = [["-" if c is None else str(c) for c in row] for row in _rows(lineage, side, _cell)]
         if not rows:
             continue
-        widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
         count = len(lineage.images(side))
-        lines = [f"{count} images {NAMES[side]}:"]
-        for line in (heads, *rows):
-            cells = (cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-            lines.append("  ".join(cells).rstrip())
-        blocks.append("\n".join(lines))
+        blocks.append(f"{count} images {NAMES[side]}:\n{text_table([heads, *rows])}")
     return "\n\n".join(blocks)
 
 

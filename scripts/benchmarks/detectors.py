@@ -15,9 +15,7 @@ Intervals are 95 % bootstrap intervals over pictures.
 """
 
 import argparse
-import json
-import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,18 +26,20 @@ import skimage.data
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from benchmarks.suspects import BASES, Picture, detected, suspects
 from benchmarks.timing import threads
 from desra import manifest
 from desra.artifacts import CurveCounts, MaskCounts, count_curve, count_mask, full_size_mask
-from desra.data.pictures import make, resolve_folder
-from desra.detectors import bicubic, find_detector
+from desra.detectors import find_detector
+from desra.embedded import make
 from desra.evaluation.intervals import intervals
-from desra.images import atomic_write, list_images, read_rgb8
-from desra.injection import KINDS, VISIBLE, inject
+from desra.files import write_json
+from desra.images import enlarge
+from desra.injection import KINDS
 from desra.models import SRPair
 from desra.options import DetectorOptions, MaskOptions
 from desra.options.sections import PAPERS_DETECTOR
-from desra.quality import consistency
+from desra.text_table import text_table
 
 HELP = "how well detectors find injected artifacts"
 
@@ -47,23 +47,8 @@ Image = NDArray[np.uint8]
 
 PAPER, DEFAULT = PAPERS_DETECTOR, DetectorOptions().type
 DETECTORS = (PAPER, "absolute_local_variance", "local_ssim", "bicubic_reference", "evidence")
-BASES = ("gt", "sr_mse", "sr_gan")
 TEXTURES = {"brick": "brick", "foliage": "grass", "gravel": "gravel", "fur": "chelsea"}
-STRENGTHS = (1 / 3, 2 / 3, 1.0)
-AREAS = (0.013, 0.04, 0.1)  # of the picture: 5,000 to 40,000 pixels of 768 x 512
-PLAUSIBLE = 25.0  # dB between the LR image and the averaged truth
 LEVELS = 250  # of the maps: bounds what a picture's counts take
-
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A picture whose truth is known: uint8 RGB, ``lq`` smaller by ``scale``."""
-
-    name: str
-    lq: Image
-    gt: Image
-    sr_mse: Image
-    sr_gan: Image
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,21 +86,6 @@ def _upscaled(pair: SRPair, name: str, lq: Image, gt: Image) -> Picture:
     return Picture(name, lq, gt, np.asarray(sr.mse, np.uint8), np.asarray(sr.gan, np.uint8))
 
 
-def detected(folder: str, truth: str) -> list[Picture]:
-    """The pictures of a folder that detect wrote, with the folder of their truth."""
-    gt = {file.stem: file.path for file in list_images(resolve_folder(truth, "gt"))}
-    pictures: list[Picture] = []
-    for stem, row in manifest.read_results(folder, "--detected").items():
-        size = row.sr_size
-        mse, gan = (
-            read_rgb8(manifest.result(Path(folder), kind, stem), size)
-            for kind in ("sr_mse", "sr_gan")
-        )
-        lq = read_rgb8(Path(row.lq or ""), row.size_of_lq)
-        pictures.append(Picture(stem, lq, read_rgb8(gt[stem], size), mse, gan))
-    return pictures
-
-
 # --------------------------------------------------------------------------------------- measuring
 
 
@@ -136,28 +106,6 @@ def look(
     rule = rule_of(name).rule((suspect.shape[0], suspect.shape[1]), scale)
     mask = full_size_mask(D, suspect.shape, rule)
     return Found(count_curve(D, truth, LEVELS), count_mask(mask, truth))
-
-
-def suspects(
-    pictures: Sequence[Picture], kinds: Sequence[str], base: str, seed: int
-) -> Iterator[tuple[int, str, Image, NDArray[np.bool_]]]:
-    """Each picture with one artifact of each kind: number of the picture, kind, suspect, truth.
-
-    Strength and area take turns, so that each kind gets all nine pairs of them. What cannot be seen
-    anywhere (smoothing a flat picture) is left out, and so is the truth of an LR image that does
-    not tell of it: no SR image would look like that.
-    """
-    for number, picture in enumerate(pictures):
-        if base == "gt" and (consistency(picture.lq, picture.gt) or 0.0) < PLAUSIBLE:
-            continue
-        donor = pictures[(number + 1 + len(pictures) // 3) % len(pictures)].gt
-        image: Image = getattr(picture, base)
-        for turn, kind in enumerate(kinds, number):
-            rng = np.random.default_rng([seed, zlib.crc32(f"{picture.name} {kind}".encode())])
-            strength, area = STRENGTHS[turn % 3], AREAS[turn // 3 % 3]
-            made = inject(image, kind, strength, area, rng, donor)
-            if made.change >= VISIBLE:
-                yield number, kind, made.image, made.truth
 
 
 # ----------------------------------------------------------------------------------------- counting
@@ -263,8 +211,7 @@ def run(args: argparse.Namespace) -> int:
     for name, table in tables.items():
         print(as_text(table), end="\n\n")
         files.append(str(Path(args.output) / f"{name}.json"))
-        with atomic_write(Path(files[-1])) as file:
-            file.write(json.dumps(table, indent=1).encode())
+        write_json(files[-1], table)
     print(
         "In a page, beside the images of detect and evaluate: python -m desra.report "
         f"-opt options/report.yml --force_yml tables=[{','.join(files)}]"
@@ -298,7 +245,7 @@ def count_references(
         picture = pictures[number]
         references = {
             "sr_gan": picture.sr_gan,
-            "bicubic": bicubic(picture.lq, suspect.shape),
+            "bicubic": enlarge(picture.lq, suspect.shape[:2]),
         }
         for reference, image in references.items():
             for name in args.detectors:
@@ -411,13 +358,4 @@ def with_ends(value: float | None, ends: Sequence[float] | None) -> str:
 
 def as_text(table: Table) -> str:
     """A table for a terminal."""
-    lines = [table["columns"], *table["rows"]]
-    widths = [max(len(line[n]) for line in lines) for n in range(len(lines[0]))]
-    body = [
-        "  ".join(
-            cell.ljust(w) if n == 0 else cell.rjust(w)
-            for n, (cell, w) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    ]
-    return "\n".join([table["title"], *body])
+    return f"{table['title']}\n{text_table([table['columns'], *table['rows']], left={0})}"

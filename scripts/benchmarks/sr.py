@@ -22,7 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import in_turns
 from desra.artifacts import artifact_map, full_size_mask
-from desra.images import list_images, read_image
+from desra.images import read_image
+from desra.listing import list_images
 from desra.models import SRModel, SRPair
 from desra.registry import ARCH_REGISTRY, find
 

@@ -23,7 +23,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.timing import in_turns
-from desra.data.degradations import degrade
+from desra.degradations import degrade
 from desra.options import Degradation, TrainOptions, parse
 from desra.registry import ARCH_REGISTRY, MODEL_REGISTRY, build
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from desra.images import list_images, read_image
+from desra.images import read_image
+from desra.listing import list_images
 from desra.models import SRModel
 from desra.tiling import Tiles
 

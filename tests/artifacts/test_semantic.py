@@ -9,6 +9,7 @@ from desra.artifacts import (
     ADE20K_INTERVALS,
     IntervalCalibration,
     apply_class_weights,
+    class_intervals,
     class_weight,
     class_weights,
 )
@@ -34,6 +35,14 @@ def test_class_weights_match_by_name() -> None:
     weights = class_weights(["CRT screen", " tree", "unicorn", "sky"])
     np.testing.assert_array_equal(weights, [20 / 19, 20 / 15, 1.0, 1.0])
     np.testing.assert_array_equal(class_weights(["a", "b"], {"b": 5}, intervals=10), [1.0, 2.0])
+
+
+def test_variants_of_a_name() -> None:
+    """In full first, then what stands before a semicolon or comma, on either side."""
+    table = {"door": 2, "door;glass": 5, "sea, wide": 9}
+    names = ["Door; double", "Door;GLASS", "sea", "sea; calm", "double door", ";"]
+    assert class_intervals(names, table) == [2, 5, 9, 9, None, None]
+    np.testing.assert_array_equal(class_weights(names[:2], table), [20 / 18, 20 / 15])
 
 
 def test_apply_is_clip_of_the_product() -> None:

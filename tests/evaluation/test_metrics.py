@@ -108,7 +108,7 @@ def test_out_of_memory_is_no_missing_value(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("rednes", "'rednes' is no metric of pyiqa; did you mean redness"),
+        ("rednes", "'rednes' is no metric of pyiqa; did you mean 'redness'"),
         ("zzz", "known: redness, redder"),
         ("niqe", "niqe is measured anyway"),
         ("fid", "fid judges whole folders"),
@@ -139,7 +139,7 @@ def test_pyiqa_itself(caplog: pytest.LogCaptureFixture):
     assert expected is not None and psnr(near, TRUTH, "a") == pytest.approx(expected, abs=1e-3)
     assert not psnr.lower_is_better and deviation.lower_is_better
     assert "gmsd: lower is better" in caplog.text
-    with pytest.raises(InputError, match="'psnrr' is no metric of pyiqa; did you mean psnr"):
+    with pytest.raises(InputError, match="'psnrr' is no metric of pyiqa; did you mean 'psnr"):
         make_metrics(["psnrr"], "cpu", has_truth=True)
 
 

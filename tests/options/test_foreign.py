@@ -321,7 +321,7 @@ def test_our_own_keys_may_stand_in_them(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "assignment", "words"),
     [
-        ("esrgan", "model_type=ESRGANModle", "'ESRGANModle' cannot .* did you mean ESRGANModel"),
+        ("esrgan", "model_type=ESRGANModle", "'ESRGANModle' cannot .* did you mean 'ESRGANModel'"),
         ("esrgan", "model_type=EDVRModel", "model_type: 'EDVRModel' cannot be trained here"),
         ("esrgan", "datasets:train:io_backend:type=lmdb", "io_backend: 'lmdb' is not read here"),
         ("esrgan", "datasets:train:mean=[0.5]", "datasets.train.mean: images are not normalised"),

@@ -5,21 +5,27 @@ degraded by Real-ESRGAN's model with the published ranges and with milder ones i
 their names: the same pixels every time.
 Whole photographs belong to one split, so what a network was finetuned on shares nothing with what
 it is judged on.
+
+Options name them ``embedded:finetune`` and ``embedded:heldout``, and find them as files.
 """
 
+import json
 import zlib
+from importlib.metadata import version
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import cv2
 import numpy as np
-import skimage.data
 from numpy.typing import NDArray
 
-from desra.data.degradations import degrade
-from desra.data.poisson import numpy_poisson_counts
+from desra import degradations, poisson
+from desra.degradations import degrade
 from desra.errors import InputError
+from desra.files import sha256_of, write_json
 from desra.images import write_image
-from desra.options import Degradation
+from desra.options import Degradation, fingerprint
+from desra.poisson import numpy_poisson_counts
 
 SCALE = 4
 FOLDER = Path("datasets") / "embedded"
@@ -68,6 +74,8 @@ SPLITS = {
 
 def _photograph(name: str) -> NDArray[np.uint8]:
     """uint8 (H, W, 3) RGB."""
+    import skimage.data
+
     try:
         image = getattr(skimage.data, name)()
     except Exception as error:
@@ -100,23 +108,60 @@ def make(split: str) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     return pictures
 
 
-def resolve_folder(value: str, kind: str) -> Path:
-    """The folder that an option names.
+def provide_folder(value: str, kind: str) -> Path:
+    """The folder that an option names, with the embedded pictures in it if it names these.
 
     Args:
-        value: a path, or embedded:finetune / embedded:heldout; then the pictures are written to
+        value: a path, or embedded:finetune / embedded:heldout; then those pictures that are not
+            there yet, or were made in another way, are written to
             ``datasets/embedded/<split>/{lq,gt}`` in the working folder.
         kind: lq or gt, which of the two is wanted.
 
     Raises:
-        InputError: there is no such split.
+        InputError: there is no such split, or the folder cannot be written.
     """
     prefix, colon, split = value.partition(":")
     if not colon or prefix != "embedded":
         return Path(value)
     if split not in SPLITS:
         raise InputError(f"'{value}' is not one of {', '.join(f'embedded:{s}' for s in SPLITS)}")
-    for stem, (lq, gt) in make(split).items():
-        write_image(FOLDER / split / "lq" / f"{stem}.png", lq)
-        write_image(FOLDER / split / "gt" / f"{stem}.png", gt)
+    _write(FOLDER / split, split)
     return FOLDER / split / kind
+
+
+def _write(folder: Path, split: str) -> None:
+    """Write the pictures of a split, unless the same ones are there."""
+    stamp, made_by = folder / "made.json", _how_they_are_made()
+    old = _read(stamp)
+    hashes: dict[str, str] = old.get("files", {})
+    if old.get("by") == made_by and all(_hash(folder / f) == h for f, h in hashes.items()):
+        return
+    files: dict[str, str] = {}
+    for stem, pair in make(split).items():
+        for kind, image in zip(("lq", "gt"), pair, strict=True):
+            name = f"{kind}/{stem}.png"
+            write_image(folder / name, image)
+            files[name] = sha256_of(folder / name)
+    for name in hashes.keys() - files:
+        (folder / name).unlink(missing_ok=True)
+    write_json(stamp, {"by": made_by, "files": files})
+
+
+def _how_they_are_made() -> str:
+    """A hash of all that decides the pixels: our code, and the packages that it calls."""
+    code = [sha256_of(file) for file in (__file__, degradations.__file__, poisson.__file__)]
+    packages = [version(name) for name in ("scikit-image", "scipy", "numpy", "basicsr")]
+    return fingerprint([*code, *packages, cv2.__version__])
+
+
+def _read(stamp: Path) -> dict[str, Any]:
+    """What an earlier call wrote; nothing if it cannot be read."""
+    try:
+        content = json.loads(stamp.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _hash(file: Path) -> str | None:
+    return sha256_of(file) if file.is_file() else None

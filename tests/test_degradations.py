@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from desra.data import degradations as d
+from desra import degradations as d
 from desra.options import Degradation
 
 KINDS = [

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from desra.data.poisson import poisson_counts
 from desra.options import Degradation, Range
+from desra.poisson import poisson_counts
 from desra.registry import kernels, usm_sharp
 
 Image = NDArray[np.float32]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from desra.data.poisson import numpy_poisson_counts, poisson_counts
+from desra.poisson import numpy_poisson_counts, poisson_counts
 
 
 def rng(seed: int = 0) -> np.random.Generator:

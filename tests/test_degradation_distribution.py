@@ -28,12 +28,12 @@ import skimage.data
 import torch
 from scipy.stats import ks_2samp
 
-from desra.data import degradations as d
+from desra import degradations as d
 from desra.options import Degradation
 
 pytestmark = pytest.mark.slow
 
-SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
+SCRIPTS = Path(__file__).parent.parent / "scripts"
 N, SIDE, SCALE = 400, 128, 4
 LQ = SIDE // SCALE
 NAMES = (
