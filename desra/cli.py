@@ -1,7 +1,6 @@
 """The command line that all stages share: -opt, --force_yml, --check, and the exit status."""
 
 import argparse
-import difflib
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import NoReturn, TypeVar
 
 import yaml
 
-from desra.errors import InputError
+from desra.errors import InputError, did_you_mean
 from desra.options import Strict, load, resolved
 
 Options = TypeVar("Options", bound=Strict)
@@ -53,9 +52,8 @@ class Parser(argparse.ArgumentParser):
 
 def _hint(word: str, flags: Iterable[str]) -> str:
     known = [flag for flag in flags if flag not in ("-h", "--help")]
-    near = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.6)
-    hint = f"known here: {', '.join(known)}" if known else "give -h to see those of the command"
-    return f"unknown flag; {f'did you mean {near[0]}?' if near else hint}"
+    otherwise = None if known else "give -h to see those of the command"
+    return f"unknown flag; {did_you_mean(word.partition('=')[0], known, otherwise)}"
 
 
 def main(

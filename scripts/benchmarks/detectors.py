@@ -28,7 +28,6 @@ from tqdm import tqdm
 
 from benchmarks.suspects import BASES, Picture, detected, suspects
 from benchmarks.timing import threads
-from desra import manifest
 from desra.artifacts import CurveCounts, MaskCounts, count_curve, count_mask, full_size_mask
 from desra.detectors import find_detector
 from desra.embedded import make
