@@ -41,7 +41,7 @@ from desra.errors import Unusable
 from desra.files import remove_unfinished, scratch, sha256_of
 from desra.images import Picture, Pixels, enlarge, read_image, to_uint8
 from desra.jobs import Job, check, find_jobs, sr_size
-from desra.models import SRImages, SRPair
+from desra.models import SRImages, SRPair, partner_of
 from desra.options import DetectOptions, fingerprint, resolved
 from desra.pipeline import overlapped
 from desra.png import with_alpha, write_png
@@ -332,6 +332,8 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
             header is whole and whose pixels are damaged.
     """
     import_modules(opt.imports)
+    if opt.input.lq is not None:
+        opt = opt.model_copy(update={"sr_mse": partner_of(opt.sr_gan, opt.sr_mse)})
     segmenter = make_segmenter(opt.segment, opt.device, opt.precision)
     unusable = Unusable(opt.on_error)
     jobs = unusable.sort_out(find_jobs(opt), lambda job: check(job, opt.scale, segmenter))

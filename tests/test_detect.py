@@ -900,3 +900,17 @@ def test_files_of_all_kinds_in_one_folder(tmp_path: Path):
         read_image(tmp_path / "out/sr_gan/größe 大.png").rgb,
         read_image(os.fsdecode(os.path.join(os.fsencode(tmp_path / "out/sr_gan"), os_name))).rgb,
     )
+
+
+def test_a_network_without_a_known_partner_asks_for_it(tmp_path: Path, capsys: Any):
+    mine = save_compact(tmp_path / "mine.pth", scale=4)
+    save_png(tmp_path / "photo.png", photograph(0, 24, 24))
+    command = ["-i", str(tmp_path / "photo.png"), "-o", str(tmp_path / "out"), "--model", str(mine)]
+    assert detect.main(command) == 2
+    assert "sr_mse: give the MSE-trained partner of " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert detect.main([*command, "--partner", str(mine)]) == 0
+    kept = manifest.read_options(tmp_path / "out")
+    assert kept["sr_mse"]["weights"] == str(mine)
+    alone = ["--force_yml", "sr_mse=null", "detector={type: bicubic_reference}"]
+    assert detect.main([*command, *alone]) == 0

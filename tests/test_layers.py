@@ -14,8 +14,8 @@ LEVELS = [
     {"errors", "artifacts", "tiling", "compat", "pipeline", "file_types", "poisson", "filters"}
     | {"text_table"},
     {"files", "evidence", "injection"},
-    {"registry", "options", "images", "listing", "manifest", "device", "zoo"},
-    {"processes"},
+    {"registry", "options", "images", "listing", "device", "zoo"},
+    {"processes", "manifest"},
     {"archs", "losses", "detectors", "png", "checkpoints", "results", "drawing", "quality"}
     | {"segment", "annotations", "cli", "ncnn_import", "held_folder", "degradations"},
     {"networks", "reporting", "embedded"},

@@ -91,7 +91,8 @@ def test_the_two_networks_have_the_same_flags(stage: str, capsys: pytest.Capture
     with pytest.raises(SystemExit) as stopped:
         main([stage, *flags, "--sr-gan", "g.pth", "--modle=m.pth"])
     said = capsys.readouterr().err
-    assert stopped.value.code == 2 and "--modle=m.pth: unknown flag; did you mean '--model'?" in said
+    assert stopped.value.code == 2
+    assert "--modle=m.pth: unknown flag; did you mean '--model'?" in said
     assert "--sr-gan: unknown flag; known: " in said and "--partner" in said
 
 

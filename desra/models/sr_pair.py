@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from desra.errors import InputError
 from desra.images import enlarge
 from desra.models.sr_model import SRModel
-from desra.options import CommonOptions, NetworkOptions, TileOptions
+from desra.options import PARTNER, CommonOptions, NetworkOptions, TileOptions
+from desra.zoo import ZOO
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,28 @@ class SRImages:
     stem: str
     mse: NDArray[Any]
     gan: NDArray[Any]
+
+
+def partner_of(gan: NetworkOptions, mse: NetworkOptions | None) -> NetworkOptions | None:
+    """The MSE-trained partner that the options mean; None: they want none.
+
+    Args:
+        gan: the section of the GAN network.
+        mse: that of its partner; with ``weights: partner`` it is the one that is known of ``gan``.
+
+    Raises:
+        InputError: none is known.
+    """
+    if mse is None or mse.weights != PARTNER:
+        return mse
+    known = {name: entry.partner for name, entry in ZOO.items()} | {"embedded:gan": "embedded:mse"}
+    if partner := known.get(gan.weights):
+        return NetworkOptions(weights=partner)
+    raise InputError(
+        f"sr_mse: give the MSE-trained partner of {gan.weights} (--partner FILE), which artifacts "
+        "are found with; options/realesrgan/make_mse_partner.yml makes one, and sr_mse: null with "
+        "detector: {type: bicubic_reference} does without"
+    )
 
 
 class SRPair:
@@ -69,11 +92,12 @@ class SRPair:
         common: CommonOptions,
         scale: int | None = None,
     ) -> "SRPair":
-        """Load the networks that two sections of the options name.
+        """Load the networks that two sections of the options name, see `partner_of`.
 
         Raises:
             InputError: as :meth:`SRModel.from_checkpoint`, or their scales differ.
         """
+        mse = partner_of(gan, mse)
         partner = SRModel.from_options(mse, tile, common, scale) if mse is not None else None
         return cls(SRModel.from_options(gan, tile, common, scale), partner)
 

@@ -22,6 +22,7 @@ from desra.options.calibrate import CalibrateInputOptions, CalibrateOptions
 from desra.options.comparing import differences, flat
 from desra.options.degradation import Degradation
 from desra.options.detect import (
+    PARTNER,
     DetectOptions,
     InputOptions,
     MaskOptions,
@@ -67,6 +68,7 @@ from desra.options.train import (
 from desra.options.upscale import UpscaleOptions
 
 __all__ = [
+    "PARTNER",
     "AppOptions",
     "BootstrapOptions",
     "CalibrateInputOptions",

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from desra.options.base import CommonOptions
-from desra.options.detect import MaskOptions, NetworkOptions, TileOptions
+from desra.options.detect import PARTNER, MaskOptions, NetworkOptions, TileOptions
 from desra.options.sections import DeletionOptions, DetectorOptions, WindowOptions
 
 
@@ -14,7 +14,7 @@ class AppOptions(CommonOptions):
 
     sr_gan: NetworkOptions = NetworkOptions(weights="embedded:gan")
     """The GAN-trained network, whose artifacts are looked for."""
-    sr_mse: NetworkOptions | None = NetworkOptions(weights="embedded:mse")
+    sr_mse: NetworkOptions | None = NetworkOptions(weights=PARTNER)
     """Its MSE- or L1-trained partner, the reference; null: the bicubically upscaled LR image, with
     a detector that needs no partner."""
     tile: TileOptions = TileOptions()

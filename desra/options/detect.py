@@ -16,6 +16,8 @@ from desra.options.sections import (
 )
 
 #: The paper's rule for the mask, as its released code has it.
+#: What sr_mse.weights says to mean the partner that is known of sr_gan.weights.
+PARTNER = "partner"
 PAPERS_MASK = {"threshold": 0.7, "min_area": 4000, "min_area_unit": "px"}
 
 
@@ -44,7 +46,7 @@ class NetworkOptions(Strict):
 
     weights: str
     """A checkpoint (.pth or .safetensors), a name that `python -m desra.weights list` gives, or
-    embedded:gan / embedded:mse."""
+    embedded:gan / embedded:mse; sr_mse also takes `partner`, the one that the list names."""
     network_g: Component | None = None
     """The architecture; left out, it is found from the weights."""
 
@@ -111,7 +113,7 @@ class DetectOptions(CommonOptions):
     """Upscaling factor; both networks must have it."""
     sr_gan: NetworkOptions = NetworkOptions(weights="embedded:gan")
     """The GAN-trained network, whose artifacts are looked for."""
-    sr_mse: NetworkOptions | None = NetworkOptions(weights="embedded:mse")
+    sr_mse: NetworkOptions | None = NetworkOptions(weights=PARTNER)
     """Its MSE- or L1-trained partner, the reference; null: the bicubically upscaled LR image."""
     tile: TileOptions = TileOptions()
     """How large images are cut for the networks."""

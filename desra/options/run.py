@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from desra.errors import InputError
 from desra.options.base import CommonOptions, Probability, Strict
-from desra.options.detect import DetectOptions, NetworkOptions
+from desra.options.detect import PARTNER, DetectOptions, NetworkOptions
 from desra.options.evaluate import EvaluateOptions
 from desra.options.loading import find_options_file, parse, read_yaml
 from desra.options.train import TrainOptions
@@ -73,8 +73,9 @@ class RunOptions(CommonOptions):
     """Folder of the run: networks, a folder a round, lineage.json, rounds.json."""
     sr_gan: NetworkOptions = NetworkOptions(weights="embedded:gan")
     """The network whose artifacts are to go."""
-    sr_mse: NetworkOptions | None = None
-    """Its MSE- or L1-trained partner; none: the one that `python -m desra.weights list` names."""
+    sr_mse: NetworkOptions | None = NetworkOptions(weights=PARTNER)
+    """Its MSE- or L1-trained partner; null: the bicubically upscaled LR image, with a detector that
+    needs no partner."""
     holdout: str | None = None
     """A folder of LR images, or embedded:heldout, that are never finetuned on and judge each round;
     none: holdout_share of the input's images do."""

@@ -10,14 +10,15 @@ from conftest import run_settings, save_compact
 
 from desra import options
 from desra.errors import InputError
+from desra.models import partner_of
 from desra.options import RunOptions
-from desra.rounds.networks import partner_of
 
 
 def test_a_partner_is_found_or_asked_for(lq: Path, tmp_path: Path):
     def partner(**changes: Any) -> Any:
         settings = run_settings(lq, tmp_path / "out", **changes)
-        return partner_of(options.parse(RunOptions, settings, "test"))
+        opt = options.parse(RunOptions, settings, "test")
+        return partner_of(opt.sr_gan, opt.sr_mse)
 
     assert partner().weights == "embedded:mse"
     assert partner(sr_gan={"weights": "RealESRGAN_x4plus"}).weights == "RealESRNet_x4plus"
@@ -25,4 +26,5 @@ def test_a_partner_is_found_or_asked_for(lq: Path, tmp_path: Path):
     assert partner(sr_gan=mine, sr_mse={"weights": "a.pth"}).weights == "a.pth"
     with pytest.raises(InputError, match="sr_mse: give the MSE-trained partner of .*mine.pth"):
         partner(sr_gan=mine)
-    assert partner(sr_gan=mine, detect={"detector": {"type": "bicubic_reference"}}) is None
+    plan = {"detector": {"type": "bicubic_reference"}}
+    assert partner(sr_gan=mine, sr_mse=None, detect=plan) is None
