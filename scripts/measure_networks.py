@@ -2,7 +2,7 @@
 """Measure an SR pair on photographs that it never saw: the figures of the model card.
 
     python scripts/measure_networks.py --gt datasets/kodak
-    python scripts/measure_networks.py --gt embedded:heldout --sheet scripts/docs/networks.png
+    python scripts/measure_networks.py --gt embedded:heldout --sheet scripts/docs/networks.jpg
 
 Each photograph is degraded once (seeded by its number) by Real-ESRGAN's two-stage model, upscaled
 by bicubic, MSE-SR and GAN-SR, and compared: PSNR in dB on RGB, NIQE on luma (lower is better), mean

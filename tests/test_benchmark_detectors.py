@@ -144,7 +144,9 @@ def test_the_fit_tells_apart_what_can_be_told(
     )  # fmt: skip
     out = tmp_path / "evidence.safetensors"
     fitting.fit(
-        argparse.Namespace(samples=[tmp_path / "samples.npz"], output=out, epochs=15, seed=0)
+        argparse.Namespace(
+            samples=[tmp_path / "samples.npz"], output=out, epochs=15, seed=0, own=2
+        )
     )
     assert {k: v.shape for k, v in load_file(out).items()} == {
         k: v.shape for k, v in load_file(evidence.WEIGHTS).items()

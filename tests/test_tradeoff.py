@@ -141,7 +141,7 @@ def test_wrong_input_is_said_in_a_sentence(
         (["--after", "x=nowhere.pth"], "weights: the file nowhere.pth does not exist"),
         (["--after", f"x={other}"], "of different networks"),
         (["--detected", str(tmp_path)], "--detected: "),
-        (["--detector", "evidense"], "did you mean evidence"),
+        (["--detector", "evidense"], "did you mean 'evidence'"),
         (["--min-area", "-1"], "--detected: mask.min_area: "),
         (["--min-area", "1e6"], "--detected: nothing is found"),
         (["--import", "no_such_module"], "'no_such_module' cannot be imported"),

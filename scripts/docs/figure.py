@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Draw the figure of the README from what the quickstart left: scripts/docs/figure.png.
+"""Draw the figure of the README from what the quickstart left: scripts/docs/figure.jpg.
 
     python scripts/docs/figure.py [--before FOLDER] [--after FOLDER] [-o FILE] [--rows N]
 
@@ -59,7 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--before", default="results/heldout_before")
     parser.add_argument("--after", default="results/heldout_after")
-    parser.add_argument("-o", dest="output", default="scripts/docs/figure.png")
+    parser.add_argument("-o", dest="output", default="scripts/docs/figure.jpg")
     parser.add_argument("--rows", type=int, default=3)
     args = parser.parse_args()
 

@@ -167,6 +167,7 @@ def test_masks_corrected_by_a_human_are_learnt_from(tmp_path):
         "input": {key: str(tmp_path / name)
                   for key, name in (("lq", "lq"), ("sr_mse", "mse"), ("sr_gan", "gan"))},
         "output": str(tmp_path / "results"), "scale": SCALE, "mask": {"min_area": 100},
+        "detector": {"type": "relative_local_variance"},
     }  # fmt: skip
     detect(parse(DetectOptions, settings, "detect"))
     before = ArtifactDataset(str(tmp_path / "results"), SCALE, gt_size=96)

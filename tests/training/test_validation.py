@@ -211,7 +211,7 @@ def test_a_detector_that_is_not_detects_is_said(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"detector": "evidense"}, r"val\.detector\.type: 'evidense' .*did you mean evidence"),
+        ({"detector": "evidense"}, r"val\.detector\.type: 'evidense' .*did you mean 'evidence'"),
         ({"detector": "ldl"}, r"val\.detector\.type: 'ldl' needs the true HR image"),
         ({"import": ["no_such_module"]}, "import: the module 'no_such_module' cannot be imported"),
     ],
