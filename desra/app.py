@@ -2,8 +2,7 @@
 
 Drop an image, or choose one of those inside: GAN-SR, MSE-SR, map, mask, overlay, and the image
 whose artifacts gave way to MSE-SR. The networks run once for each image; threshold, area, strength
-and feather only redo the mask and the blending. ``--model`` and ``--partner`` name other
-networks,
+and feather only redo the mask and the blending. ``--model`` and ``--partner`` name other networks,
 ``--force_yml`` sets all else. Needs Gradio: ``pip install "desra[app]"``.
 
 The page is served to this machine alone unless ``host`` says otherwise, and asks nobody else for

@@ -33,12 +33,11 @@ SIDE = 128  # SR pixels on a side of a cut
 COLUMNS = ("LR", "sr_mse", "sr_gan", "D (dark = differs)", "truth")
 
 
-def cut(D: NDArray[np.float64], shape: tuple[int, ...], scale: int) -> tuple[slice, slice]:
-    """The square in which the mean of D is lowest, on whole LR pixels of an image of ``shape``."""
-    border = border_between(D.shape, shape[:2])
-    means = np.asarray(cv2.boxFilter(np.pad(D, border, "edge"), -1, (SIDE, SIDE)))
+def cut(D: NDArray[np.float64], scale: int) -> tuple[slice, slice]:
+    """The square in which the mean of D, given for the whole image, is lowest, on LR pixels."""
+    means = np.asarray(cv2.boxFilter(D, -1, (SIDE, SIDE)))
     half = SIDE // 2
-    inner = means[half : shape[0] - half + 1, half : shape[1] - half + 1]
+    inner = means[half : D.shape[0] - half + 1, half : D.shape[1] - half + 1]
     top, left = (int(n) // scale * scale for n in np.unravel_index(inner.argmin(), inner.shape))
     return slice(top, top + SIDE), slice(left, left + SIDE)
 
@@ -75,10 +74,11 @@ def main() -> None:
             mask = full_size_mask(similarity, gt.shape, finders[name])
             low = (similarity < finders[name].threshold).mean()
             found[name].append([similarity.mean(), low, mask.mean(), components(mask).count])
-        view = cut(D, gt.shape, scale)
+        whole = np.pad(D, border_between(D.shape, gt.shape[:2]), "edge")
+        view = cut(whole, scale)
         small = lq[tuple(slice(s.start // scale, s.stop // scale) for s in view)]
-        coloured = drawing.map_in_colour(np.pad(D, border_between(D.shape, gt.shape[:2]), "edge"))
-        sheet.append((file.stem, [small, sr.mse[view], sr.gan[view], coloured[view], gt[view]]))
+        coloured = drawing.map_in_colour(whole[view])
+        sheet.append((file.stem, [small, sr.mse[view], sr.gan[view], coloured, gt[view]]))
 
     print(f"{len(sheet)} photographs of {args.gt}, seed {args.seed}")
     for name, rows in scores.items():

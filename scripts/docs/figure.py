@@ -8,7 +8,6 @@ found, before and after the finetuning.
 """
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -63,8 +62,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=3)
     args = parser.parse_args()
 
-    masked: Callable[[Row], int] = lambda row: -row.mask_pixels  # noqa: E731
-    rows = sorted((row for row, _ in read_pairs(args.before, args.after)), key=masked)
+    rows = [row for row, _ in read_pairs(args.before, args.after)]
+    rows.sort(key=lambda row: -row.mask_pixels)
     table = [row_of(Path(args.before), Path(args.after), row) for row in rows[: args.rows]]
     write_image(args.output, drawing.contact_sheet(table, COLUMNS, CELL))
 
