@@ -17,7 +17,7 @@ finetuned network: ``desra.upscale``; to look at one image after the other, with
 as ``python -m desra.STAGE``.
 
 For notebooks: ``desra.artifacts`` is the method as pure functions of arrays, ``desra.models`` holds
-``SRModel`` (one network) and ``SRPair`` (GAN-SR and MSE-SR on one tile grid).
+``SRNetwork`` (one network) and ``SRPair`` (GAN-SR and MSE-SR on one tile grid).
 
 Importing ``desra`` itself loads neither torch nor OpenCV nor basicsr.
 """

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 import desra
-from desra.errors import did_you_mean
+from desra.utils.errors import did_you_mean
 
 #: What each does, in the order of use; each is a module with ``main(argv) -> exit status``.
 STAGES = {
@@ -25,17 +25,19 @@ STAGES = {
 
 def _help() -> str:
     width = max(map(len, STAGES))
-    return "\n".join([
-        "usage: desra STAGE ...",
-        "",
-        "Find the artifacts that a GAN super-resolution network makes, and finetune them away.",
-        "",
-        *(f"  {stage:<{width}}  {purpose}" for stage, purpose in STAGES.items()),
-        "",
-        "`desra STAGE -h` says what a stage takes, for example",
-        "  desra detect -i photo.png -o out",
-        "  desra detect -opt options/detect.yml       (found in the package, outside a clone too)",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            "usage: desra STAGE ...",
+            "",
+            "Find the artifacts that a GAN super-resolution network makes, and finetune them away.",
+            "",
+            *(f"  {stage:<{width}}  {purpose}" for stage, purpose in STAGES.items()),
+            "",
+            "`desra STAGE -h` says what a stage takes, for example",
+            "  desra detect -i photo.png -o out",
+            "  desra detect -opt options/detect.yml       (outside a clone too)",
+        ]
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -23,20 +23,18 @@ import yaml
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from desra import cli, manifest
+from desra import cli
 from desra.artifacts import IntervalCalibration, MaskRule, artifact_map, class_weight
-from desra.errors import InputError, refuse_if_any, sort_out
-from desra.files import atomic_write
-from desra.images import common_size, read_rgb8
-from desra.listing import list_images, pair_by_stem
-from desra.options import (
-    CalibrateInputOptions,
-    CalibrateOptions,
-    IntervalTable,
-    resolved,
-)
+from desra.detectors.segment import Segmenter, make_segmenter
+from desra.io import manifest
+from desra.io.files import atomic_write
+from desra.io.images import common_size, read_rgb8
+from desra.io.listing import list_images, pair_by_stem
+from desra.options.calibrate import CalibrateInputOptions, CalibrateOptions
+from desra.options.loading import resolved
+from desra.options.sections import IntervalTable
 from desra.registry import import_modules
-from desra.segment import Segmenter, make_segmenter
+from desra.utils.errors import InputError, refuse_if_any, sort_out
 
 logger = logging.getLogger("desra")
 
@@ -170,9 +168,10 @@ def _plot(figure: Any, result: ClassResult, quantile: float, path: Path) -> None
     axes.plot(bounds, [0, *result.shares], marker=".", label="share of pixels with at least this D")
     axes.axhline(quantile, color="gray", linestyle="--", label=f"quantile {quantile:g}")
     axes.axvline(
-        bounds[result.interval + 1], color="tab:red",
+        bounds[result.interval + 1],
+        color="tab:red",
         label=f"interval {result.interval}, weight {result.weight:.3f}",
-    )  # fmt: skip
+    )
     axes.set(xlim=(1, 0), ylim=(0, 1.02), xlabel="D, similarity", ylabel="cumulative share")
     title = f"{result.name}: {result.pixels:,} pixels in {result.images:,} images"
     axes.set_title(title, parse_math=False)  # a class name may hold a dollar sign
@@ -237,15 +236,22 @@ def calibrate(opt: CalibrateOptions) -> IntervalTable:
         threshold = MaskRule.threshold
         logger.info(
             "this weight on every pixel is the same as mask.threshold %.4g in place of %g",
-            threshold / results[0].weight, threshold,
-        )  # fmt: skip
+            threshold / results[0].weight,
+            threshold,
+        )
     logger.info("written: %s", out)
     return table
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
-    return cli.main("calibrate", CalibrateOptions, calibrate, argv)
+    return cli.main(
+        "calibrate",
+        "Find the interval of each class from SR pairs.",
+        CalibrateOptions,
+        calibrate,
+        argv,
+    )
 
 
 if __name__ == "__main__":

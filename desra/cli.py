@@ -1,6 +1,7 @@
 """The command line that all stages share: -opt, --force_yml, --check, and the exit status."""
 
 import argparse
+import importlib
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -9,8 +10,9 @@ from typing import NoReturn, TypeVar
 
 import yaml
 
-from desra.errors import InputError, did_you_mean
-from desra.options import Strict, load, resolved
+from desra.options.base import Strict
+from desra.options.loading import load, resolved
+from desra.utils.errors import InputError, did_you_mean
 
 Options = TypeVar("Options", bound=Strict)
 
@@ -23,10 +25,11 @@ def networks(partner: str = "its MSE-trained partner") -> dict[str, tuple[str, s
     """
     return {
         "--model": (
-            "sr_gan:weights", "a checkpoint, a name of `desra weights list`, or embedded:gan"
+            "sr_gan:weights",
+            "a checkpoint, a name of `desra weights list`, or embedded:gan",
         ),
         "--partner": ("sr_mse:weights", partner),
-    }  # fmt: skip
+    }
 
 
 def called(stage: str) -> str:
@@ -58,8 +61,9 @@ def _hint(word: str, flags: Iterable[str]) -> str:
 
 def main(
     stage: str,
+    purpose: str | None,
     model: type[Options],
-    run: Callable[..., object],
+    work: str | Callable[..., object],
     argv: Sequence[str] | None = None,
     add_arguments: Callable[[argparse.ArgumentParser], None] | None = None,
     flags: Mapping[str, tuple[str, str]] | None = None,
@@ -68,26 +72,31 @@ def main(
 
     Args:
         stage: the module's name, for the usage line.
+        purpose: what ``-h`` says of it.
         model: what its options must fit.
-        run: the stage; the first line of its docstring is what ``-h`` says of it.
+        work: the stage, or ``module:function`` of it, which is imported when the work begins: what
+            it needs takes seconds to load, and ``-h`` and ``--check`` need nothing of it.
         argv: arguments; None: those of the process.
-        add_arguments: adds the stage's own flags, which ``run`` gets as keyword arguments.
+        add_arguments: adds the stage's own flags, which ``work`` gets as keyword arguments.
         flags: short ways to set an option: flag -> (its path ``key:subkey``, help). A stage that
             has some works without an options file too; a flag goes before the file.
 
     Returns:
         As `status_of`.
     """
-    purpose = (run.__doc__ or "").partition("\n")[0]
     parser = Parser(prog=called(stage), description=purpose)
     flags = flags or {}
     parser.add_argument("-opt", required=not flags, metavar="FILE", help="options (YAML)")
-    for flag, (key, purpose) in flags.items():
-        parser.add_argument(flag, dest=key, metavar=key.split(":")[-1].upper(), help=purpose)
+    for flag, (key, meaning) in flags.items():
+        parser.add_argument(flag, dest=key, metavar=key.split(":")[-1].upper(), help=meaning)
     parser.add_argument(
-        "--force_yml", nargs="+", default=[], metavar="KEY:SUBKEY=VALUE", action="extend",
+        "--force_yml",
+        nargs="+",
+        default=[],
+        metavar="KEY:SUBKEY=VALUE",
+        action="extend",
         help="override options; values are read as YAML",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--check", action="store_true", help="validate, print the resolved options, stop"
     )
@@ -105,14 +114,21 @@ def main(
     if needed and not (path or values or assignments):
         parser.error(f"give -opt FILE, or {' and '.join(needed)}")
 
-    def work() -> None:
+    def parsed_and_done() -> None:
         options = load(model, path, assignments, values)
         if check:
             yaml.safe_dump(resolved(options), sys.stdout, sort_keys=False, allow_unicode=True)
         else:
-            run(options, **args)
+            _loaded(work)(options, **args)
 
-    return status_of(work)
+    return status_of(parsed_and_done)
+
+
+def _loaded(work: str | Callable[..., object]) -> Callable[..., object]:
+    if not isinstance(work, str):
+        return work
+    module, _, name = work.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def status_of(work: Callable[[], object]) -> int:

@@ -1,6 +1,6 @@
 """A network for other programs. ``python -m desra.export WEIGHTS -o OUT.onnx``
 
-``WEIGHTS`` is whatever `desra.models.SRModel` loads: a checkpoint (a finetuned one for example), a
+``WEIGHTS`` is whatever `SRNetwork` loads: a checkpoint (a finetuned one for example), a
 name that ``python -m desra.weights list`` gives, or embedded:gan / embedded:mse. The ending of
 ``OUT`` says what is written:
 
@@ -22,18 +22,20 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from desra import checkpoints, cli, onnx_export
-from desra.errors import InputError
-from desra.files import atomic_write
-from desra.networks import Network, is_recognised, load_network
-from desra.options import NetworkOptions, load
+from desra import cli
+from desra.io.files import atomic_write
+from desra.networks import checkpoints, onnx
+from desra.networks.load import Network, is_recognised, load_network
+from desra.options.detect import NetworkOptions
+from desra.options.loading import load
+from desra.utils.errors import InputError
 
 
 def export(weights: str, output: Path, network_g: Mapping[str, Any] | None = None) -> str:
     """Write a network for other programs.
 
     Args:
-        weights: as for :func:`desra.checkpoints.resolve`.
+        weights: as for :func:`desra.networks.checkpoints.resolve`.
         output: the file; an earlier one is replaced.
         network_g: ``type`` and arguments of the architecture; None: found from the weights.
 
@@ -42,7 +44,7 @@ def export(weights: str, output: Path, network_g: Mapping[str, Any] | None = Non
 
     Raises:
         InputError: weights that are no SR network's, another ending, ``output`` is the file of the
-            weights; of ONNX as :func:`desra.onnx_export.to_onnx`.
+            weights; of ONNX as :func:`desra.networks.onnx.to_onnx`.
     """
     write = _FORMATS.get(output.suffix.lower())
     if write is None:
@@ -58,10 +60,10 @@ def export(weights: str, output: Path, network_g: Mapping[str, Any] | None = Non
 
 
 def _onnx(network: Network, path: Path) -> tuple[bytes, str]:
-    content, difference = onnx_export.to_onnx(network, {"weights": path.name})
+    content, difference = onnx.to_onnx(network, {"weights": path.name})
     return content, (
-        f"ONNX opset {onnx_export.OPSET}, any size; ONNX Runtime differs from torch by at most "
-        f"{difference:.1g} on {len(onnx_export.COMPARED)} sizes"
+        f"ONNX opset {onnx.OPSET}, any size; ONNX Runtime differs from torch by at most "
+        f"{difference:.1g} on {len(onnx.COMPARED)} sizes"
     )
 
 
@@ -98,16 +100,21 @@ _FORMATS: Mapping[str, Callable[[Network, Path], tuple[bytes, str]]] = {
 def _parser() -> argparse.ArgumentParser:
     purpose, _, details = (__doc__ or "").partition("\n\n")
     parser = cli.Parser(
-        prog=cli.called("export"), description=f"{purpose}\n\n{details}",
+        prog=cli.called("export"),
+        description=f"{purpose}\n\n{details}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    )
     parser.add_argument("weights", metavar="WEIGHTS", help="the network")
     parser.add_argument("-o", dest="output", type=Path, required=True, metavar="OUT")
     parser.add_argument(
-        "--force_yml", nargs="+", default=[], metavar="KEY:SUBKEY=VALUE", action="extend",
+        "--force_yml",
+        nargs="+",
+        default=[],
+        metavar="KEY:SUBKEY=VALUE",
+        action="extend",
         help="the architecture, where it cannot be told from the weights: "
         "'network_g={type: EDSR, num_in_ch: 3, num_out_ch: 3}'",
-    )  # fmt: skip
+    )
     return parser
 
 

@@ -1,30 +1,51 @@
 """basicsr's registries, filled with its classes and ours, and the way from YAML to an object.
 
 The registries are basicsr's own, so a class that a user registers with ``ARCH_REGISTRY.register()``
-is usable from YAML by its name; desra's own classes join them at the first look-up. With
-:mod:`desra.compat` this is the only module that touches basicsr; what others need of it (blur
-kernels, NIQE, the class of registries) they take from here.
+is usable from YAML by its name; desra's own classes join them at the first look-up. This is the
+only module that touches basicsr; what others need of it (blur kernels, NIQE, the class of
+registries) they take from here.
+
+basicsr 1.4.2 imports ``torchvision.transforms.functional_tensor``, which torchvision 0.17 removed;
+the one function that it takes from there now lives in ``torchvision.transforms.functional``. A
+module of that name with just that function is put in its place, if and only if torchvision has
+none, before basicsr is imported.
 """
 
 import importlib
+import importlib.util
 import inspect
+import pkgutil
 import sys
 import types
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import desra.compat  # noqa: F401  (must come before basicsr)
-from desra.errors import InputError, did_you_mean
+from desra.utils.errors import InputError, did_you_mean
+
+_REMOVED = "torchvision.transforms.functional_tensor"
+
+
+def _restore_functional_tensor() -> None:
+    if _REMOVED in sys.modules or importlib.util.find_spec(_REMOVED) is not None:
+        return
+    from torchvision.transforms.functional import rgb_to_grayscale
+
+    module = types.ModuleType(_REMOVED, "Stands in for the module that torchvision 0.17 removed.")
+    module.__dict__["rgb_to_grayscale"] = rgb_to_grayscale
+    sys.modules[_REMOVED] = module
+
+
+_restore_functional_tensor()
 
 # isort: split
 # Importing any part of basicsr imports all of it, which fills its registries.
-from basicsr.archs import vgg_arch
-from basicsr.data import degradations as kernels
-from basicsr.metrics.niqe import calculate_niqe
-from basicsr.models.lr_scheduler import CosineAnnealingRestartLR, MultiStepRestartLR
-from basicsr.utils.img_process_util import usm_sharp
-from basicsr.utils.registry import (
+from basicsr.archs import vgg_arch  # noqa: E402
+from basicsr.data import degradations as kernels  # noqa: E402
+from basicsr.metrics.niqe import calculate_niqe  # noqa: E402
+from basicsr.models.lr_scheduler import CosineAnnealingRestartLR, MultiStepRestartLR  # noqa: E402
+from basicsr.utils.img_process_util import usm_sharp  # noqa: E402
+from basicsr.utils.registry import (  # noqa: E402
     ARCH_REGISTRY,
     DATASET_REGISTRY,
     LOSS_REGISTRY,
@@ -54,16 +75,22 @@ VGG_FOLDER = vgg_arch.VGG_PRETRAIN_PATH.rpartition("/")[0]
 
 # basicsr registers the classes that Real-ESRGAN also registers under this suffix.
 _SUFFIX = "_basicsr"
+# Folders of desra whose modules register classes -> how the names of these modules end.
+_REGISTERING = {"archs": "_arch", "losses": "_loss", "data": "_dataset", "models": "_model"}
 
 
 def _register_own() -> None:
-    """Import the modules of desra that register archs, losses, datasets and models.
+    """Import the modules of desra that register classes: as in basicsr, those of four folders whose
+    names end so.
 
     At the first look-up rather than at import, and by name: those modules lie above and import this
     one. Nothing of them is used here (``tests/test_layers.py`` knows this exception).
     """
-    for package in ("archs", "losses", "data", "models"):
-        importlib.import_module(f"desra.{package}")
+    for folder, ending in _REGISTERING.items():
+        package = importlib.import_module(f"desra.{folder}")
+        for module in pkgutil.iter_modules(package.__path__):
+            if module.name.endswith(ending):
+                importlib.import_module(f"desra.{folder}.{module.name}")
 
 
 def import_modules(names: Iterable[str]) -> None:

@@ -22,18 +22,19 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from desra import cli, manifest
-from desra.annotations import RLE, find_human_masks
-from desra.artifacts import MaskCounts, components, full_size_mask, mean_iou
-from desra.artifacts.scores import covered
-from desra.detection import Mapper, say_if_other
-from desra.embedded import provide_folder
-from desra.files import atomic_write
-from desra.images import read_rgb8
-from desra.listing import list_images
-from desra.options import SweepOptions
+from desra import cli
+from desra.artifacts import find_regions, full_size_mask
+from desra.data.embedded import provide_folder
+from desra.finder import Mapper, say_if_other
+from desra.io import manifest
+from desra.io.annotations import RLE, find_human_masks
+from desra.io.files import atomic_write
+from desra.io.images import read_rgb8
+from desra.io.listing import list_images
+from desra.metrics.mask_scores import MaskCounts, covered, mean_iou
+from desra.options.sweep import SweepOptions
 from desra.registry import import_modules
-from desra.text_table import text_table
+from desra.utils.text_table import text_table
 
 logger = logging.getLogger("desra")
 
@@ -43,9 +44,9 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Found:
-    """What one rule finds in one image: kept components and pixels, and their scores."""
+    """What one rule finds in one image: kept regions and pixels, and their scores."""
 
-    components: int
+    regions: int
     pixels: int
     scores: MaskCounts | None
 
@@ -58,7 +59,7 @@ class Row:
     min_area: int
     images: int
     images_found: int
-    components: int
+    regions: int
     masked_pixels: int
     masked_share: float
     scored: int
@@ -78,14 +79,14 @@ class _Tally:
 
     images: int = 0
     images_found: int = 0
-    components: int = 0
+    regions: int = 0
     pixels: int = 0
     scores: list[MaskCounts] = field(default_factory=list)
 
     def add(self, found: Found) -> None:
         self.images += 1
-        self.images_found += found.components > 0
-        self.components += found.components
+        self.images_found += found.regions > 0
+        self.regions += found.regions
         self.pixels += found.pixels
         if found.scores is not None:
             self.scores.append(found.scores)
@@ -97,7 +98,7 @@ class _Tally:
             min_area=min_area,
             images=self.images,
             images_found=self.images_found,
-            components=self.components,
+            regions=self.regions,
             masked_pixels=self.pixels,
             masked_share=self.pixels / all_pixels,
             scored=len(self.scores),
@@ -115,22 +116,22 @@ class _Tally:
 def count_areas(mask: Mask, min_areas: Sequence[int], truth: Mask | None = None) -> list[Found]:
     """What is left of a mask at each ``min_area``, from one labelling.
 
-    The same as `desra.artifacts.artifact_mask` with that area, then `components` and `count_mask`:
-    an area decides about whole components, so their overlaps with the truth are counted once.
+    The same as `desra.artifacts.artifact_mask` with that area, then `regions` and `count_mask`:
+    an area decides about whole regions, so their overlaps with the truth are counted once.
 
     Args:
-        mask: bool ``(H, W)``, components of any area.
-        min_areas: a component is kept when it has more pixels than this.
+        mask: bool ``(H, W)``, regions of any area.
+        min_areas: a region is kept when it has more pixels than this.
         truth: bool ``(H, W)``, to score against.
 
     Returns:
         One for each of ``min_areas``.
     """
-    regions = components(mask)
+    regions = find_regions(mask)
     areas = regions.areas
     if truth is not None:
-        targets = components(truth)
-        # The pairs (component, true component) that share pixels, and how many.
+        targets = find_regions(truth)
+        # The pairs (region, true region) that share pixels, and how many.
         both = mask & truth
         codes = regions.labels[both].astype(np.int64) * len(targets.areas) + targets.labels[both]
         pairs, shared = np.unique(codes, return_counts=True)
@@ -191,8 +192,11 @@ class _Maps:
             logger.warning(
                 "%d of %d LR images that detect had are gone, such as %s; %s looks at these "
                 "without, and finds something else than detect did",
-                len(gone), len(rows), gone[0], opt.detector.type,
-            )  # fmt: skip
+                len(gone),
+                len(rows),
+                gone[0],
+                opt.detector.type,
+            )
 
     def __call__(self, row: manifest.Row) -> NDArray[np.float64]:
         """The map of one image.
@@ -268,20 +272,27 @@ def _csv(table: Sequence[Row]) -> str:
 
 def _log_table(table: Sequence[Row]) -> None:
     scores = ("iou", "pixel_f1", "region_precision", "region_recall") if table[0].scored else ()
-    lines = [["threshold", "min_area", "masked", "images", "components", *scores]]
+    lines = [["threshold", "min_area", "masked", "images", "regions", *scores]]
     for r in table:
         values: list[float | None] = [getattr(r, name) for name in scores]
-        lines.append([
-            f"{r.threshold:.3g}", str(r.min_area), f"{100 * r.masked_share:.2f}%",
-            str(r.images_found), str(r.components),
-            *("-" if value is None else f"{value:.3f}" for value in values),
-        ])  # fmt: skip
+        lines.append(
+            [
+                f"{r.threshold:.3g}",
+                str(r.min_area),
+                f"{100 * r.masked_share:.2f}%",
+                str(r.images_found),
+                str(r.regions),
+                *("-" if value is None else f"{value:.3f}" for value in values),
+            ]
+        )
     logger.info("%s", text_table(lines))
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
-    return cli.main("sweep", SweepOptions, sweep, argv)
+    return cli.main(
+        "sweep", "Count what other thresholds and areas would find.", SweepOptions, sweep, argv
+    )
 
 
 if __name__ == "__main__":

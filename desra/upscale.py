@@ -17,17 +17,17 @@ from tqdm import tqdm
 
 from desra import cli
 from desra.artifacts import bands, delete_artifacts, seam_step
-from desra.detection import ArtifactFinder, log_seams
-from desra.embedded import provide_folder
-from desra.errors import InputError, Unusable
-from desra.files import remove_unfinished, scratch
-from desra.images import Picture, Pixels, enlarge, image_size, read_image, resize, write_image
-from desra.listing import ImageFile, list_images, refuse_output_in
-from desra.models import SRPair
-from desra.options import UpscaleOptions
-from desra.pipeline import overlapped
-from desra.png import with_alpha, write_png
+from desra.data.embedded import provide_folder
+from desra.finder import ArtifactFinder, log_seams
+from desra.io.files import remove_unfinished, scratch
+from desra.io.images import Picture, Pixels, enlarge, image_size, read_image, resize, write_image
+from desra.io.listing import ImageFile, list_images, refuse_output_in
+from desra.io.png import with_alpha, write_png
+from desra.networks.pair import SRPair
+from desra.options.upscale import UpscaleOptions
 from desra.registry import import_modules
+from desra.utils.errors import InputError, Unusable
+from desra.utils.pipeline import overlapped
 
 logger = logging.getLogger("desra")
 
@@ -162,7 +162,9 @@ def upscale(opt: UpscaleOptions) -> list[Path]:
 
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
-    return cli.main("upscale", UpscaleOptions, upscale, argv, flags=FLAGS)
+    return cli.main(
+        "upscale", "Upscale images with one SR network.", UpscaleOptions, upscale, argv, flags=FLAGS
+    )
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from desra import checkpoints, cli, ncnn_import, zoo
-from desra.errors import InputError, refuse_if_any, sort_out
+from desra import cli
+from desra.networks import checkpoints, ncnn, zoo
+from desra.networks.zoo import ZOO, Entry
 from desra.registry import ARCH_REGISTRY, build
-from desra.zoo import ZOO, Entry
+from desra.utils.errors import InputError, refuse_if_any, sort_out
 
 RECIPE = "options/realesrgan/make_mse_partner.yml"  # makes a partner where none is published
 
@@ -25,21 +26,31 @@ def table(long: bool = False) -> str:
     rows = [("NAME", "SCALE", "NETWORK", "KEY", "SIZE", "HERE", "MSE PARTNER", "LICENCE")]
     for name, entry in ZOO.items():
         size = "-" if entry.size is None else f"{entry.size / 1e6:.1f} MB"
-        rows.append((
-            name, f"x{entry.scale}", entry.network_g["type"], entry.key or "-", size, _here(entry),
-            _partner(entry), entry.licence,
-        ))  # fmt: skip
+        rows.append(
+            (
+                name,
+                f"x{entry.scale}",
+                entry.network_g["type"],
+                entry.key or "-",
+                size,
+                _here(entry),
+                _partner(entry),
+                entry.licence,
+            )
+        )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     if long:
         origins = ["", *map(_origin, ZOO.values())]
         lines = [part for pair in zip(lines, origins, strict=True) for part in pair if part]
-    return "\n".join([
-        *lines,
-        "",
-        f"no / by hand / import: `python -m desra.weights get NAME`. They lie in {zoo.home()}",
-        f"none published: {RECIPE} makes one",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"no / by hand / import: `python -m desra.weights get NAME`. They lie in {zoo.home()}",
+            f"none published: {RECIPE} makes one",
+        ]
+    )
 
 
 def _here(entry: Entry) -> str:
@@ -116,14 +127,14 @@ def import_ncnn(param: Path, binary: Path, output: Path | None, keep_fp16: bool 
     """Make a checkpoint of ncnn's files, and say what it is.
 
     Args:
-        param, binary, keep_fp16: as `desra.ncnn_import.import_files`.
+        param, binary, keep_fp16: as `desra.networks.ncnn.import_files`.
         output: the checkpoint; None: of the .param's name, in the working folder.
 
     Raises:
-        InputError: as `desra.ncnn_import.import_files`.
+        InputError: as `desra.networks.ncnn.import_files`.
     """
     output = output or Path(f"{param.stem.lower()}.safetensors")
-    imported = ncnn_import.import_files(param, binary, output, keep_fp16)
+    imported = ncnn.import_files(param, binary, output, keep_fp16)
     settings = ", ".join(f"{key}: {value}" for key, value in imported.network_g.items())
     print(f"{output}: {{{settings}}}")
     if any(array.dtype.itemsize == 2 for array in imported.tensors.values()):
@@ -146,8 +157,8 @@ def import_package(
     Raises:
         InputError: no such package or network, or as `import_ncnn`.
     """
-    models = ncnn_import.package_models(package)
-    chosen = ncnn_import.choose(models, name)
+    models = ncnn.package_models(package)
+    chosen = ncnn.choose(models, name)
     found = [entry for entry in ZOO.values() if entry.package == (package, chosen)]
     if output is not None or not found:
         import_ncnn(*models[chosen], output, keep_fp16)
@@ -163,11 +174,11 @@ def _import(args: argparse.Namespace) -> None:
     if args.list and args.package is None:
         raise InputError("ncnn: --list needs --package")
     if pair.count(None) != (0 if args.package is None else 2):
-        raise InputError(f"ncnn: give either --param and --bin, or --package {ncnn_import.PACKAGE}")
+        raise InputError(f"ncnn: give either --param and --bin, or --package {ncnn.PACKAGE}")
     if args.package is None:
         import_ncnn(*pair, args.output, args.keep_fp16)
     elif args.list:
-        print("\n".join(ncnn_import.package_models(args.package)))
+        print("\n".join(ncnn.package_models(args.package)))
     else:
         import_package(args.package, args.name, args.output, args.keep_fp16)
 
@@ -199,34 +210,41 @@ def _parser() -> argparse.ArgumentParser:
     getting.add_argument("names", nargs="+", metavar="NAME")
     commands.add_parser("check", help="test the files that are here")
     importing = commands.add_parser(
-        "import-ncnn", help="make a checkpoint of ncnn's files",
-        description=(ncnn_import.__doc__ or "").partition("\n\n")[0],
-    )  # fmt: skip
+        "import-ncnn",
+        help="make a checkpoint of ncnn's files",
+        description=(ncnn.__doc__ or "").partition("\n\n")[0],
+    )
     importing.add_argument("--param", type=Path, metavar="FILE", help="ncnn's text .param")
     importing.add_argument("--bin", type=Path, metavar="FILE", help="ncnn's .bin")
     importing.add_argument(
-        "--package", metavar="NAME",
-        help=f"take the files of an installed package, as {ncnn_import.PACKAGE}",
-    )  # fmt: skip
+        "--package",
+        metavar="NAME",
+        help=f"take the files of an installed package, as {ncnn.PACKAGE}",
+    )
     importing.add_argument(
-        "--name", default=ncnn_import.DEFAULT_NAME,
+        "--name",
+        default=ncnn.DEFAULT_NAME,
         help="which of the package's networks (%(default)s)",
-    )  # fmt: skip
+    )
     importing.add_argument("--list", action="store_true", help="list the package's networks, stop")
     importing.add_argument(
-        "-o", "--output", type=Path, metavar="FILE",
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
         help="the checkpoint, .safetensors; by default where the zoo looks, for a network that is "
         "not in the zoo its name in this folder",
-    )  # fmt: skip
+    )
     importing.add_argument(
         "--keep-fp16", action="store_true", help="float16 weights stay so: half the size"
     )
     blending = commands.add_parser(
-        "blend", help="keep more or less of a finetuning",
+        "blend",
+        help="keep more or less of a finetuning",
         description="Write BEFORE + STRENGTH (AFTER - BEFORE), weight by weight: less of a "
         "finetuning's change removes less and keeps more. A network saved with train.strength 0.5 "
         "regains the whole change by 2.",
-    )  # fmt: skip
+    )
     blending.add_argument("before", metavar="BEFORE", help="the network before finetuning")
     blending.add_argument("after", metavar="AFTER", help="the finetuned one")
     blending.add_argument("--strength", type=float, required=True, help="0: before, 1: after")

@@ -21,9 +21,11 @@ def main(argv: list[str] | None = None) -> int:
     for name in COMMANDS:
         module = importlib.import_module(f"benchmarks.{name}")
         of_command = commands.add_parser(
-            name, help=module.HELP, description=module.__doc__,
+            name,
+            help=module.HELP,
+            description=module.__doc__,
             formatter_class=argparse.RawDescriptionHelpFormatter,
-        )  # fmt: skip
+        )
         module.add_arguments(of_command)
         of_command.set_defaults(run=module.run)
     args = parser.parse_args(argv)

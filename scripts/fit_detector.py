@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Fit the network of the default detector (desra/evidence.py) to injected artifacts.
+"""Fit the network of the default detector (evidence_network) to injected artifacts.
 
     python scripts/fit_detector.py prepare PHOTOGRAPHS pictures      # -> pictures/lq, pictures/gt
     python -m desra.detect -opt options/detect.yml \\
@@ -34,12 +34,12 @@ from safetensors.numpy import save_file
 from tqdm import tqdm
 
 from desra.artifacts import artifact_map, local_std
-from desra.degradations import degrade, jpeg
-from desra.embedded import MILD, PUBLISHED
-from desra.evidence import by_cells, measure
-from desra.images import enlarge, read_rgb8, write_image
-from desra.injection import KINDS
-from desra.listing import list_images
+from desra.data.degradations import degrade, jpeg
+from desra.data.embedded import MILD, PUBLISHED
+from desra.data.injection import KINDS
+from desra.detectors.evidence_network import by_cells, measure
+from desra.io.images import enlarge, read_rgb8, write_image
+from desra.io.listing import list_images
 
 Image = NDArray[np.uint8]
 SCALE = 4
@@ -177,9 +177,12 @@ def fit(args: argparse.Namespace) -> None:
     counts = torch.tensor(np.where(kind == OWN, np.float32(args.own), np.float32(1)))
     train = torch.tensor(np.flatnonzero(~validate))
     net = torch.nn.Sequential(
-        torch.nn.Linear(x.shape[1], HIDDEN), torch.nn.Tanh(),
-        torch.nn.Linear(HIDDEN, HIDDEN), torch.nn.Tanh(), torch.nn.Linear(HIDDEN, 1),
-    )  # fmt: skip
+        torch.nn.Linear(x.shape[1], HIDDEN),
+        torch.nn.Tanh(),
+        torch.nn.Linear(HIDDEN, HIDDEN),
+        torch.nn.Tanh(),
+        torch.nn.Linear(HIDDEN, 1),
+    )
     batch = 4096
     steps = args.epochs * (len(train) // batch)
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=1e-2)

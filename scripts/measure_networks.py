@@ -7,7 +7,7 @@
 Each photograph is degraded once (seeded by its number) by Real-ESRGAN's two-stage model, upscaled
 by bicubic, MSE-SR and GAN-SR, and compared: PSNR in dB on RGB, NIQE on luma (lower is better), mean
 of the paper's D and of the default detector's map, share of the pixels below the threshold,
-components. ``--sheet`` draws a cut of some: where D is lowest.
+regions. ``--sheet`` draws a cut of some: where D is lowest.
 """
 
 import argparse
@@ -17,16 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from desra import drawing
-from desra.artifacts import MaskRule, artifact_map, border_between, components, full_size_mask
-from desra.degradations import degrade
+from desra.artifacts import MaskRule, artifact_map, border_between, find_regions, full_size_mask
+from desra.data.degradations import degrade
+from desra.data.embedded import provide_folder
 from desra.detectors import evidence
-from desra.embedded import provide_folder
-from desra.images import read_image, write_image
-from desra.listing import list_images
-from desra.models import SRModel, SRPair
-from desra.options import Degradation
-from desra.quality import niqe, psnr
+from desra.io import drawing
+from desra.io.images import read_image, write_image
+from desra.io.listing import list_images
+from desra.metrics.quality import niqe, psnr
+from desra.networks.pair import SRPair
+from desra.networks.sr_network import SRNetwork
+from desra.options.degradation import Degradation
 
 Image = NDArray[np.uint8]
 SIDE = 128  # SR pixels on a side of a cut
@@ -52,7 +53,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4, help="so many, spread over the folder")
     args = parser.parse_args()
 
-    pair = SRPair(SRModel.from_checkpoint(args.model), SRModel.from_checkpoint(args.partner))
+    pair = SRPair(SRNetwork.from_checkpoint(args.model), SRNetwork.from_checkpoint(args.partner))
     scale, finders = pair.scale, {"paper": MaskRule(), "evidence": MaskRule(min_area=1000)}
     scores: dict[str, list[list[float]]] = {"bicubic": [], "sr_mse": [], "sr_gan": []}
     found: dict[str, list[list[float]]] = {name: [] for name in finders}
@@ -73,7 +74,7 @@ def main() -> None:
         for name, similarity in (("paper", D), ("evidence", evidence(sr.mse, sr.gan, lq))):
             mask = full_size_mask(similarity, gt.shape, finders[name])
             low = (similarity < finders[name].threshold).mean()
-            found[name].append([similarity.mean(), low, mask.mean(), components(mask).count])
+            found[name].append([similarity.mean(), low, mask.mean(), find_regions(mask).count])
         whole = np.pad(D, border_between(D.shape, gt.shape[:2]), "edge")
         view = cut(whole, scale)
         small = lq[tuple(slice(s.start // scale, s.stop // scale) for s in view)]
@@ -87,8 +88,10 @@ def main() -> None:
     for name, rows in found.items():
         mean_D, below, masked, _ = np.mean(rows, axis=0)
         count = int(np.sum(rows, axis=0)[3])
-        print(f"{name:8} mean {mean_D:.3f}, below {finders[name].threshold}: {100 * below:.2f} % "
-              f"of the pixels, masked {100 * masked:.2f} %, {count} components")  # fmt: skip
+        print(
+            f"{name:8} mean {mean_D:.3f}, below {finders[name].threshold}: {100 * below:.2f} % "
+            f"of the pixels, masked {100 * masked:.2f} %, {count} regions"
+        )
     if args.sheet:
         spread = np.linspace(0, len(sheet) - 1, min(args.rows, len(sheet))).round().astype(int)
         write_image(args.sheet, drawing.contact_sheet([sheet[n] for n in spread], COLUMNS, 200))

@@ -15,7 +15,7 @@ python=${VENV:-.venv}/bin/python
 started=$SECONDS
 
 step "1/6 Detect: the artifacts of the embedded GAN network on the pictures to finetune on"
-# Smaller components than those that count: there are more of them to learn from.
+# Smaller regions than those that count: there are more of them to learn from.
 "$python" -m desra.detect -opt options/detect.yml --force_yml mask:min_area=200
 
 step "2/6 Train: finetune the GAN network towards the pseudo ground truth of those pictures"

@@ -7,7 +7,7 @@
 ``--detected`` is what detect wrote with the network before, on images that were not finetuned on;
 detector, window and mask rule are those that it kept in options.yml there, unless others are given.
 A strength is the share of the change that is kept, as in `python -m desra.weights blend`. Columns:
-components and pixels removed, components added, PSNR to the network before and detail kept, both
+regions and pixels removed, regions added, PSNR to the network before and detail kept, both
 outside the masks of before and over all images together; "mean" is the PSNR as a mean over images.
 
 Results go to OUT.json, apart for each detection, detector, rule and network before; points of the
@@ -23,17 +23,19 @@ from typing import Any
 
 from tqdm import tqdm
 
-from desra import checkpoints, manifest
 from desra.cli import status_of
 from desra.detectors import find_detector
-from desra.errors import InputError
-from desra.files import atomic_write, sha256_of
-from desra.models import SRModel
-from desra.networks import Network, load_network
-from desra.options import ValOptions, fingerprint, parse, resolved
-from desra.quality import Mean
+from desra.io import manifest
+from desra.io.files import atomic_write, sha256_of
+from desra.metrics.quality import Mean
+from desra.networks import checkpoints
+from desra.networks.load import Network, load_network
+from desra.networks.sr_network import SRNetwork
+from desra.options.loading import fingerprint, parse, resolved
+from desra.options.train import ValOptions
 from desra.registry import import_modules
-from desra.training.validation import Scoring, Tally
+from desra.train.validation import Scoring, Tally
+from desra.utils.errors import InputError
 
 Point = dict[str, Any]
 Curves = dict[str, dict[str, Point]]  # by name of the network and strength
@@ -48,7 +50,7 @@ def measure(before: Network, after: str, strength: float, scoring: Scoring) -> P
     network = load_network(after)
     blended = checkpoints.blended(before.net.state_dict(), network.net.state_dict(), strength)
     network.net.load_state_dict(blended)
-    upscale = SRModel(network.for_any_size(), network.scale)
+    upscale = SRNetwork(network.for_any_size(), network.scale)
     found = [scoring(subject, upscale) for subject in tqdm(scoring.subjects, leave=False)]
     total = sum(found, start=Tally())
     change = total.change
@@ -58,7 +60,7 @@ def measure(before: Network, after: str, strength: float, scoring: Scoring) -> P
             "removed; give a lower --min-area or more images"
         )
     return {
-        "components": change.before,
+        "regions": change.before,
         "removed": change.removed,
         "added": change.added,
         "pixels_removed": change.pixel_removal_rate,
@@ -146,14 +148,18 @@ def tradeoff(args: argparse.Namespace) -> None:
                 with atomic_write(file) as out:
                     out.write(json.dumps(known, indent=1).encode())
     mask = val.mask
-    print(f"found by {val.detector.type} below {mask.threshold:g}, components of more than "
-          f"{mask.min_area:g} {mask.min_area_unit}")  # fmt: skip
+    print(
+        f"found by {val.detector.type} below {mask.threshold:g}, regions of more than "
+        f"{mask.min_area:g} {mask.min_area_unit}"
+    )
     print("removed   added  pixels  PSNR (mean) outside  detail  strength, network")
     for name, curve in points.items():
         for strength, p in sorted(curve.items(), key=lambda item: float(item[0])):
-            print(f"{p['removed']:3}/{p['components']:3}  {p['added']:5}  "
-                  f"{p['pixels_removed']:6.3f}  {p['psnr_outside']:6.2f} "
-                  f"({p['psnr_outside_mean']:6.2f}) dB  {p['detail_kept']:6.3f}  {strength} {name}")
+            print(
+                f"{p['removed']:3}/{p['regions']:3}  {p['added']:5}  "
+                f"{p['pixels_removed']:6.3f}  {p['psnr_outside']:6.2f} "
+                f"({p['psnr_outside_mean']:6.2f}) dB  {p['detail_kept']:6.3f}  {strength} {name}"
+            )
     draw(points, args.o.with_suffix(".png"))
 
 
@@ -164,17 +170,19 @@ def draw(points: Curves, path: Path) -> None:
     figure = Figure(figsize=(10, 4), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     for ax, key, label in zip(
-        axes, ("psnr_outside", "detail_kept"),
-        ("PSNR to before, outside the masks (dB)", "detail kept outside"), strict=True,
-    ):  # fmt: skip
+        axes,
+        ("psnr_outside", "detail_kept"),
+        ("PSNR to before, outside the masks (dB)", "detail kept outside"),
+        strict=True,
+    ):
         for name, curve in points.items():
             rows = [curve[s] for s in sorted(curve, key=float)]
             x = [row[key] for row in rows]
-            y = [100 * row["removed"] / row["components"] for row in rows]
+            y = [100 * row["removed"] / row["regions"] for row in rows]
             ax.plot(x, y, marker="o", label=name)
         ax.set_xlabel(label)
         ax.grid(alpha=0.3)
-    axes[0].set_ylabel("components removed (%)")
+    axes[0].set_ylabel("regions removed (%)")
     axes[1].legend()
     figure.savefig(path, dpi=110)
 
@@ -188,14 +196,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--after", required=True, nargs="+", metavar="NAME=WEIGHTS")
     parser.add_argument("--strengths", type=float, nargs="+", default=[0.25, 0.5, 1.0])
     parser.add_argument(
-        "--min-area", type=float, metavar="PIXELS",
-        help="count components of more pixels of the SR image than this (default: as detect did)",
-    )  # fmt: skip
+        "--min-area",
+        type=float,
+        metavar="PIXELS",
+        help="count regions of more pixels of the SR image than this (default: as detect did)",
+    )
     parser.add_argument("--detector", metavar="NAME", help="look by another than detect did")
     parser.add_argument(
-        "--import", dest="imports", nargs="+", default=[], metavar="MODULE",
+        "--import",
+        dest="imports",
+        nargs="+",
+        default=[],
+        metavar="MODULE",
         help="modules that register detectors or networks of your own",
-    )  # fmt: skip
+    )
     parser.add_argument("-o", type=Path, required=True, metavar="OUT")
     args = parser.parse_args(argv)
     return status_of(lambda: tradeoff(args))

@@ -9,18 +9,16 @@ import json
 import sys
 from pathlib import Path
 
-from desra.options import (
-    AppOptions,
-    CalibrateOptions,
-    DetectOptions,
-    EvaluateOptions,
-    ReportOptions,
-    RunOptions,
-    Strict,
-    SweepOptions,
-    TrainOptions,
-    UpscaleOptions,
-)
+from desra.options.app import AppOptions
+from desra.options.base import Strict
+from desra.options.calibrate import CalibrateOptions
+from desra.options.detect import DetectOptions
+from desra.options.evaluate import EvaluateOptions
+from desra.options.report import ReportOptions
+from desra.options.run import RunOptions
+from desra.options.sweep import SweepOptions
+from desra.options.train import TrainOptions
+from desra.options.upscale import UpscaleOptions
 
 FOLDER = Path(__file__).resolve().parent.parent / "options" / "schema"
 MODELS: dict[str, type[Strict]] = {

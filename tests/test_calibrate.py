@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import yaml
 
-from desra import calibrate, manifest
-from desra.errors import InputError
-from desra.options import CalibrateOptions, parse, read_yaml
-from desra.segment import read_table, segment_weights
+from desra import calibrate
+from desra.detectors.segment import read_table, segment_weights
+from desra.io import manifest
+from desra.options.calibrate import CalibrateOptions
+from desra.options.loading import parse, read_yaml
+from desra.utils.errors import InputError
 
 C = (0.03 * 255) ** 2
 MSE_AMPLITUDE = 20
@@ -123,9 +125,18 @@ def test_results_of_detect_are_an_input(tmp_path: Path):
     save_pair(tmp_path, "sub/a", 60)
     save(tmp_path / "sr_gan/stranger.png", checkerboard(40, 40, 20))  # not in the manifest
     row = manifest.Row(
-        stem="sub/a", lq=None, lq_size=None, sr_size=(40, 40), scale=4, mask_pixels=0,
-        components=0, mean_D=None, seconds={}, settings="", notes=(),
-    )  # fmt: skip
+        stem="sub/a",
+        lq=None,
+        lq_size=None,
+        sr_size=(40, 40),
+        scale=4,
+        mask_pixels=0,
+        regions=0,
+        mean_D=None,
+        seconds={},
+        settings="",
+        notes=(),
+    )
     manifest.write(tmp_path, [row])
     table = calibrate.calibrate(options_for(tmp_path, input={"results": str(tmp_path)}))
     assert table.classes == {"all": 7}

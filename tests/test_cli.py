@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import photograph, save_compact, save_png, train_settings
 
 from desra import detect, train
-from desra.options import DetectOptions, TrainOptions
+from desra.options.detect import DetectOptions
+from desra.options.train import TrainOptions
+from helpers.paths import ROOT
+from helpers.small import photograph, save_compact, save_png, train_settings
 
 
 @pytest.fixture
@@ -184,7 +186,7 @@ def test_train_refuses_an_empty_folder_and_text_named_png(
 def test_check_prints_what_loads_to_the_same(
     stage: str, detect_file: Path, photographs: Path, tmp_path: Path, capsys: Any
 ):
-    from desra import options
+    from desra.options.loading import load
 
     model, main, file = {
         "detect": (DetectOptions, detect.main, detect_file),
@@ -198,7 +200,7 @@ def test_check_prints_what_loads_to_the_same(
     printed = capsys.readouterr().out
     again = tmp_path / "again.yml"
     again.write_text(printed)
-    assert options.load(model, str(again)) == options.load(model, str(file))
+    assert load(model, str(again)) == load(model, str(file))
     assert main(["-opt", str(again), "--check"]) == 0
     assert capsys.readouterr().out == printed
     assert not (tmp_path / "out").exists() and not (tmp_path / "runs").exists()
@@ -207,9 +209,13 @@ def test_check_prints_what_loads_to_the_same(
 def test_the_status_reaches_the_shell(tmp_path: Path):
     command = [sys.executable, "-m", "desra.detect", "-opt", "options/detect.yml"]
     wrong = subprocess.run(
-        [*command, "--force_yml", "ouput=x"], capture_output=True, text=True, cwd=tmp_path,
-        stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-    )  # fmt: skip
+        [*command, "--force_yml", "ouput=x"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert wrong.returncode == 2
     assert "ouput: unknown key; did you mean 'output'?" in wrong.stderr
     assert "Traceback" not in wrong.stderr and wrong.stdout == ""

@@ -10,26 +10,16 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import photograph, save_compact, train_settings
 from safetensors.torch import load_file
 from spandrel import ImageModelDescriptor, ModelLoader
 
 from desra import export, train
-from desra.models import SRModel
 from desra.registry import ARCH_REGISTRY, build
+from helpers.exports import RRDB, desra_image, refusal, save
+from helpers.small import photograph, save_compact, train_settings
 
 COMPACT = {"type": "SRVGGNetCompact", "num_feat": 4, "num_conv": 1, "upscale": 2}
-RRDB = {
-    "type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 2,
-    "num_grow_ch": 32,
-}  # fmt: skip
 EDSR = {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 2}
-
-
-def save(path: Path, network_g: dict[str, Any], key: str = "params", seed: int = 0) -> Path:
-    torch.manual_seed(seed)
-    torch.save({key: build(ARCH_REGISTRY, network_g, "").state_dict()}, path)
-    return path
 
 
 @pytest.fixture
@@ -52,20 +42,9 @@ def spandrel_image(path: Path, image: np.ndarray) -> np.ndarray:
     return (sr * 255).round().numpy().astype(np.uint8)
 
 
-def desra_image(weights: Path | str, image: np.ndarray) -> np.ndarray:
-    return SRModel.from_checkpoint(weights, device="cpu", precision="fp32")(image)
-
-
 def exported(capsys: pytest.CaptureFixture[str], *argv: object) -> str:
     assert export.main([str(a) for a in argv]) == 0
     return capsys.readouterr().out
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *argv: object) -> str:
-    assert export.main([str(a) for a in argv]) == 2
-    said = capsys.readouterr().err
-    assert "Traceback" not in said and said.count("error: ") == 1
-    return said
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])

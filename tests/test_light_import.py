@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-HEAVY = ["torch", "torchvision", "cv2", "basicsr", "scipy", "pydantic", "spandrel", "numpy"]
+from helpers.heavy import HEAVY
 
 
 def test_import_loads_nothing_heavy():

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import photograph, save_compact, save_png
-from test_light_import import HEAVY
 
 from desra.__main__ import STAGES, main
+from helpers.heavy import HEAVY
+from helpers.paths import ROOT
+from helpers.small import photograph, save_compact, save_png
 
-PACKAGE = Path(__file__).parent.parent / "desra"
+PACKAGE = ROOT / "desra"
 
 
 def has_main(path: Path) -> bool:
@@ -67,9 +68,7 @@ def test_a_stage_gets_its_arguments_and_gives_its_status(
         main(["sweep", "-opt"])
 
 
-def test_flags_of_detect_say_the_same_as_yaml(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_flags_of_detect_say_the_same_as_yaml(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     file = tmp_path / "d.yml"
     file.write_text(
         "input: {lq: a}\noutput: b\nsr_gan: {weights: g.pth}\nsr_mse: {weights: m.pth}\n"
@@ -102,15 +101,18 @@ def test_the_two_networks_have_the_same_flags(stage: str, capsys: pytest.Capture
         ("/usr/bin/desra", "desra"),
         ("desra.exe", "desra"),
         ("/lib/desra/__main__.py", "python -m desra"),
-        ("/lib/desra/detect.py", "python -m desra."),
+        ("/lib/desra/detect/stage.py", "python -m desra."),
         ("/lib/pytest/__main__.py", "python -m desra."),
     ],
 )
 @pytest.mark.parametrize("stage", ["detect", "weights", "export"])
 def test_help_shows_how_it_was_called(
-    script: str, shown: str, stage: str,
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-):  # fmt: skip
+    script: str,
+    shown: str,
+    stage: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
     monkeypatch.setattr(sys, "argv", [script])
     with pytest.raises(SystemExit):
         main([stage, "-h"])

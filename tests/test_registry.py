@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from desra.errors import InputError
 from desra.registry import (
     ARCH_REGISTRY,
     DATASET_REGISTRY,
@@ -19,6 +18,7 @@ from desra.registry import (
     find,
     import_modules,
 )
+from desra.utils.errors import InputError
 
 MODULE = """
 from basicsr.utils.registry import ARCH_REGISTRY

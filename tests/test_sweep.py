@@ -9,24 +9,20 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from conftest import photograph
 from scipy import ndimage
 
-from desra.annotations import write_labelme
-from desra.artifacts import (
-    MaskRule,
-    artifact_map,
-    artifact_mask,
-    components,
-    count_mask,
-    full_size_mask,
-    mean_iou,
-)
+from desra.artifacts import MaskRule, artifact_map, artifact_mask, find_regions, full_size_mask
 from desra.detect import detect
 from desra.detectors import find_detector
-from desra.images import read_rgb8, write_image
-from desra.options import DetectOptions, DetectorOptions, SweepOptions, parse
+from desra.io.annotations import write_labelme
+from desra.io.images import read_rgb8, write_image
+from desra.metrics.mask_scores import count_mask, mean_iou
+from desra.options.detect import DetectOptions
+from desra.options.loading import parse
+from desra.options.sections import DetectorOptions
+from desra.options.sweep import SweepOptions
 from desra.sweep import Row, count_areas, main, sweep
+from helpers.small import photograph
 
 AREAS = [0, 60, 150, 100000]
 
@@ -45,10 +41,10 @@ def test_areas_at_once_equal_one_by_one(seed: int) -> None:
         results = count_areas(unfiltered, AREAS, truth)
         for area, result in zip(AREAS, results, strict=True):
             mask = artifact_mask(D, MaskRule(threshold, 3, dilate=1, min_area=area))
-            assert result.components == components(mask).count
+            assert result.regions == find_regions(mask).count
             assert result.pixels == mask.sum()
             assert result.scores == count_mask(mask, truth)
-    assert results[0].components > results[1].components > results[2].components > 0
+    assert results[0].regions > results[1].regions > results[2].regions > 0
     assert results[3].pixels == 0
     assert results[2].scores.correct > 0 and 0 < results[2].scores.found < results[0].scores.true
 
@@ -63,7 +59,7 @@ def test_empty_and_full_masks(mask: np.ndarray, truth: np.ndarray) -> None:
 def test_an_area_must_be_exceeded() -> None:
     mask = np.zeros((9, 9), bool)
     mask[1:3, 1:4] = True
-    assert [found.components for found in count_areas(mask, [5, 6], mask)] == [1, 0]
+    assert [found.regions for found in count_areas(mask, [5, 6], mask)] == [1, 0]
 
 
 @pytest.fixture
@@ -115,8 +111,11 @@ def test_table_equals_detection_with_each_rule(results: Path) -> None:
     table = sweep(options(results, truth=str(results.parent / "truth"), dilate=2))
 
     assert [(r.threshold, r.min_area) for r in table] == [
-        (0.4, 0), (0.4, 1000), (0.7, 0), (0.7, 1000),
-    ]  # fmt: skip
+        (0.4, 0),
+        (0.4, 1000),
+        (0.7, 0),
+        (0.7, 1000),
+    ]
     for row in table:
         rule = MaskRule(row.threshold, dilate=2, min_area=row.min_area)
         masks = {}
@@ -125,7 +124,7 @@ def test_table_equals_detection_with_each_rule(results: Path) -> None:
             masks[stem] = full_size_mask(artifact_map(mse, gan), gan.shape, rule)
         assert row.images == 3
         assert row.images_found == sum(m.any() for m in masks.values())
-        assert row.components == sum(components(m).count for m in masks.values())
+        assert row.regions == sum(find_regions(m).count for m in masks.values())
         assert row.masked_pixels == sum(m.sum() for m in masks.values())
         assert row.masked_share == row.masked_pixels / (96 * 128 + 96 * 96 + 64)
         counts = [count_mask(masks[stem], truth) for stem, truth in truths.items()]
@@ -133,11 +132,12 @@ def test_table_equals_detection_with_each_rule(results: Path) -> None:
         assert row.scored == 2
         assert (row.iou, row.pixel_f1) == (mean_iou(counts), total.pixel_f1)
         assert (row.region_precision, row.region_recall) == (
-            total.region_precision, total.region_recall,
-        )  # fmt: skip
+            total.region_precision,
+            total.region_recall,
+        )
         assert (row.predicted, row.correct) == (total.predicted, total.correct)
         assert (row.true, row.found) == (2, 1)
-    assert [r.components for r in table] == [2, 1, 2, 1]
+    assert [r.regions for r in table] == [2, 1, 2, 1]
     assert table[0].iou != table[2].iou
 
 
@@ -172,10 +172,14 @@ def detected_by_default(folder: Path, scale: int, with_lq: bool) -> DetectOption
 def sweep_by_default(opt: DetectOptions) -> Row:
     """The row of detect's threshold and area."""
     area = opt.mask.rule(scale=opt.scale).min_area
-    (row,) = sweep(options(
-        Path(opt.output), thresholds=[opt.mask.threshold], min_areas=[area],
-        detector=DetectorOptions(),
-    ))  # fmt: skip
+    (row,) = sweep(
+        options(
+            Path(opt.output),
+            thresholds=[opt.mask.threshold],
+            min_areas=[area],
+            detector=DetectorOptions(),
+        )
+    )
     return row
 
 
@@ -188,7 +192,7 @@ def test_the_default_detector_finds_what_detect_found(
     row = sweep_by_default(opt)
     found = [cv2.imread(str(path), 0) > 127 for path in (tmp_path / "detect/mask").iterdir()]
     assert row.masked_pixels == sum(mask.sum() for mask in found) > 0
-    assert row.components == sum(components(mask).count for mask in found)
+    assert row.regions == sum(find_regions(mask).count for mask in found)
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
@@ -231,7 +235,7 @@ def test_csv_and_printed_table(results: Path, caplog: pytest.LogCaptureFixture) 
         table = sweep(options(results))
     rows = list(csv.DictReader((results.parent / "sweep" / "sweep.csv").open()))
     assert [float(r["threshold"]) for r in rows] == [0.4, 0.4, 0.7, 0.7]
-    assert [int(r["components"]) for r in rows] == [r.components for r in table]
+    assert [int(r["regions"]) for r in rows] == [r.regions for r in table]
     assert {r["iou"] for r in rows} == {""} and {r["scored"] for r in rows} == {"0"}
     assert "pixel_f1" not in caplog.text and "min_area" in caplog.text
 
@@ -273,7 +277,7 @@ def test_errors_in_one_sentence(
 
 
 def test_the_shipped_options_are_the_defaults() -> None:
-    from desra.options import find_options_file, read_yaml
+    from desra.options.loading import find_options_file, read_yaml
 
     content = read_yaml(find_options_file("options/sweep.yml"))
     given = parse(SweepOptions, content, "sweep.yml")

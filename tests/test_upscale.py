@@ -10,16 +10,18 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from conftest import photograph, save_compact, save_png
 from PIL import Image
 
 from desra import detect, upscale
-from desra.errors import InputError
-from desra.images import read_image, resize, write_image
-from desra.listing import list_images
-from desra.models import SRModel
-from desra.options import DetectOptions, UpscaleOptions, parse
-from desra.tiling import Tiles, spans
+from desra.io.images import read_image, resize, write_image
+from desra.io.listing import list_images
+from desra.networks.sr_network import SRNetwork
+from desra.networks.tiling import Tiles, spans
+from desra.options.detect import DetectOptions
+from desra.options.loading import parse
+from desra.options.upscale import UpscaleOptions
+from desra.utils.errors import InputError
+from helpers.small import photograph, save_compact, save_png
 
 CPU = {"device": "cpu", "precision": "fp32"}
 
@@ -62,7 +64,7 @@ def test_a_folder_and_its_sub_folders(folder: Path, weights: str, tmp_path: Path
     written = upscale.upscale(options(tmp_path, weights, suffix="_x2"))
     assert names(tmp_path / "out") == ["a_x2.png", "sub/b_x2.png", "v1.2_x2.png"]
     assert [p.relative_to(tmp_path / "out").as_posix() for p in written] == names(tmp_path / "out")
-    model = SRModel.from_checkpoint(weights, **CPU)
+    model = SRNetwork.from_checkpoint(weights, **CPU)
     for stem in ("a", "sub/b", "v1.2"):
         expected = model(read_image(folder / f"{stem}.png").rgb)
         np.testing.assert_array_equal(stored(tmp_path / f"out/{stem}_x2.png"), expected)
@@ -79,13 +81,13 @@ def test_earlier_results_are_replaced(folder: Path, weights: str, tmp_path: Path
 
 def test_the_settings_of_tiles_reach_the_network(folder: Path, weights: str, tmp_path, monkeypatch):
     seen: list[tuple[int, ...]] = []
-    forward = SRModel._forward
+    forward = SRNetwork._forward
 
     def spy(self, lq, dtype):
         seen.append(tuple(lq.shape[-2:]))
         return forward(self, lq, dtype)
 
-    monkeypatch.setattr(SRModel, "_forward", spy)
+    monkeypatch.setattr(SRNetwork, "_forward", spy)
     upscale.upscale(options(tmp_path, weights, tile={"size": 16, "overlap": 4}))
     sizes = [read_image(file.path).rgb.shape for file in list_images(folder)]
 
@@ -111,7 +113,7 @@ def test_outscale_resizes_what_the_network_made(
 ):
     upscale.upscale(options(tmp_path, weights, outscale=outscale))
     result = stored(tmp_path / "out/a.png")
-    model = SRModel.from_checkpoint(weights, **CPU)
+    model = SRNetwork.from_checkpoint(weights, **CPU)
     sr = model(read_image(folder / "a.png").rgb, bits=16) / 257
     rows, columns = (lanczos(a, b) for a, b in zip(sr.shape, size, strict=False))
     oracle = np.einsum("yh,hwc,xw->yxc", rows, sr, columns).clip(0, 255)
@@ -275,10 +277,15 @@ def partner(tmp_path: Path) -> str:
 def detected(root: Path, weights: str, partner: str, **changed: Any) -> list[detect.manifest.Row]:
     """What detect makes of the same images, in root/detected."""
     settings = {
-        "input": {"lq": str(root / "in")}, "output": str(root / "detected"), "scale": 2,
-        "sr_gan": {"weights": weights}, "sr_mse": {"weights": partner}, **CPU, **FOUND,
+        "input": {"lq": str(root / "in")},
+        "output": str(root / "detected"),
+        "scale": 2,
+        "sr_gan": {"weights": weights},
+        "sr_mse": {"weights": partner},
+        **CPU,
+        **FOUND,
         "deletion": {},
-    }  # fmt: skip
+    }
     return detect.detect(parse(DetectOptions, {**settings, **changed}, "test"))
 
 
@@ -357,9 +364,22 @@ def test_deletion_needs_a_partner_of_the_same_scale(folder: Path, weights: str, 
 
 def test_the_flag_deletes(folder: Path, weights: str, partner: str, tmp_path: Path):
     rows = detected(tmp_path, weights, partner)
-    argv = ["-i", str(folder), "-o", str(tmp_path / "out"), "--model", weights,
-            "--partner", partner, "--force_yml", "mask:min_area=50", "mask:threshold=0.95",
-            "window:size=9", "device=cpu", "precision=fp32"]  # fmt: skip
+    argv = [
+        "-i",
+        str(folder),
+        "-o",
+        str(tmp_path / "out"),
+        "--model",
+        weights,
+        "--partner",
+        partner,
+        "--force_yml",
+        "mask:min_area=50",
+        "mask:threshold=0.95",
+        "window:size=9",
+        "device=cpu",
+        "precision=fp32",
+    ]
     assert upscale.main(argv) == 0
     for row in rows:
         made = stored(tmp_path / f"out/{row.stem}.png")

@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import photograph, save_compact
-from test_ncnn_import import FP16, compact, package, write_compact
-from test_zoo import NETWORK_G, sha256, site
-from zoo_server import Site
 
-from desra import weights, zoo
-from desra.models import SRModel
-from desra.ncnn_import import PACKAGE, package_models
-from desra.zoo import ZOO, Entry
+from desra import weights
+from desra.networks import zoo
+from desra.networks.ncnn import PACKAGE, package_models
+from desra.networks.sr_network import SRNetwork
+from desra.networks.zoo import ZOO, Entry
+from helpers.ncnn_packages import FP16, compact, package, write_compact
+from helpers.small import photograph, save_compact
+from helpers.zoo import NETWORK_G, sha256, site
+from helpers.zoo_server import Site
 
 __all__ = ["package", "site"]  # the fixtures
 
@@ -33,11 +34,17 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in ZOO if name not in names]:
         monkeypatch.delitem(ZOO, name)
     page = "https://example.org/net"
-    for name, entry in zip(names, (
-        Entry("g.pth", NETWORK_G, 2, "GAN", "MIT", page, "params", partner="psnr"),
-        Entry("p.pth", NETWORK_G, 2, "PSNR", "Zlib", page, size=1234567),
-        Entry("n.safetensors", PACKED, 4, "GAN", "MIT", page, package=("pack", "net_x4plus_up4x")),
-    ), strict=True):  # fmt: skip
+    for name, entry in zip(
+        names,
+        (
+            Entry("g.pth", NETWORK_G, 2, "GAN", "MIT", page, "params", partner="psnr"),
+            Entry("p.pth", NETWORK_G, 2, "PSNR", "Zlib", page, size=1234567),
+            Entry(
+                "n.safetensors", PACKED, 4, "GAN", "MIT", page, package=("pack", "net_x4plus_up4x")
+            ),
+        ),
+        strict=True,
+    ):
         monkeypatch.setitem(ZOO, name, entry)
     return tmp_path / "zoo"
 
@@ -174,8 +181,8 @@ def test_check_of_a_damaged_file(
 def same_as_ncnn_file(path: Path | str) -> None:
     """The network in ``path`` is the one that `package` holds."""
     image = photograph(0, 12, 10)
-    ours = SRModel.from_checkpoint(path, device="cpu", precision="fp32", scale=4)
-    theirs = SRModel(compact(4), 4, device="cpu", precision="fp32")
+    ours = SRNetwork.from_checkpoint(path, device="cpu", precision="fp32", scale=4)
+    theirs = SRNetwork(compact(4), 4, device="cpu", precision="fp32")
     assert np.array_equal(ours(image), theirs(image))
 
 
@@ -210,9 +217,11 @@ def test_other_networks_and_files(
 
 
 def test_what_an_import_says(
-    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    package: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-):  # fmt: skip
+):
     assert weights.main(["import-ncnn", "--package", "pack", "--list"]) == 0
     assert capsys.readouterr().out.split() == ["net_other_up3x", "net_x4plus_up4x"]
     (tmp_path / "here").mkdir()
@@ -296,7 +305,7 @@ def test_blend(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     for name, value in found.items():
         expected = 0.75 * old[name].astype(np.float64) + 0.25 * new[name]
         np.testing.assert_allclose(value, expected, rtol=1e-6, atol=1e-7)
-    assert SRModel.from_checkpoint(out, device="cpu").scale == 2
+    assert SRNetwork.from_checkpoint(out, device="cpu").scale == 2
     whole = tmp_path / "whole.pth"
     assert weights.main(["blend", "gan", str(out), "--strength", "4", "-o", str(whole)]) == 0
     for name, value in values(whole).items():

@@ -1,5 +1,1 @@
-"""Networks that basicsr lacks; importing this package registers them in ARCH_REGISTRY."""
-
-from desra.archs import patch_discriminator_arch
-
-__all__ = ["patch_discriminator_arch"]
+"""Architectures that basicsr lacks; modules named *_arch.py register in ARCH_REGISTRY."""

@@ -8,7 +8,6 @@ In the order of the paper, for the two networks' outputs ``sr_mse`` and ``sr_gan
 3. `artifact_mask`, `full_size_mask`: threshold, morphology and area;
 4. `compose_pseudo_gt`: MSE-SR inside the mask, GAN-SR outside, to learn from (Eq. 10);
    `delete_artifacts`: the same with a soft edge, to look at;
-5. `count_mask`, `count_curve`, `count_change`: scores against a truth, and before against after.
 
 Images are RGB ``(H, W, 3)`` uint8, masks bool with True = artifact. Batches that lie on a device
 have their own map in `desra.artifacts.local_variance_torch`, which alone needs torch.
@@ -16,7 +15,6 @@ have their own map in `desra.artifacts.local_variance_torch`, which alone needs 
 
 from desra.artifacts.ade20k import ADE20K_INTERVALS
 from desra.artifacts.borders import border_between, crop_to
-from desra.artifacts.curve import CurveCounts, PRCurve, count_curve
 from desra.artifacts.deletion import (
     DeletionSpec,
     delete_artifacts,
@@ -30,26 +28,18 @@ from desra.artifacts.local_variance import (
     local_std,
 )
 from desra.artifacts.mask import (
-    Components,
     MaskRule,
+    Regions,
     artifact_mask,
     candidates,
     clean_up,
-    components,
     fill_holes,
+    find_regions,
     full_size_clean_up,
     full_size_mask,
 )
 from desra.artifacts.pseudo_gt import compose_pseudo_gt
 from desra.artifacts.row_bands import bands
-from desra.artifacts.scores import (
-    ChangeCounts,
-    MaskCounts,
-    Sums,
-    count_change,
-    count_mask,
-    mean_iou,
-)
 from desra.artifacts.semantic import (
     IntervalCalibration,
     apply_class_weights,
@@ -60,15 +50,10 @@ from desra.artifacts.semantic import (
 
 __all__ = [
     "ADE20K_INTERVALS",
-    "ChangeCounts",
-    "Components",
-    "CurveCounts",
     "DeletionSpec",
     "IntervalCalibration",
-    "MaskCounts",
     "MaskRule",
-    "PRCurve",
-    "Sums",
+    "Regions",
     "WindowSpec",
     "absolute_difference_map",
     "apply_class_weights",
@@ -81,18 +66,14 @@ __all__ = [
     "class_weight",
     "class_weights",
     "clean_up",
-    "components",
     "compose_pseudo_gt",
-    "count_change",
-    "count_curve",
-    "count_mask",
     "crop_to",
     "delete_artifacts",
     "deletion_weight",
     "fill_holes",
+    "find_regions",
     "full_size_clean_up",
     "full_size_mask",
     "local_std",
-    "mean_iou",
     "seam_step",
 ]

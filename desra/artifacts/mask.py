@@ -22,7 +22,7 @@ class MaskRule:
         kernel: side of the square structuring element in pixels, odd.
         erode: erosions, which remove specks.
         dilate: dilations after them, which join what is near.
-        min_area: a component is kept when it has **more** pixels than this.
+        min_area: a region is kept when it has **more** pixels than this.
 
     Raises:
         ValueError: a value out of range.
@@ -46,8 +46,8 @@ class MaskRule:
 
 
 @dataclass(frozen=True, eq=False)
-class Components:
-    """The 8-connected components of a mask.
+class Regions:
+    """The 8-connected regions of a mask.
 
     Attributes:
         labels: int32 ``(H, W)``, 0 outside the mask, 1..count inside.
@@ -59,7 +59,7 @@ class Components:
 
     @property
     def count(self) -> int:
-        """Number of components, without the background."""
+        """Number of regions, without the background."""
         return len(self.areas) - 1
 
 
@@ -67,7 +67,7 @@ def artifact_mask(D: NDArray[np.floating], rule: MaskRule = MaskRule(), border: 
     """Artifacts of a similarity map.
 
     ``D < threshold``, eroded, dilated, holes filled (`fill_holes`), and of what is left the
-    8-connected components that have more than ``min_area`` pixels.
+    8-connected regions that have more than ``min_area`` pixels.
 
     Args:
         D: similarity map, floating ``(h, w)``, low = artifact; may have no elements.
@@ -178,8 +178,8 @@ def fill_holes(mask: Mask) -> Mask:
     return framed[1:-1, 1:-1] != 2
 
 
-def components(mask: Mask) -> Components:
-    """Label the 8-connected components of a mask.
+def find_regions(mask: Mask) -> Regions:
+    """Label the 8-connected regions of a mask.
 
     Args:
         mask: bool ``(H, W)``; may have no elements.
@@ -190,15 +190,15 @@ def components(mask: Mask) -> Components:
     if mask.ndim != 2 or mask.dtype != np.bool_:
         raise ValueError(f"a mask must be bool (H, W), got {mask.dtype} {mask.shape}")
     if mask.size == 0:
-        return Components(np.zeros(mask.shape, np.int32), np.zeros(1, np.int64))
+        return Regions(np.zeros(mask.shape, np.int32), np.zeros(1, np.int64))
     pixels = mask.astype(np.uint8, order="C")
     _, labels, stats, _ = cv2.connectedComponentsWithStats(pixels, connectivity=8)
     areas = np.asarray(stats)[:, cv2.CC_STAT_AREA].astype(np.int64)
-    return Components(np.asarray(labels, np.int32), areas)
+    return Regions(np.asarray(labels, np.int32), areas)
 
 
 def _keep_large(mask: Mask, min_area: int) -> Mask:
-    found = components(mask)
+    found = find_regions(mask)
     keep = found.areas > min_area
     keep[0] = False
     return keep[found.labels]

@@ -1,5 +1,1 @@
-"""Datasets; importing this package registers them in DATASET_REGISTRY."""
-
-from desra.data import artifact_dataset, degraded_dataset, paired_dataset
-
-__all__ = ["artifact_dataset", "degraded_dataset", "paired_dataset"]
+"""Datasets and what they are made of; modules named *_dataset.py register in DATASET_REGISTRY."""

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.random import Generator
 from torch.utils.data import Dataset
 
-from desra import manifest
-from desra.artifacts import components
+from desra.artifacts import find_regions
 from desra.data.cache import Arrays
+from desra.data.degradations import sharpen
 from desra.data.samples import (
     CACHE,
     augment,
@@ -23,11 +23,11 @@ from desra.data.samples import (
     rng_of,
     to_tensor,
 )
-from desra.degradations import sharpen
-from desra.errors import InputError, listed, refuse_if_any, sort_out
-from desra.images import image_size, read_image, read_mask
-from desra.options import fingerprint
+from desra.io import manifest
+from desra.io.images import image_size, read_image, read_mask
+from desra.options.loading import fingerprint
 from desra.registry import DATASET_REGISTRY
+from desra.utils.errors import InputError, listed, refuse_if_any, sort_out
 
 
 @dataclass(frozen=True)
@@ -85,10 +85,10 @@ def _pseudo_gt(subject: Subject) -> Arrays:
     return (gt,)
 
 
-def _component_pixels(subject: Subject) -> Arrays:
-    """(places, ends): where the pixels of the components are in the flattened mask, one component
-    after the other, and where each component ends in that list."""
-    labels = components(subject.cached(_mask)[0]).labels.ravel()
+def _region_pixels(subject: Subject) -> Arrays:
+    """(places, ends): where the pixels of the regions are in the flattened mask, one region
+    after the other, and where each region ends in that list."""
+    labels = find_regions(subject.cached(_mask)[0]).labels.ravel()
     places = np.flatnonzero(labels).astype(np.int64 if labels.size >= 2**31 else np.int32)
     of_place = labels[places]
     return places[np.argsort(of_place, kind="stable")], np.cumsum(np.bincount(of_place)[1:])
@@ -169,7 +169,7 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
                 stem=stem,
                 lq=Path(lq),
                 sr_size=runs[-1][1].sr_size,
-                has_artifacts=any(row.components for _, row in runs),
+                has_artifacts=any(row.regions for _, row in runs),
             )
             for (stem, lq), runs in found.items()
         ]
@@ -202,7 +202,7 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
         if rng.random() < self.artifact_prob:
             chosen = self.with_artifacts
             subject = chosen[pick(number, len(chosen), self.seed)]
-            places, ends = subject.cached(_component_pixels)
+            places, ends = subject.cached(_region_pixels)
             which = rng.integers(len(ends))
             start = ends[which - 1] if which else 0
             place = int(places[start + rng.integers(ends[which] - start)])
@@ -226,8 +226,12 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
         )
         crops = crop_at([(lq, 1), (gt, f), (mask, f)], top, left, size)
         lq, gt, mask = augment(crops, rng, self.use_hflip, self.use_rot)
-        sample = {"lq": to_tensor(lq), "gt": to_tensor(gt), "mask": to_tensor(mask),
-                  "name": subject.stem}  # fmt: skip
+        sample = {
+            "lq": to_tensor(lq),
+            "gt": to_tensor(gt),
+            "mask": to_tensor(mask),
+            "name": subject.stem,
+        }
         if self.gt_usm:
             sample["gt_usm"] = to_tensor(sharpen(np.divide(gt, 255, dtype=np.float32)))
         return sample

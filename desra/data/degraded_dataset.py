@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
-from desra import options
+from desra.data.degradations import degrade, sharpen
+from desra.data.embedded import provide_folder
 from desra.data.lists import listed_images
 from desra.data.samples import (
     augment,
@@ -18,12 +19,12 @@ from desra.data.samples import (
     rng_of,
     to_tensor,
 )
-from desra.degradations import degrade, sharpen
-from desra.embedded import provide_folder
-from desra.errors import InputError, refuse_if_any, sort_out
-from desra.images import image_size
-from desra.listing import list_images
+from desra.io.images import image_size
+from desra.io.listing import list_images
+from desra.options.degradation import Degradation
+from desra.options.loading import parse
 from desra.registry import DATASET_REGISTRY
+from desra.utils.errors import InputError, refuse_if_any, sort_out
 
 
 @DATASET_REGISTRY.register()
@@ -76,7 +77,7 @@ class DegradedDataset(Dataset[dict[str, Any]]):
         # Said now rather than by a worker an hour later.
         _, faults = sort_out(self.files, lambda file: image_size(file.path))
         refuse_if_any(faults, f"dataroot_gt: {dataroot_gt} holds files that cannot be read")
-        self.settings = options.parse(options.Degradation, degradation or {}, "degradation")
+        self.settings = parse(Degradation, degradation or {}, "degradation")
         self.gt_usm = gt_usm
         self.use_hflip, self.use_rot, self.seed = use_hflip, use_rot, seed
 
@@ -102,6 +103,10 @@ class DegradedDataset(Dataset[dict[str, Any]]):
         crops = [(lq, 1), (gt, self.scale), (image, self.scale)]
         lq, gt, image = crop_at(crops, top, left, size)
         mask = np.zeros(gt.shape[:2], np.float32)
-        sample = {"lq": to_tensor(lq), "gt": to_tensor(gt), "mask": to_tensor(mask),
-                  "name": file.stem}  # fmt: skip
+        sample = {
+            "lq": to_tensor(lq),
+            "gt": to_tensor(gt),
+            "mask": to_tensor(mask),
+            "name": file.stem,
+        }
         return sample | ({"gt_usm": to_tensor(image)} if self.gt_usm else {})

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from desra.errors import InputError
-from desra.listing import ImageFile
+from desra.io.listing import ImageFile
+from desra.utils.errors import InputError
 
 _SHAPE = re.compile(r"\s+\([\d,\s]+\)$")  # what may stand after a name: (480,480,3)
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
+from desra.data.degradations import sharpen
 from desra.data.lists import lines_of
 from desra.data.samples import (
     augment,
@@ -18,11 +19,10 @@ from desra.data.samples import (
     rng_of,
     to_tensor,
 )
-from desra.degradations import sharpen
-from desra.errors import InputError, refuse_if_any, sort_out
-from desra.images import image_size
-from desra.listing import list_images, pair_by_stem
+from desra.io.images import image_size
+from desra.io.listing import list_images, pair_by_stem
 from desra.registry import DATASET_REGISTRY
+from desra.utils.errors import InputError, refuse_if_any, sort_out
 
 Pair = tuple[Path, Path]
 """lq, gt."""
@@ -152,8 +152,12 @@ class PairedDataset(Dataset[dict[str, Any]]):
         crops = crop_at([(lq, 1), (gt, f)], top, left, size)
         lq, gt = augment(crops, rng, self.use_hflip, self.use_rot)
         mask = np.zeros(gt.shape[:2], np.float32)
-        sample = {"lq": to_tensor(lq), "gt": to_tensor(gt), "mask": to_tensor(mask),
-                  "name": pair[1].stem}  # fmt: skip
+        sample = {
+            "lq": to_tensor(lq),
+            "gt": to_tensor(gt),
+            "mask": to_tensor(mask),
+            "name": pair[1].stem,
+        }
         if self.gt_usm:
             sample["gt_usm"] = to_tensor(sharpen(np.divide(gt, 255, dtype=np.float32)))
         return sample

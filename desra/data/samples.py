@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from desra.data.cache import Arrays, ByteCache
-from desra.errors import InputError
-from desra.files import StrPath
-from desra.images import read_image
-from desra.options import fingerprint
+from desra.io.files import StrPath
+from desra.io.images import read_image
+from desra.options.loading import fingerprint
+from desra.utils.errors import InputError
 
 Array = NDArray[Any]
 
@@ -81,9 +81,7 @@ def crop_at(images: Sequence[tuple[Array, int]], top: int, left: int, size: int)
         images: (image, factor): the image is ``factor`` times as large as the unit of the others.
         top, left, size: in that unit.
     """
-    return [
-        image[top * f : (top + size) * f, left * f : (left + size) * f] for image, f in images
-    ]
+    return [image[top * f : (top + size) * f, left * f : (left + size) * f] for image, f in images]
 
 
 def augment(images: Sequence[Array], rng: Generator, hflip: bool, rot: bool) -> list[Array]:
@@ -117,10 +115,15 @@ def files_fingerprint(folders: Iterable[tuple[StrPath, Iterable[Path]]]) -> str:
     Args:
         folders: each with its files, which exist.
     """
-    return fingerprint([
-        [(Path(os.path.relpath(file, folder)).as_posix(), file.stat().st_size) for file in files]
-        for folder, files in folders
-    ])  # fmt: skip
+    return fingerprint(
+        [
+            [
+                (Path(os.path.relpath(file, folder)).as_posix(), file.stat().st_size)
+                for file in files
+            ]
+            for folder, files in folders
+        ]
+    )
 
 
 class MixedDataset(Dataset[dict[str, Any]]):

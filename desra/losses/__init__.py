@@ -1,5 +1,1 @@
-"""Losses that basicsr lacks; importing this package registers them in LOSS_REGISTRY."""
-
-from desra.losses import artifact_map_loss, texture_loss
-
-__all__ = ["artifact_map_loss", "texture_loss"]
+"""Losses that basicsr lacks; modules named *_loss.py register in LOSS_REGISTRY."""

@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
-from desra.errors import InputError
 from desra.losses.filters import correlate, gaussian_window
+from desra.utils.errors import InputError
 
 _SIZE, _SIGMA = 51, 8.0  # cv2's rule for a kernel of 51: 0.3 ((51 - 1) / 2 - 1) + 0.8
 _AMOUNT, _THRESHOLD = 0.5, 10 / 255

@@ -1,7 +1,17 @@
-"""``SRModel`` and ``SRPair`` are for notebooks and detection; ``DeSRAModel`` trains."""
+"""Models; modules named *_model.py register in MODEL_REGISTRY. ``DeSRAModel`` trains.
 
-from desra.models.desra_model import DeSRAModel
-from desra.models.sr_model import SRModel
-from desra.models.sr_pair import SRImages, SRPair, partner_of
+For notebooks the networks' wrapper and the pair are here, too, from `desra.networks`.
+"""
 
-__all__ = ["DeSRAModel", "SRImages", "SRModel", "SRPair", "partner_of"]
+from desra.utils.lazy import attach
+
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "DeSRAModel": "desra.models.desra_model",
+        "SRImages": "desra.networks.pair",
+        "SRNetwork": "desra.networks.sr_network",
+        "SRPair": "desra.networks.pair",
+        "partner_of": "desra.networks.pair",
+    },
+)

@@ -10,23 +10,25 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from desra import checkpoints, processes
-from desra.device import (
+from desra.models.low_rank import add_low_rank, merged
+from desra.models.objective import Objective, Targets
+from desra.models.recompute import recompute_blocks
+from desra.models.schedules import make_optimizer, make_schedule
+from desra.models.update import Update
+from desra.networks import checkpoints
+from desra.networks.load import probe_scale
+from desra.options.base import RegisteredClass
+from desra.options.train import TrainOptions
+from desra.registry import ARCH_REGISTRY, MODEL_REGISTRY, build
+from desra.utils import distributed
+from desra.utils.device import (
     autocast,
     full_precision,
     keep_residual_in_fp32,
     select_device,
     select_precision,
 )
-from desra.errors import InputError, listed
-from desra.models.low_rank import add_low_rank, merged
-from desra.models.objective import Objective, Targets
-from desra.models.recompute import recompute_blocks
-from desra.models.schedules import make_optimizer, make_schedule
-from desra.models.update import Update
-from desra.networks import probe_scale
-from desra.options import Component, TrainOptions
-from desra.registry import ARCH_REGISTRY, MODEL_REGISTRY, build
+from desra.utils.errors import InputError, listed
 
 
 def _let_learn(net: nn.Module, patterns: Sequence[str], rank: int | None) -> None:
@@ -94,7 +96,7 @@ class DeSRAModel:
     def __init__(self, opt: TrainOptions):
         step = opt.train
         self.opt = opt
-        self.device = processes.own_device(select_device(opt.device))
+        self.device = distributed.own_device(select_device(opt.device))
         self.dtype = select_precision(opt.precision, self.device)
         # That of weights and samples: float32, unless torch has been told to take float64.
         self._exact = torch.get_default_dtype()
@@ -133,7 +135,7 @@ class DeSRAModel:
         if step.checkpoint_activations:
             recompute_blocks(self.net_g)
 
-    def _network(self, section: Component, weights: str | None, key: str) -> nn.Module:
+    def _network(self, section: RegisteredClass, weights: str | None, key: str) -> nn.Module:
         net: nn.Module = build(ARCH_REGISTRY, section.spec(), key)
         if key == "network_g" and (factor := probe_scale(net)) != self.opt.scale:
             raise InputError(
@@ -143,8 +145,8 @@ class DeSRAModel:
             checkpoints.load_into(net, weights, f"path.pretrain_{key}")
         net.train()
         net = keep_residual_in_fp32(net).to(self.device, memory_format=_layout(net))  # pyright: ignore
-        processes.same_everywhere(net)
-        return processes.with_common_statistics(net, self.device)
+        distributed.same_everywhere(net)
+        return distributed.with_common_statistics(net, self.device)
 
     def _check_crops(self) -> None:
         """Some networks take crops of one size (VGGStyleDiscriminator), or of multiples (SwinIR).

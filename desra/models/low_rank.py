@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from desra.errors import InputError, listed
+from desra.utils.errors import InputError, listed
 
 
 class _LowRank(nn.Module):

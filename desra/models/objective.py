@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from desra.errors import InputError
-from desra.losses.adversarial import Judge, Judged, discriminator_losses, generator_loss
-from desra.losses.ldl import artifact_weight
-from desra.losses.pixel import pixel_weight, weigh_gradient
+from desra.losses.gan_loss import Judge, Judged, discriminator_losses, generator_loss
+from desra.losses.ldl_loss import artifact_weight
+from desra.losses.masked import pixel_weight, weigh_gradient
 from desra.losses.usm import usm_sharp
 from desra.models.vgg import find_weights, load_features
-from desra.options import MaskedLossOptions, StepOptions
+from desra.options.train import MaskedLossOptions, StepOptions
 from desra.registry import LOSS_REGISTRY, build, vgg_from
+from desra.utils.errors import InputError
 
 
 class Targets(NamedTuple):

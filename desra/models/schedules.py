@@ -7,9 +7,10 @@ from torch import optim as optimizers
 from torch.optim import lr_scheduler
 from torch.optim.optimizer import Optimizer
 
-from desra.errors import InputError
-from desra.options import Component, OptimizerOptions, StepOptions
+from desra.options.base import RegisteredClass
+from desra.options.train import OptimizerOptions, StepOptions
 from desra.registry import CosineAnnealingRestartLR, MultiStepRestartLR
+from desra.utils.errors import InputError
 
 _PLAIN: dict[str, type] = {
     "MultiStepLR": lr_scheduler.MultiStepLR,
@@ -74,7 +75,7 @@ def make_schedule(step: StepOptions, optimizer: Optimizer) -> Any:
     return lr_scheduler.ChainedScheduler(parts) if parts else None
 
 
-def _check_restarts(step: StepOptions, section: Component) -> None:
+def _check_restarts(step: StepOptions, section: RegisteredClass) -> None:
     if step.warmup_iter:
         raise InputError(
             f"train.warmup_iter: {section.type} sets the rate anew and would undo a warm-up; "
@@ -91,7 +92,7 @@ def _check_restarts(step: StepOptions, section: Component) -> None:
         )
 
 
-def _made(cls: type, section: Component, key: str, *first: Any, **extra: Any) -> Any:
+def _made(cls: type, section: RegisteredClass, key: str, *first: Any, **extra: Any) -> Any:
     """An object of a class and the section's arguments."""
     arguments = {k: v for k, v in section.spec().items() if k != "type"}
     try:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from desra import processes
-from desra.device import grad_scaler
+from desra.utils import distributed
+from desra.utils.device import grad_scaler
 
 
 class Update:
@@ -41,7 +41,7 @@ class Update:
 
     def step(self) -> None:
         """Change the weights by what all processes have added; float16 passes over an overflow."""
-        processes.average_gradients(self._parameters)
+        distributed.average_gradients(self._parameters)
         if self._clip is not None:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self._parameters, self._clip)

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from torchvision import models
 
-from desra import checkpoints
-from desra.errors import InputError
+from desra.networks import checkpoints
 from desra.registry import VGG_FOLDER
+from desra.utils.errors import InputError
 
 
 def _official(vgg_type: str) -> Any:

@@ -20,7 +20,7 @@ class Strict(BaseModel):
     """Whether a file of basicsr's kind will do, see :mod:`desra.options.foreign`."""
 
 
-class Component(BaseModel):
+class RegisteredClass(BaseModel):
     """A registered class by name (``type``) and, beside it, the arguments of that class."""
 
     model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)

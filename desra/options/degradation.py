@@ -11,8 +11,13 @@ class Degradation(Strict):
     kernel_range: tuple[int, int] = (7, 21)
     """Smallest and largest (odd) side of a blur kernel."""
     kernel_list: list[str] = [
-        "iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso",
-    ]  # fmt: skip
+        "iso",
+        "aniso",
+        "generalized_iso",
+        "generalized_aniso",
+        "plateau_iso",
+        "plateau_aniso",
+    ]
     """Kinds of blur kernel, first stage."""
     kernel_prob: list[Probability] = [0.45, 0.25, 0.12, 0.03, 0.12, 0.03]
     """Their probabilities."""
@@ -42,8 +47,13 @@ class Degradation(Strict):
     second_blur_prob: Probability = 0.8
     """Probability of a second blur."""
     kernel_list2: list[str] = [
-        "iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso",
-    ]  # fmt: skip
+        "iso",
+        "aniso",
+        "generalized_iso",
+        "generalized_aniso",
+        "plateau_iso",
+        "plateau_aniso",
+    ]
     """As in the first stage."""
     kernel_prob2: list[Probability] = [0.45, 0.25, 0.12, 0.03, 0.12, 0.03]
     """As in the first stage."""

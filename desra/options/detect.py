@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field, model_validator
 
 from desra.artifacts import MaskRule
-from desra.options.base import CommonOptions, Component, NotNegative, Strict
+from desra.options.base import CommonOptions, NotNegative, RegisteredClass, Strict
 from desra.options.sections import (
     PAPERS_DETECTOR,
     DeletionOptions,
@@ -47,7 +47,7 @@ class NetworkOptions(Strict):
     weights: str
     """A checkpoint (.pth or .safetensors), a name that `python -m desra.weights list` gives, or
     embedded:gan / embedded:mse; sr_mse also takes `partner`, the one that the list names."""
-    network_g: Component | None = None
+    network_g: RegisteredClass | None = None
     """The architecture; left out, it is found from the weights."""
 
 
@@ -78,7 +78,7 @@ class MaskOptions(Strict):
     dilate: Annotated[int, Field(ge=0)] = 3
     """How often it dilates after that."""
     min_area: NotNegative = 1000
-    """A component is kept if its area is greater than this; with `protocol: released` the paper's
+    """A region is kept if its area is greater than this; with `protocol: released` the paper's
     is the default, 4000 px."""
     min_area_unit: Literal["px", "px_at_x4", "px_per_megapixel"] = "px_at_x4"
     """px: pixels of the SR image; px_at_x4: pixels at scale 4, for other scales times (scale/4)^2;

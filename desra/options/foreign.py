@@ -8,7 +8,6 @@ ESRGANModel's loss is relativistic, a missing ``ema_decay`` is 0.
 from collections.abc import Mapping
 from typing import Any, cast
 
-from desra.errors import InputError, did_you_mean
 from desra.options.base import CommonOptions
 from desra.options.degradation import Degradation
 from desra.options.keys import Content, Keys
@@ -20,6 +19,7 @@ from desra.options.train import (
     TrainOptions,
     ValOptions,
 )
+from desra.utils.errors import InputError, did_you_mean
 
 # LDL's own names of the models among them.
 _RELATIVISTIC = {"ESRGANModel", "ESRGANArtifactsDisModel"}
@@ -37,14 +37,28 @@ DATASETS = {
 
 ARGUMENTS = {
     "DegradedDataset": {
-        "dataroot_gt", "meta_info", "gt_size", "crop_pad_size", "degradation", "gt_usm",
-        "use_hflip", "use_rot", "seed",
+        "dataroot_gt",
+        "meta_info",
+        "gt_size",
+        "crop_pad_size",
+        "degradation",
+        "gt_usm",
+        "use_hflip",
+        "use_rot",
+        "seed",
     },
     "PairedDataset": {
-        "dataroot_gt", "dataroot_lq", "meta_info", "filename_tmpl", "gt_size", "gt_usm",
-        "use_hflip", "use_rot", "seed",
+        "dataroot_gt",
+        "dataroot_lq",
+        "meta_info",
+        "filename_tmpl",
+        "gt_size",
+        "gt_usm",
+        "use_hflip",
+        "use_rot",
+        "seed",
     },
-}  # fmt: skip
+}
 """What our datasets take, beside what the training gives them."""
 
 _FLAGS = ("l1_gt_usm", "percep_gt_usm", "gan_gt_usm")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, cast
 
-from desra.errors import InputError, did_you_mean
+from desra.utils.errors import InputError, did_you_mean
 
 Content = dict[str, Any]
 

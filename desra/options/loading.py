@@ -14,9 +14,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from desra.errors import InputError, did_you_mean, listed
 from desra.options.base import Strict
 from desra.options.foreign import is_foreign, translate
+from desra.utils.errors import InputError, did_you_mean, listed
 
 logger = logging.getLogger("desra")
 

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, model_validator
 
-from desra.errors import InputError
 from desra.options.base import CommonOptions, Probability, Strict
 from desra.options.detect import PARTNER, DetectOptions, NetworkOptions
 from desra.options.evaluate import EvaluateOptions
 from desra.options.loading import find_options_file, parse, read_yaml
 from desra.options.train import TrainOptions
+from desra.utils.errors import InputError
 
 #: Keys of the stages that a run sets itself, and why they are no use in its sections.
 _COMMON = {key: f"give {key} once, for the whole run" for key in ("device", "precision", "import")}
@@ -89,8 +89,8 @@ class RunOptions(CommonOptions):
     max_rounds: Annotated[int, Field(ge=1)] = 3
     """Rounds at most; may be raised later."""
     min_gain: Probability = 0.05
-    """Stop when a round gains less than this: components that it removed less those that it added,
-    compared with the round before, over the components of the network before the first round."""
+    """Stop when a round gains less than this: regions that it removed less those that it added,
+    compared with the round before, over the regions of the network before the first round."""
     min_detail: Probability = 0.85
     """A round after which less than this share of the detail is left outside the masks of before
     the first round is given up: blur removes everything."""
@@ -98,7 +98,7 @@ class RunOptions(CommonOptions):
     """Stop after each detection for a human to correct the masks of the images finetuned on; the
     same command goes on."""
     sample_area: Probability = 0.2
-    """What is learnt from: components of more than this share of detect's mask.min_area, for
+    """What is learnt from: regions of more than this share of detect's mask.min_area, for
     smaller ones give more to learn from. Held-out images are judged by the whole of min_area."""
     preserve: Literal["original", "previous"] = "original"
     """What a round leaves alone (train.preserve_opt) is held to what the network before the first
@@ -159,11 +159,15 @@ class RunOptions(CommonOptions):
                 f"finetunes {self.sr_gan.weights}; say which: sr_gan: {{weights: {named}}}"
             )
         content |= self._common() | {
-            "input": {"lq": str(lq)}, "output": str(output), "scale": scale,
-            "sr_gan": sr_gan.model_dump(), "sr_mse": sr_mse and sr_mse.model_dump(),
-            "masks": str(masks) if masks else None, "export": ["labelme"] if export else [],
+            "input": {"lq": str(lq)},
+            "output": str(output),
+            "scale": scale,
+            "sr_gan": sr_gan.model_dump(),
+            "sr_mse": sr_mse and sr_mse.model_dump(),
+            "masks": str(masks) if masks else None,
+            "export": ["labelme"] if export else [],
             "protocol": "full",
-        }  # fmt: skip
+        }
         parsed = parse(DetectOptions, content, "detect")
         mask = parsed.mask.model_copy(update={"min_area": parsed.mask.min_area * area})
         return parsed.model_copy(update={"mask": mask})
@@ -187,9 +191,11 @@ class RunOptions(CommonOptions):
         content = self._content("train", RECIPES.get(str(network_g["type"]), RECIPE))
         step = _section(content.get("train"))
         content |= self._common() | {
-            "name": "train", "scale": scale, "manual_seed": self.manual_seed,
+            "name": "train",
+            "scale": scale,
+            "manual_seed": self.manual_seed,
             "network_g": dict(network_g),
-        }  # fmt: skip
+        }
         path = _section(content.get("path"))
         content["path"] = path | {"experiments_root": str(root), "pretrain_network_g": start}
         preserves = any(step.get(key) for key in ("preserve_opt", "preserve_texture_opt"))
@@ -207,9 +213,12 @@ class RunOptions(CommonOptions):
         """Of one comparison."""
         content = self._content("evaluate", None) | self._common()
         content |= {
-            "before": str(before), "after": str(after), "output": str(output), "gt": gt,
+            "before": str(before),
+            "after": str(after),
+            "output": str(output),
+            "gt": gt,
             "sheet": str(output / "sheet.png"),
-        }  # fmt: skip
+        }
         return parse(EvaluateOptions, content, "evaluate")
 
     def _common(self) -> dict[str, Any]:

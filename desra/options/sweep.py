@@ -19,7 +19,7 @@ class SweepOptions(CommonOptions):
     thresholds: Annotated[list[Probability], Field(min_length=1)] = [0.5, 0.6, 0.7, 0.8]
     """A pixel with D below it is a candidate."""
     min_areas: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0, 1000, 4000]
-    """A component is kept if its area in pixels is greater than this."""
+    """A region is kept if its area in pixels is greater than this."""
     kernel: Annotated[int, Field(ge=1)] = MaskRule.kernel
     """As in detect's mask."""
     erode: Annotated[int, Field(ge=0)] = MaskRule.erode
@@ -36,7 +36,7 @@ class SweepOptions(CommonOptions):
     """True HR images for a detector that needs them: a folder, or embedded:finetune / :heldout."""
 
     def rule(self, threshold: float) -> MaskRule:
-        """The rule at one threshold that keeps components of any area."""
+        """The rule at one threshold that keeps regions of any area."""
         return MaskRule(threshold, self.kernel, self.erode, self.dilate, min_area=0)
 
     @model_validator(mode="after")

@@ -6,19 +6,24 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from desra.options.base import CommonOptions, Component, NotNegative, Positive, Strict
+from desra.options.base import CommonOptions, NotNegative, Positive, RegisteredClass, Strict
 from desra.options.detect import MaskOptions, TileOptions
 from desra.options.sections import DetectorOptions, WindowOptions
 
 #: What does something only beside one of these losses (of train): their keys -> paths of options.
 _ONLY_WITH = {
     ("gan_opt",): (
-        "network_d", "path.pretrain_network_d", "train.optim_d", "train.gan_mode",
-        "train.gan_gt_usm", "train.net_d_iters", "train.net_d_init_iters",
+        "network_d",
+        "path.pretrain_network_d",
+        "train.optim_d",
+        "train.gan_mode",
+        "train.gan_gt_usm",
+        "train.net_d_iters",
+        "train.net_d_init_iters",
     ),
     ("perceptual_opt",): ("train.percep_gt_usm",),
     ("pixel_opt", "texture_opt"): ("train.l1_gt_usm",),
-}  # fmt: skip
+}
 _NAME = r"^\w[\w.-]*$"
 
 
@@ -32,7 +37,7 @@ def _one_folder(name: str) -> str:
     return name
 
 
-class DatasetOptions(Component):
+class DatasetOptions(RegisteredClass):
     """A registered dataset and how it is loaded."""
 
     share: Positive = 1.0
@@ -68,21 +73,21 @@ class PathOptions(Strict):
     """Folder in which the run's folder is made."""
 
 
-class OptimizerOptions(Component):
+class OptimizerOptions(RegisteredClass):
     """An optimiser of torch.optim by name, and its arguments."""
 
     type: str = "Adam"
     """Name in torch.optim."""
 
 
-class SchedulerOptions(Component):
+class SchedulerOptions(RegisteredClass):
     """A schedule of torch.optim.lr_scheduler by name, stepped once an iteration."""
 
     type: str = "CosineAnnealingLR"
     """Name in torch.optim.lr_scheduler."""
 
 
-class MaskedLossOptions(Component):
+class MaskedLossOptions(RegisteredClass):
     """A loss that acts with its own strength inside and outside the artifact mask."""
 
     inside: NotNegative = 1.0
@@ -255,7 +260,7 @@ class ValOptions(Strict):
     """Iterations between two validations; there is one at the end too."""
     score: Literal["psnr", "ssim", "removal"] = "psnr"
     """By which net_g_best.pth is chosen: psnr or ssim to the truth; with dataroot also removal (of
-    the components that were there). All that can be measured is written down."""
+    the regions that were there). All that can be measured is written down."""
     patience: Annotated[int, Field(ge=0)] = 0
     """Stop after this many validations in a row without a better score; 0: never."""
     max_images: Annotated[int, Field(ge=1)] | None = None
@@ -311,9 +316,9 @@ class TrainOptions(CommonOptions):
     """Upscaling factor."""
     manual_seed: int = 0
     """Seed of weights, crops and degradations."""
-    network_g: Component
+    network_g: RegisteredClass
     """The generator."""
-    network_d: Component | None = None
+    network_d: RegisteredClass | None = None
     """The discriminator; for gan_opt, which needs it."""
     datasets: DatasetsOptions
     """Samples."""

@@ -21,8 +21,8 @@ import skimage.data
 from benchmarks.published_degradation import Published
 from benchmarks.timing import in_turns, threads
 from desra.data.degraded_dataset import DegradedDataset
-from desra.images import write_image
-from desra.options import Degradation
+from desra.io.images import write_image
+from desra.options.degradation import Degradation
 
 HELP = "degradation of training pairs"
 
@@ -67,10 +67,14 @@ def run(args: argparse.Namespace) -> int:
     print(f"400 px in, gt_size {args.gt_size}, scale 4, threads: {args.threads}")
     print(f"samples a second, median of {args.repeats} x {args.batch} (slowest to fastest)")
     for name, times in seconds.items():
-        print(f"{name:15} {args.batch / median(times):7.2f}   "
-              f"({args.batch / max(times):.2f} to {args.batch / min(times):.2f})")  # fmt: skip
+        print(
+            f"{name:15} {args.batch / median(times):7.2f}   "
+            f"({args.batch / max(times):.2f} to {args.batch / min(times):.2f})"
+        )
     for ours, theirs in (("desra", "basicsr"), ("desra, plain", "basicsr, plain")):
         ratios = sorted(b / a for a, b in zip(seconds[ours], seconds[theirs], strict=True))
-        print(f"{theirs} / {ours}  {median(seconds[theirs]) / median(seconds[ours]):.1f}   "
-              f"({ratios[0]:.1f} to {ratios[-1]:.1f})")  # fmt: skip
+        print(
+            f"{theirs} / {ours}  {median(seconds[theirs]) / median(seconds[ours]):.1f}   "
+            f"({ratios[0]:.1f} to {ratios[-1]:.1f})"
+        )
     return 0

@@ -1,6 +1,6 @@
 """How well detectors find artifacts of known place, and what they mark where there are none.
 
-Artifacts of eight kinds (desra.injection) are laid into images that are called clean: the truth,
+Artifacts of eight kinds (desra.data.injection) are laid into images called clean: the truth,
 sr_mse, and sr_gan. What sr_gan makes up by itself counts as clean there, so finding it counts
 against a detector; the other two have no such doubt. Every detector gets the same suspects, their
 MSE-SR partner and the LR image.
@@ -28,17 +28,19 @@ from tqdm import tqdm
 
 from benchmarks.suspects import BASES, Picture, detected, suspects
 from benchmarks.timing import threads
-from desra.artifacts import CurveCounts, MaskCounts, count_curve, count_mask, full_size_mask
+from desra.artifacts import full_size_mask
+from desra.data.embedded import make
+from desra.data.injection import KINDS
 from desra.detectors import find_detector
-from desra.embedded import make
-from desra.evaluation.intervals import intervals
-from desra.files import write_json
-from desra.images import enlarge
-from desra.injection import KINDS
-from desra.models import SRPair
-from desra.options import DetectorOptions, MaskOptions
-from desra.options.sections import PAPERS_DETECTOR
-from desra.text_table import text_table
+from desra.io.files import write_json
+from desra.io.images import enlarge
+from desra.metrics.bootstrap import intervals
+from desra.metrics.curve import CurveCounts, count_curve
+from desra.metrics.mask_scores import MaskCounts, count_mask
+from desra.networks.pair import SRPair
+from desra.options.detect import MaskOptions
+from desra.options.sections import PAPERS_DETECTOR, DetectorOptions
+from desra.utils.text_table import text_table
 
 HELP = "how well detectors find injected artifacts"
 
@@ -174,9 +176,12 @@ def mean_over(aps: Mapping[Key, float], detector: str, group: str | None = None)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--detected", nargs="+", default=[], metavar="FOLDER",
+        "--detected",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
         help="folders that detect wrote, instead of the embedded networks and pictures",
-    )  # fmt: skip
+    )
     parser.add_argument(
         "--gt", nargs="+", default=[], metavar="FOLDER", help="their truth, a folder for each"
     )
@@ -279,21 +284,30 @@ def table_of_kinds(counts: Counts, args: argparse.Namespace) -> Table:
             for kind in args.kinds
         ]
         gain = scores(aps)[f"gain over {name}"]
-        rows.append([
-            name, *(f"{ap:.2f}" for ap in of_kinds),
-            *(f"{mean_over(aps, name, base):.2f}" for base in BASES),
-            with_ends(mean_over(aps, name), ends[name]),
-            "" if name == DEFAULT else with_ends(gain, ends[f"gain over {name}"]),
-            f"{np.mean([x or 0.0 for x in f1]):.2f}",
-        ])  # fmt: skip
+        rows.append(
+            [
+                name,
+                *(f"{ap:.2f}" for ap in of_kinds),
+                *(f"{mean_over(aps, name, base):.2f}" for base in BASES),
+                with_ends(mean_over(aps, name), ends[name]),
+                "" if name == DEFAULT else with_ends(gain, ends[f"gain over {name}"]),
+                f"{np.mean([x or 0.0 for x in f1]):.2f}",
+            ]
+        )
     return {
         "title": "AP by kind of artifact",
         "note": "The means over kinds are over artifacts in the truth, in sr_mse and in sr_gan. "
         "F1 is of the masks at the default threshold.",
-        "columns": ["detector", *args.kinds, *(f"in {base}" for base in BASES), "mean AP",
-                    f"{DEFAULT} gains", "F1"],
+        "columns": [
+            "detector",
+            *args.kinds,
+            *(f"in {base}" for base in BASES),
+            "mean AP",
+            f"{DEFAULT} gains",
+            "F1",
+        ],
         "rows": rows,
-    }  # fmt: skip
+    }
 
 
 def table_of_references(counts: Counts, args: argparse.Namespace) -> Table:
@@ -320,8 +334,9 @@ def table_of_clean(
 ) -> Table:
     """Share of the pixels that are masked where nothing was injected."""
     groups: list[tuple[str, Sequence[Picture], str]] = [
-        ("truth", pictures, "gt"), ("sr_gan", pictures, "sr_gan"),
-    ]  # fmt: skip
+        ("truth", pictures, "gt"),
+        ("sr_gan", pictures, "sr_gan"),
+    ]
     for control in controls:
         groups += [
             (control.name, [control], "gt"),

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from benchmarks.timing import in_turns
 from desra.artifacts import MaskRule, WindowSpec, artifact_map, artifact_mask
-from desra.images import read_image
+from desra.io.images import read_image
 
 HELP = "similarity map and mask of an SR pair"
 
@@ -93,12 +93,18 @@ def run(args: argparse.Namespace) -> int:
         {"exact": lambda: exact(sr_mse, sr_gan), "plain": lambda: plain(sr_mse, sr_gan)},
         args.repeats,
     )
-    print(f"{args.size[0]} x {args.size[1]} pixels, {cv2.getNumThreads()} threads, "
-          f"median of {args.repeats} (fastest to slowest)")  # fmt: skip
+    print(
+        f"{args.size[0]} x {args.size[1]} pixels, {cv2.getNumThreads()} threads, "
+        f"median of {args.repeats} (fastest to slowest)"
+    )
     for name, seconds in times.items():
-        print(f"{name}  {1000 * median(seconds):8.1f} ms   "
-              f"({1000 * min(seconds):.1f} to {1000 * max(seconds):.1f})")  # fmt: skip
+        print(
+            f"{name}  {1000 * median(seconds):8.1f} ms   "
+            f"({1000 * min(seconds):.1f} to {1000 * max(seconds):.1f})"
+        )
     print(f"plain / exact  {median(times['plain']) / median(times['exact']):.2f}")
-    print(f"masks {'identical' if same else 'DIFFER'}, {mask.mean():.1%} masked; "
-          f"D differs by at most {np.abs(D - plain_D).max():.1e}")  # fmt: skip
+    print(
+        f"masks {'identical' if same else 'DIFFER'}, {mask.mean():.1%} masked; "
+        f"D differs by at most {np.abs(D - plain_D).max():.1e}"
+    )
     return 0 if same else 1

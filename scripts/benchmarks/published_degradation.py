@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import default_collate
 
-import desra.compat  # noqa: F401  (must come before basicsr)
-from desra.options import Degradation
+import desra.registry  # noqa: F401  (must come before basicsr)
+from desra.options.degradation import Degradation
 
 # isort: split
 from basicsr.data.realesrgan_dataset import RealESRGANDataset

@@ -1,7 +1,7 @@
 """SR inference: RRDBNet of 23 blocks (Real-ESRGAN, LDL, ESRGAN) on this machine.
 
 "basicsr" is its network as Real-ESRGAN's own inference script runs it with --fp32: float32, eager,
-contiguous. The others are desra.models.SRModel in float32 and in what `precision: auto` chooses.
+contiguous. The others are SRNetwork in float32 and in what `precision: auto` chooses.
 The share of the peak sets the network's floating-point operations a second against the best square
 matrix multiplication of the same type in the same run.
 
@@ -22,9 +22,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.timing import in_turns
 from desra.artifacts import artifact_map, full_size_mask
-from desra.images import read_image
-from desra.listing import list_images
-from desra.models import SRModel, SRPair
+from desra.io.images import read_image
+from desra.io.listing import list_images
+from desra.networks.pair import SRPair
+from desra.networks.sr_network import SRNetwork
 from desra.registry import ARCH_REGISTRY, find
 
 HELP = "SR inference by RRDBNet, against basicsr"
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     for parameter in net.parameters():  # as far from denormal numbers as trained weights
         torch.nn.init.normal_(parameter, std=0.02)
     models = {
-        name: SRModel(copy.deepcopy(net), 4, device=args.device, precision=precision)
+        name: SRNetwork(copy.deepcopy(net), 4, device=args.device, precision=precision)
         for name, precision in (("desra fp32", "fp32"), ("desra auto", "auto"))
     }
     device = models["desra fp32"].device
@@ -90,16 +91,20 @@ def run(args: argparse.Namespace) -> int:
     times = in_turns(ways, args.repeats)
     auto = models["desra auto"].dtype
     peaks = {dtype: peak(device, dtype, args.matrix) for dtype in (torch.float32, auto)}
-    print(f"{height} x {width} pixels, {flops / 1e12:.2f} TFLOP, {device}, "
-          f"{torch.get_num_threads()} threads, median of {args.repeats} (fastest to slowest); "
-          f"auto is {str(auto).removeprefix('torch.')}")  # fmt: skip
+    print(
+        f"{height} x {width} pixels, {flops / 1e12:.2f} TFLOP, {device}, "
+        f"{torch.get_num_threads()} threads, median of {args.repeats} (fastest to slowest); "
+        f"auto is {str(auto).removeprefix('torch.')}"
+    )
     base = median(times["basicsr fp32"])
     for name, seconds in times.items():
         dtype = auto if name.endswith("auto") else torch.float32
         middle = median(seconds)
-        print(f"{name:12}  {middle:7.2f} s ({min(seconds):.2f} to {max(seconds):.2f})  "
-              f"{base / middle:5.2f} x basicsr  {flops / middle / 1e9:6.0f} GFLOP/s, "
-              f"{flops / middle / peaks[dtype]:4.0%} of the best matrix product")  # fmt: skip
+        print(
+            f"{name:12}  {middle:7.2f} s ({min(seconds):.2f} to {max(seconds):.2f})  "
+            f"{base / middle:5.2f} x basicsr  {flops / middle / 1e9:6.0f} GFLOP/s, "
+            f"{flops / middle / peaks[dtype]:4.0%} of the best matrix product"
+        )
     difference = np.abs(ways["basicsr fp32"]().astype(int) - ways["desra fp32"]())
     print(f"fp32 images differ by at most {difference.max()} grey levels")
     if args.images:
@@ -111,11 +116,13 @@ def compare_masks(args: argparse.Namespace) -> None:
     """Print, for each image, the IoU of the masks by `auto` and by fp32."""
     pairs = {
         precision: SRPair(
-            *(SRModel.from_checkpoint(weights, device=args.device, precision=precision)
-              for weights in (args.sr_gan, args.sr_mse))
+            *(
+                SRNetwork.from_checkpoint(weights, device=args.device, precision=precision)
+                for weights in (args.sr_gan, args.sr_mse)
+            )
         )
         for precision in ("fp32", "auto")
-    }  # fmt: skip
+    }
     for file in list_images(Path(args.images)):
         lq = read_image(file.path).rgb8
         masks = []

@@ -23,8 +23,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from benchmarks.timing import in_turns
-from desra.degradations import degrade
-from desra.options import Degradation, TrainOptions, parse
+from desra.data.degradations import degrade
+from desra.options.degradation import Degradation
+from desra.options.loading import parse
+from desra.options.train import TrainOptions
 from desra.registry import ARCH_REGISTRY, MODEL_REGISTRY, build
 
 HELP = "a finetuning step"
@@ -158,9 +160,11 @@ def run(args: argparse.Namespace) -> int:
     times = in_turns(
         {name: lambda name=name: steps[name](next(counters[name])) for name in steps}, args.repeats
     )
-    print(f"GT crop {args.gt_size}, batch {args.batch}, {args.blocks} blocks, "
-          f"{torch.get_num_threads()} threads, "
-          f"median of {args.repeats} (fastest to slowest)")  # fmt: skip
+    print(
+        f"GT crop {args.gt_size}, batch {args.batch}, {args.blocks} blocks, "
+        f"{torch.get_num_threads()} threads, "
+        f"median of {args.repeats} (fastest to slowest)"
+    )
     for name, seconds in times.items():
         print(f"{name}  {median(seconds):7.2f} s  ({min(seconds):.2f} to {max(seconds):.2f})")
     print(f"plain / desra  {median(times['plain']) / median(times['desra']):.2f}", flush=True)
@@ -169,8 +173,11 @@ def run(args: argparse.Namespace) -> int:
         for recompute in (False, True):
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 peak, seconds = pool.apply(_peak, (args, recompute))
-            print(f"checkpoint_activations {str(recompute).lower():5}  peak {peak:.2f} GiB, "
-                  f"{seconds:.2f} s a step", flush=True)  # fmt: skip
+            print(
+                f"checkpoint_activations {str(recompute).lower():5}  peak {peak:.2f} GiB, "
+                f"{seconds:.2f} s a step",
+                flush=True,
+            )
     if args.losses:
         samples = batches(args, 1, args.losses)
         last = args.losses - args.losses // 5
@@ -178,6 +185,9 @@ def run(args: argparse.Namespace) -> int:
             for seed in range(seeds):
                 step = make(args, samples, seed)
                 losses = [step(n) for n in range(args.losses)]
-                print(f"{name} seed {seed}: mean L1 of the last {args.losses - last} steps "
-                      f"{mean(losses[last:]):.5f}", flush=True)  # fmt: skip
+                print(
+                    f"{name} seed {seed}: mean L1 of the last {args.losses - last} steps "
+                    f"{mean(losses[last:]):.5f}",
+                    flush=True,
+                )
     return 0

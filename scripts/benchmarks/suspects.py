@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from desra import manifest
-from desra.embedded import provide_folder
-from desra.images import read_rgb8
-from desra.injection import VISIBLE, inject
-from desra.listing import list_images
-from desra.quality import consistency
-from desra.results import read_result
+from desra.data.embedded import provide_folder
+from desra.data.injection import VISIBLE, inject
+from desra.io import manifest
+from desra.io.images import read_rgb8
+from desra.io.listing import list_images
+from desra.io.results import read_result
+from desra.metrics.quality import consistency
 
 Image = NDArray[np.uint8]
 

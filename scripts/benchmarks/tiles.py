@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from desra.images import read_image
-from desra.listing import list_images
-from desra.models import SRModel
-from desra.tiling import Tiles
+from desra.io.images import read_image
+from desra.io.listing import list_images
+from desra.networks.sr_network import SRNetwork
+from desra.networks.tiling import Tiles
 
 HELP = "tiles against the whole image"
 
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a row for each image that is cut, and the worst of all."""
-    model = SRModel.from_checkpoint(args.weights, device=args.device, precision="fp32")
+    model = SRNetwork.from_checkpoint(args.weights, device=args.device, precision="fp32")
     print(f"{'overlap':24}" + "".join(f"{n:>16}" for n in args.overlap))
     worst = np.zeros(len(args.overlap))
     for file in list_images(Path(args.images)):

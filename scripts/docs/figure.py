@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from desra import drawing
-from desra.artifacts import components
-from desra.images import read_rgb8, write_image
-from desra.manifest import Row
-from desra.results import read_pairs, read_result, whole_mask
+from desra.artifacts import find_regions
+from desra.io import drawing
+from desra.io.images import read_rgb8, write_image
+from desra.io.manifest import Row
+from desra.io.results import read_pairs, read_result, whole_mask
 
 SIDE = 128  # SR pixels on a side of what is shown
 CELL = 220
@@ -25,8 +25,8 @@ COLUMNS = ("LR", "MSE-SR", "GAN-SR", "found in it", "GAN-SR after", "found after
 
 
 def close_up(mask: NDArray[np.bool_], scale: int) -> tuple[slice, slice]:
-    """A square around the middle of the largest component, cut on whole LR pixels."""
-    found = components(mask)
+    """A square around the middle of the largest region, cut on whole LR pixels."""
+    found = find_regions(mask)
     largest = found.labels == np.argmax(found.areas[1:]) + 1
 
     def span(centre: int, length: int) -> slice:

@@ -116,8 +116,10 @@ def step_at(image: np.ndarray, mask: np.ndarray, y: int, x: int) -> np.ndarray:
     near = np.exp(-((v - y) ** 2 + (u - x) ** 2) / (2 * 8.0**2))
     near *= (abs(v - y) <= 32) & (abs(u - x) <= 32)
     inside, outside = near * mask, near * ~mask
-    return (np.einsum("yx,yxc->c", inside, image) / inside.sum()
-            - np.einsum("yx,yxc->c", outside, image) / outside.sum())  # fmt: skip
+    return (
+        np.einsum("yx,yxc->c", inside, image) / inside.sum()
+        - np.einsum("yx,yxc->c", outside, image) / outside.sum()
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -126,9 +128,7 @@ def test_the_seam_is_the_step_that_deletion_adds(dtype: type):
     mse, gan = images(4, (50, 60, 3), dtype)
     deleted = delete_artifacts(mse, gan, mask, spec)
     framed = np.pad(mask, 1, constant_values=True)
-    outline = [
-        (y, x) for y, x in np.argwhere(mask) if not framed[y : y + 3, x : x + 3].all()
-    ]  # fmt: skip
+    outline = [(y, x) for y, x in np.argwhere(mask) if not framed[y : y + 3, x : x + 3].all()]
     added = [
         np.abs(step_at(deleted, mask, y, x) - step_at(gan, mask, y, x)).mean() for y, x in outline
     ]
@@ -192,8 +192,16 @@ def test_floats_are_refused():
         delete_artifacts(image, image, np.zeros((8, 8), np.bool_))
 
 
-@pytest.mark.parametrize("wrong", [{"strength": -0.1}, {"strength": 1.1}, {"feather": -1},
-                                   {"strength": math.nan}, {"feather": math.inf}])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"strength": -0.1},
+        {"strength": 1.1},
+        {"feather": -1},
+        {"strength": math.nan},
+        {"feather": math.inf},
+    ],
+)
 def test_values_out_of_range(wrong: dict[str, float]):
     with pytest.raises(ValueError, match=f"deletion {next(iter(wrong))} must be in"):
         DeletionSpec(**wrong)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from desra.artifacts import MaskRule, artifact_mask, components, fill_holes, full_size_mask
+from desra.artifacts import MaskRule, artifact_mask, fill_holes, find_regions, full_size_mask
 
 
 def naive_mask(D: np.ndarray, rule: MaskRule) -> np.ndarray:
@@ -71,7 +71,7 @@ def test_the_area_is_strict() -> None:
     assert artifact_mask(D, MaskRule(min_area=100, **exact)).sum() == 0
 
 
-def test_diagonal_neighbours_are_one_component() -> None:
+def test_diagonal_neighbours_are_one_region() -> None:
     D = np.ones((20, 20))
     D[2:6, 2:6] = 0.0
     D[6:10, 6:10] = 0.0
@@ -112,15 +112,15 @@ def test_without_elements() -> None:
     assert tiny.shape == (8, 100) and not tiny.any()
 
 
-def test_components() -> None:
+def test_regions() -> None:
     mask = np.zeros((6, 8), bool)
     mask[0, 0] = mask[1, 1] = mask[4, 2:7] = True
-    found = components(mask)
+    found = find_regions(mask)
     assert found.count == 2
     assert sorted(found.areas[1:]) == [2, 5] and found.areas[0] == 48 - 7
     np.testing.assert_array_equal(found.labels > 0, mask)
-    assert components(np.zeros((0, 5), bool)).count == 0
-    np.testing.assert_array_equal(components(np.asfortranarray(mask)).labels, found.labels)
+    assert find_regions(np.zeros((0, 5), bool)).count == 0
+    np.testing.assert_array_equal(find_regions(np.asfortranarray(mask)).labels, found.labels)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_components() -> None:
         (lambda: artifact_mask(np.ones((9, 9, 3))), r"D must be \(h, w\)"),
         (lambda: artifact_mask(np.ones((9, 9)), border=-1), "border must be 0 or more"),
         (lambda: full_size_mask(np.ones((9, 9)), (19, 20)), "does not fit an image of 19x20"),
-        (lambda: components(np.zeros((9, 9), np.uint8)), r"must be bool \(H, W\), got uint8"),
+        (lambda: find_regions(np.zeros((9, 9), np.uint8)), r"must be bool \(H, W\), got uint8"),
         (lambda: MaskRule(threshold=1.5), r"threshold must be in \[0, 1\], got 1.5"),
         (lambda: MaskRule(threshold=float("nan")), "threshold must be"),
         (lambda: MaskRule(kernel=4), "kernel must be odd"),

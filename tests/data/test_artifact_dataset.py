@@ -6,22 +6,31 @@ import numpy as np
 import pytest
 import torch
 
-from desra import manifest
 from desra.data.artifact_dataset import ArtifactDataset
 from desra.detect import detect
-from desra.errors import InputError
-from desra.images import read_image, write_image
-from desra.options import DetectOptions, parse
+from desra.io import manifest
+from desra.io.images import read_image, write_image
+from desra.options.detect import DetectOptions
+from desra.options.loading import parse
+from desra.utils.errors import InputError
 
 SCALE = 4
 
 
-def _row(stem, lq, size, components):
+def _row(stem, lq, size, regions):
     return manifest.Row(
-        stem=stem, lq=str(lq), lq_size=size, sr_size=(size[0] * SCALE, size[1] * SCALE),
-        scale=SCALE, mask_pixels=400 * components, components=components, mean_D=0.9,
-        seconds={}, settings="x", notes=(),
-    )  # fmt: skip
+        stem=stem,
+        lq=str(lq),
+        lq_size=size,
+        sr_size=(size[0] * SCALE, size[1] * SCALE),
+        scale=SCALE,
+        mask_pixels=400 * regions,
+        regions=regions,
+        mean_D=0.9,
+        seconds={},
+        settings="x",
+        notes=(),
+    )
 
 
 @pytest.fixture
@@ -30,17 +39,17 @@ def folder(tmp_path):
     alignment shows; 'b' has one artifact of 20 x 20 pixels at (40, 80)."""
     rng = np.random.default_rng(0)
     rows = []
-    for stem, components in (("a", 0), ("sub/b", 1)):
+    for stem, regions in (("a", 0), ("sub/b", 1)):
         lq = rng.integers(0, 256, (24, 32, 3), dtype=np.uint8)
         mask = np.zeros((96, 128), bool)
-        if components:
+        if regions:
             mask[40:60, 80:100] = True
         write_image(tmp_path / "lq" / f"{stem}.png", lq)
         write_image(
             manifest.result(tmp_path, "pseudo_gt", stem), lq.repeat(SCALE, 0).repeat(SCALE, 1)
         )
         write_image(manifest.result(tmp_path, "mask", stem), mask)
-        rows.append(_row(stem, tmp_path / "lq" / f"{stem}.png", (24, 32), components))
+        rows.append(_row(stem, tmp_path / "lq" / f"{stem}.png", (24, 32), regions))
     manifest.write(tmp_path, rows)
     return tmp_path
 
@@ -133,13 +142,13 @@ def test_sharpened_targets_are_given_when_asked_for(folder):
     assert "gt_usm" not in ArtifactDataset(str(folder), SCALE, gt_size=64)[1]
 
 
-def test_every_component_is_drawn_with_equal_odds_whatever_its_size(folder):
+def test_every_region_is_drawn_with_equal_odds_whatever_its_size(folder):
     mask = np.zeros((96, 128), bool)
     mask[40:60, 80:100] = True
     mask[8:10, 8:10] = True
     write_image(manifest.result(folder, "mask", "sub/b"), mask)
     rows = manifest.read(folder)
-    rows["sub/b"] = replace(rows["sub/b"], mask_pixels=404, components=2)
+    rows["sub/b"] = replace(rows["sub/b"], mask_pixels=404, regions=2)
     manifest.write(folder, rows.values())
     dataset = ArtifactDataset(str(folder), SCALE, gt_size=16, artifact_prob=1.0)
     sums = [int(dataset[number]["mask"].sum()) for number in range(300)]
@@ -164,11 +173,15 @@ def test_masks_corrected_by_a_human_are_learnt_from(tmp_path):
     write_image(tmp_path / "mse/a.png", mse)
     write_image(tmp_path / "gan/a.png", gan)
     settings = {
-        "input": {key: str(tmp_path / name)
-                  for key, name in (("lq", "lq"), ("sr_mse", "mse"), ("sr_gan", "gan"))},
-        "output": str(tmp_path / "results"), "scale": SCALE, "mask": {"min_area": 100},
+        "input": {
+            key: str(tmp_path / name)
+            for key, name in (("lq", "lq"), ("sr_mse", "mse"), ("sr_gan", "gan"))
+        },
+        "output": str(tmp_path / "results"),
+        "scale": SCALE,
+        "mask": {"min_area": 100},
         "detector": {"type": "relative_local_variance"},
-    }  # fmt: skip
+    }
     detect(parse(DetectOptions, settings, "detect"))
     before = ArtifactDataset(str(tmp_path / "results"), SCALE, gt_size=96)
     assert before[0]["mask"].mean() > 0.7
@@ -200,13 +213,13 @@ def test_several_folders_are_one_with_the_artifacts_of_all(folder, tmp_path):
         truth = np.full((96, 128, 3), 7, np.uint8)
         write_image(manifest.result(later, "pseudo_gt", stem), truth)
         write_image(manifest.result(later, "mask", stem), mask)
-        rows[stem] = replace(row, components=int(mask.any()), mask_pixels=int(mask.sum()))
+        rows[stem] = replace(row, regions=int(mask.any()), mask_pixels=int(mask.sum()))
         truths[stem] = truth
     new = tmp_path / "lq" / "new.png"
     write_image(new, np.zeros((24, 32, 3), np.uint8))
     write_image(manifest.result(later, "pseudo_gt", "new"), np.zeros((96, 128, 3), np.uint8))
     write_image(manifest.result(later, "mask", "new"), np.zeros((96, 128), bool))
-    rows["new"] = replace(rows["a"], stem="new", lq=str(new), components=0, mask_pixels=0)
+    rows["new"] = replace(rows["a"], stem="new", lq=str(new), regions=0, mask_pixels=0)
     manifest.write(later, rows.values())
 
     roots = [str(folder), str(later)]

@@ -13,16 +13,25 @@ import torch
 from torch.utils.data import DataLoader
 
 from desra.data.degraded_dataset import DegradedDataset
-from desra.errors import InputError
+from desra.utils.errors import InputError
 
 # Nothing but resizing: then lq is gt made smaller.
 NOTHING = {
-    "kernel_list": ["iso"], "kernel_prob": [1.0], "sinc_prob": 0.0, "blur_sigma": [0.2, 0.2],
-    "resize_prob": [0.0, 0.0, 1.0], "gaussian_noise_prob": 1.0, "noise_range": [0.0, 0.0],
-    "jpeg_range": [100.0, 100.0], "second_blur_prob": 0.0, "resize_prob2": [0.0, 0.0, 1.0],
-    "gaussian_noise_prob2": 1.0, "noise_range2": [0.0, 0.0], "jpeg_range2": [100.0, 100.0],
+    "kernel_list": ["iso"],
+    "kernel_prob": [1.0],
+    "sinc_prob": 0.0,
+    "blur_sigma": [0.2, 0.2],
+    "resize_prob": [0.0, 0.0, 1.0],
+    "gaussian_noise_prob": 1.0,
+    "noise_range": [0.0, 0.0],
+    "jpeg_range": [100.0, 100.0],
+    "second_blur_prob": 0.0,
+    "resize_prob2": [0.0, 0.0, 1.0],
+    "gaussian_noise_prob2": 1.0,
+    "noise_range2": [0.0, 0.0],
+    "jpeg_range2": [100.0, 100.0],
     "final_sinc_prob": 0.0,
-}  # fmt: skip
+}
 
 
 def dataset(folder: Path, **changes: Any) -> DegradedDataset:

@@ -8,7 +8,7 @@ import pytest
 
 from desra.data.degraded_dataset import DegradedDataset
 from desra.data.lists import lines_of, listed_images
-from desra.errors import InputError
+from desra.utils.errors import InputError
 
 
 def test_lines(tmp_path: Path):

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import save_png
 
 from desra.data.paired_dataset import PairedDataset
-from desra.errors import InputError
-from desra.images import read_rgb8
+from desra.io.images import read_rgb8
+from desra.utils.errors import InputError
+from helpers.small import save_png
 
 # isort: split
 from basicsr.utils.img_process_util import usm_sharp

@@ -15,7 +15,7 @@ from desra.data.samples import (
     rng_of,
     to_tensor,
 )
-from desra.errors import InputError
+from desra.utils.errors import InputError
 
 
 def test_each_image_once_an_epoch_in_a_new_order():

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from conftest import photograph
 
-from desra.errors import InputError
 from desra.losses.usm import usm_sharp
+from desra.utils.errors import InputError
+from helpers.small import photograph
 
 # isort: split
 from basicsr.utils.img_process_util import USMSharp

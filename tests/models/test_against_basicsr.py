@@ -8,25 +8,27 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import save_vgg, train_settings
 from torch import Tensor, nn
 
-from desra import options
 from desra.losses.usm import usm_sharp
 from desra.models import DeSRAModel
-from desra.options import TrainOptions
+from desra.options.loading import parse
+from desra.options.train import TrainOptions
 from desra.registry import LOSS_REGISTRY, MODEL_REGISTRY, build, find, vgg_from
+from helpers.small import save_vgg, train_settings
 
 LOSSES: dict[str, dict[str, Any]] = {
     "pixel_opt": {"type": "L1Loss", "loss_weight": 0.5},
     "ldl_opt": {"type": "L1Loss", "loss_weight": 3.0},
     "perceptual_opt": {
-        "type": "PerceptualLoss", "vgg_type": "vgg11",
+        "type": "PerceptualLoss",
+        "vgg_type": "vgg11",
         "layer_weights": {"conv1_1": 0.1, "conv3_1": 1},
-        "perceptual_weight": 2.0, "style_weight": 10.0,
+        "perceptual_weight": 2.0,
+        "style_weight": 10.0,
     },
     "gan_opt": {"type": "GANLoss", "gan_type": "vanilla", "loss_weight": 0.1},
-}  # fmt: skip
+}
 
 
 def batch(seed: int = 0) -> dict[str, Tensor]:
@@ -42,14 +44,18 @@ def ours(tmp_path: Path, **changes: Any) -> DeSRAModel:
     settings = train_settings(tmp_path, tmp_path)
     settings["train"].update(
         {
-            "warmup_iter": 0, "scheduler": None, "ema_decay": 0.9,
-            "optim_g": {"type": "SGD", "lr": 0.1}, "optim_d": {"type": "SGD", "lr": 0.1},
-            **copy.deepcopy(LOSSES), **changes,
+            "warmup_iter": 0,
+            "scheduler": None,
+            "ema_decay": 0.9,
+            "optim_g": {"type": "SGD", "lr": 0.1},
+            "optim_d": {"type": "SGD", "lr": 0.1},
+            **copy.deepcopy(LOSSES),
+            **changes,
         }
-    )  # fmt: skip
+    )
     settings["train"]["perceptual_opt"]["vgg_weights"] = str(save_vgg(tmp_path / "vgg.pth"))
     torch.manual_seed(0)
-    return DeSRAModel(options.parse(TrainOptions, settings, "test"))
+    return DeSRAModel(parse(TrainOptions, settings, "test"))
 
 
 def theirs(name: str, mine: DeSRAModel, opt: dict[str, Any]) -> Any:

@@ -9,15 +9,16 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import save_compact, train_settings
 from torch import Tensor
 
-from desra import options
-from desra.errors import InputError
 from desra.losses.artifact_map_loss import relative_map
 from desra.losses.texture_loss import local_std
 from desra.models import DeSRAModel
-from desra.options import TrainOptions
+from desra.options.loading import parse
+from desra.options.train import TrainOptions
+from desra.utils.errors import InputError
+from helpers.model_batch import batch
+from helpers.small import save_compact, train_settings
 
 
 def model_of(tmp_path: Path, gan: bool = False, **changes: Any) -> DeSRAModel:
@@ -25,16 +26,7 @@ def model_of(tmp_path: Path, gan: bool = False, **changes: Any) -> DeSRAModel:
     settings = train_settings(tmp_path, tmp_path, gan)
     settings["train"].update({"warmup_iter": 0, "scheduler": None, **changes})
     torch.manual_seed(0)
-    return DeSRAModel(options.parse(TrainOptions, settings, "test"))
-
-
-def batch(seed: int = 0) -> dict[str, Tensor]:
-    draw = torch.Generator().manual_seed(seed)
-    return {
-        "lq": torch.rand((2, 3, 8, 8), generator=draw),
-        "gt": torch.rand((2, 3, 16, 16), generator=draw),
-        "mask": (torch.rand((2, 1, 16, 16), generator=draw) > 0.7).float(),
-    }
+    return DeSRAModel(parse(TrainOptions, settings, "test"))
 
 
 def weights(net: torch.nn.Module) -> list[Tensor]:
@@ -133,9 +125,12 @@ def test_the_discriminator_learns_first(tmp_path: Path):
 def test_the_rate_rises_and_then_follows_its_schedule(warmup: int, tmp_path: Path):
     total, lr, low = 40, 1e-3, 1e-6
     model = model_of(
-        tmp_path, total_iter=total, warmup_iter=warmup, optim_g={"type": "SGD", "lr": lr},
+        tmp_path,
+        total_iter=total,
+        warmup_iter=warmup,
+        optim_g={"type": "SGD", "lr": lr},
         scheduler={"type": "CosineAnnealingLR", "eta_min": low},
-    )  # fmt: skip
+    )
     data = batch()
     for i in range(total):
         cosine = low + (lr - low) * (1 + math.cos(math.pi * i / total)) / 2
@@ -148,14 +143,14 @@ def test_pretrained_weights_and_scale(tmp_path: Path):
     settings = train_settings(tmp_path, tmp_path, gan=False)
     path = save_compact(tmp_path / "n.pth", seed=7)
     settings["path"]["pretrain_network_g"] = str(path)
-    model = DeSRAModel(options.parse(TrainOptions, settings, "test"))
+    model = DeSRAModel(parse(TrainOptions, settings, "test"))
     stored = torch.load(path, weights_only=True)["params"]
     assert all(torch.equal(v, stored[k]) for k, v in model.net_g.state_dict().items())
     assert model.net_g.training
 
     settings["scale"] = 4
     with pytest.raises(InputError, match=r"network_g: .* is an x2 network, but scale is 4"):
-        DeSRAModel(options.parse(TrainOptions, settings, "test"))
+        DeSRAModel(parse(TrainOptions, settings, "test"))
 
 
 def test_all_of_a_run_is_in_its_state(tmp_path: Path):
@@ -198,7 +193,7 @@ def test_strength_keeps_a_share_of_the_change(tmp_path: Path):
     settings = train_settings(tmp_path, tmp_path)
     settings["path"] = {**settings.get("path", {}), "pretrain_network_g": str(checkpoint)}
     settings["train"]["strength"] = 0.25
-    model = DeSRAModel(options.parse(TrainOptions, settings, "test"))
+    model = DeSRAModel(parse(TrainOptions, settings, "test"))
     before = [p.clone() for p in model.net_g.state_dict().values()]
     for iteration in (1, 2):
         model.optimize(batch(), iteration)
@@ -209,7 +204,7 @@ def test_strength_keeps_a_share_of_the_change(tmp_path: Path):
 
     del settings["path"]["pretrain_network_g"]
     with pytest.raises(InputError, match="strength"):
-        options.parse(TrainOptions, settings, "test")
+        parse(TrainOptions, settings, "test")
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import save_compact, save_vgg, train_settings
 from torch import Tensor
 
-from desra import options
-from desra.errors import InputError
 from desra.losses.texture_loss import local_std
 from desra.models import DeSRAModel
-from desra.options import TrainOptions
+from desra.options.loading import parse
+from desra.options.train import TrainOptions
 from desra.registry import ARCH_REGISTRY, CosineAnnealingRestartLR, MultiStepRestartLR, build
+from desra.utils.errors import InputError
+from helpers.small import save_compact, save_vgg, train_settings
 
 SGD = {"type": "SGD", "lr": 0.1}
 
@@ -30,7 +30,7 @@ def settings_of(tmp_path: Path, gan: bool = False, **changes: Any) -> dict[str, 
 
 def make(settings: dict[str, Any]) -> DeSRAModel:
     torch.manual_seed(0)
-    return DeSRAModel(options.parse(TrainOptions, settings, "test"))
+    return DeSRAModel(parse(TrainOptions, settings, "test"))
 
 
 def batch(size: int = 8, seed: int = 0) -> dict[str, Tensor]:
@@ -71,10 +71,11 @@ def test_the_mask_weighs_what_reaches_a_pixel(key: str, tmp_path: Path):
     section = {
         "gan_opt": {"type": "GANLoss", "gan_type": "vanilla"},
         "perceptual_opt": {
-            "vgg_type": "vgg11", "layer_weights": {"conv2_1": 1.0},
+            "vgg_type": "vgg11",
+            "layer_weights": {"conv2_1": 1.0},
             "vgg_weights": str(save_vgg(tmp_path / "vgg.pth")),
         },
-    }[key]  # fmt: skip
+    }[key]
     name = {"gan_opt": "l_g_gan", "perceptual_opt": "l_g_percep"}[key]
     data, gan = batch(), key == "gan_opt"
     plain = make(settings_of(tmp_path, gan, **{key: section}))
@@ -86,9 +87,10 @@ def test_the_mask_weighs_what_reaches_a_pixel(key: str, tmp_path: Path):
 
 def test_preserving_is_towards_the_network_before(tmp_path: Path):
     settings = settings_of(
-        tmp_path, pixel_opt={"type": "L1Loss", "outside": 0.0},
+        tmp_path,
+        pixel_opt={"type": "L1Loss", "outside": 0.0},
         preserve_opt={"loss_weight": 3.0, "outside": 2.0},
-    )  # fmt: skip
+    )
     settings["path"]["pretrain_network_g"] = str(save_compact(tmp_path / "g.pth"))
     model = make(settings)
     before = copy.deepcopy(model.net_g)
@@ -107,7 +109,7 @@ def test_preserving_is_towards_the_network_before(tmp_path: Path):
 
     del settings["path"]["pretrain_network_g"]
     with pytest.raises(InputError, match=r"train\.preserve_opt needs path\.pretrain_network_g"):
-        options.parse(TrainOptions, settings, "test")
+        parse(TrainOptions, settings, "test")
 
 
 def test_preserving_may_be_towards_another_network(tmp_path: Path):
@@ -130,14 +132,15 @@ def test_preserving_may_be_towards_another_network(tmp_path: Path):
 
     settings["train"] = {k: v for k, v in settings["train"].items() if k != "preserve_opt"}
     with pytest.raises(InputError, match=r"path\.preserve_network_g is for train\.preserve_opt"):
-        options.parse(TrainOptions, settings, "test")
+        parse(TrainOptions, settings, "test")
 
 
 def test_preserving_texture_is_towards_that_of_the_network_before(tmp_path: Path):
     settings = settings_of(
-        tmp_path, pixel_opt={"type": "L1Loss", "outside": 0.0},
+        tmp_path,
+        pixel_opt={"type": "L1Loss", "outside": 0.0},
         preserve_texture_opt={"loss_weight": 3.0},
-    )  # fmt: skip
+    )
     settings["path"]["pretrain_network_g"] = str(save_compact(tmp_path / "g.pth"))
     model = make(settings)
     before = copy.deepcopy(model.net_g)
@@ -150,15 +153,22 @@ def test_preserving_texture_is_towards_that_of_the_network_before(tmp_path: Path
 
     del settings["path"]["pretrain_network_g"]
     with pytest.raises(InputError, match=r"train\.preserve_texture_opt needs path\.pretrain_netw"):
-        options.parse(TrainOptions, settings, "test")
+        parse(TrainOptions, settings, "test")
 
 
 def test_networks_that_do_not_learn_are_not_shaken(tmp_path: Path):
     """SwinIR drops whole layers by chance while it trains; what it is compared with must not."""
     swin = {
-        "type": "SwinIR", "upscale": 2, "img_size": 8, "window_size": 8, "embed_dim": 12,
-        "depths": [2], "num_heads": [2], "upsampler": "pixelshuffledirect", "drop_path_rate": 0.9,
-    }  # fmt: skip
+        "type": "SwinIR",
+        "upscale": 2,
+        "img_size": 8,
+        "window_size": 8,
+        "embed_dim": 12,
+        "depths": [2],
+        "num_heads": [2],
+        "upsampler": "pixelshuffledirect",
+        "drop_path_rate": 0.9,
+    }
     settings = settings_of(tmp_path, ldl_opt={"type": "L1Loss"}, preserve_opt={}, ema_decay=0.9)
     settings["network_g"] = swin
     torch.save({"params": build(ARCH_REGISTRY, swin, "").state_dict()}, tmp_path / "g.pth")
@@ -174,7 +184,7 @@ def test_networks_that_do_not_learn_are_not_shaken(tmp_path: Path):
 def test_ldl_needs_the_average(tmp_path: Path):
     settings = settings_of(tmp_path, ldl_opt={"type": "L1Loss"})
     with pytest.raises(InputError, match="ldl_opt needs the moving average: set ema_decay"):
-        options.parse(TrainOptions, settings, "test")
+        parse(TrainOptions, settings, "test")
 
 
 def test_only_trainable_weights_change(tmp_path: Path):
@@ -277,9 +287,9 @@ def test_a_fresh_discriminator_learns_first(
 ):
     settings = settings_of(tmp_path, gan=True, net_d_init_iters=given, total_iter=total)
     settings["path"] = path
-    assert options.parse(TrainOptions, settings, "test").discriminator_first == expected
+    assert parse(TrainOptions, settings, "test").discriminator_first == expected
     settings["train"]["gan_opt"] = None
-    alone = options.parse(TrainOptions, settings, "test")
+    alone = parse(TrainOptions, settings, "test")
     assert alone.discriminator_first == 0 and alone.updates_generator(1)
 
 
@@ -288,7 +298,7 @@ def test_relativistic_hinge_is_refused(tmp_path: Path):
     gan = {"type": "GANLoss", "gan_type": "hinge"}
     settings = settings_of(tmp_path, gan=True, gan_mode="relativistic", gan_opt=gan)
     with pytest.raises(InputError, match="relativistic does not go with gan_type hinge"):
-        options.parse(TrainOptions, settings, "test")
+        parse(TrainOptions, settings, "test")
 
 
 # ------------------------------------------------------------------------------ schedules
@@ -298,17 +308,26 @@ def test_relativistic_hinge_is_refused(tmp_path: Path):
     ("spec", "theirs"),
     [
         (
-            {"type": "CosineAnnealingRestartLR", "periods": [4, 6], "restart_weights": [1, 0.5],
-             "eta_min": 1e-3},
+            {
+                "type": "CosineAnnealingRestartLR",
+                "periods": [4, 6],
+                "restart_weights": [1, 0.5],
+                "eta_min": 1e-3,
+            },
             CosineAnnealingRestartLR,
         ),
         (
-            {"type": "MultiStepRestartLR", "milestones": [2, 7], "gamma": 0.5, "restarts": [0, 5],
-             "restart_weights": [1, 0.8]},
+            {
+                "type": "MultiStepRestartLR",
+                "milestones": [2, 7],
+                "gamma": 0.5,
+                "restarts": [0, 5],
+                "restart_weights": [1, 0.8],
+            },
             MultiStepRestartLR,
         ),
     ],
-)  # fmt: skip
+)
 def test_basicsrs_schedules_with_restarts(spec: dict[str, Any], theirs: Any, tmp_path: Path):
     model = make(settings_of(tmp_path, total_iter=10, scheduler=spec))
     other = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)

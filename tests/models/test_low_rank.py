@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import save_compact, train_settings
-from test_desra_model import batch
 
-from desra import options
-from desra.errors import InputError
 from desra.models import DeSRAModel
-from desra.options import TrainOptions
+from desra.options.loading import parse
+from desra.options.train import TrainOptions
 from desra.registry import ARCH_REGISTRY, build
+from desra.utils.errors import InputError
+from helpers.model_batch import batch
+from helpers.small import save_compact, train_settings
 
 
 def make(tmp_path: Path, **changes: Any) -> DeSRAModel:
@@ -23,7 +23,7 @@ def make(tmp_path: Path, **changes: Any) -> DeSRAModel:
     settings["path"]["pretrain_network_g"] = str(save_compact(tmp_path / "g.pth"))
     settings["train"].update({"warmup_iter": 0, "scheduler": None, "low_rank": 2, **changes})
     torch.manual_seed(0)
-    return DeSRAModel(options.parse(TrainOptions, settings, "test"))
+    return DeSRAModel(parse(TrainOptions, settings, "test"))
 
 
 def before(tmp_path: Path) -> dict[str, torch.Tensor]:
@@ -96,7 +96,7 @@ def test_deltas_need_weights_to_be_added_to(tmp_path: Path):
     settings = train_settings(tmp_path, tmp_path)
     settings["train"]["low_rank"] = 4
     with pytest.raises(InputError, match="low_rank needs path.pretrain_network_g"):
-        options.parse(TrainOptions, settings, "test")
+        parse(TrainOptions, settings, "test")
 
 
 def test_recomputed_blocks_learn_the_same(tmp_path: Path):

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from desra.errors import InputError
 from desra.models.schedules import make_optimizer, make_schedule
-from desra.options import OptimizerOptions, StepOptions
+from desra.options.train import OptimizerOptions, StepOptions
+from desra.utils.errors import InputError
 
 
 def step_of(**changes: Any) -> StepOptions:

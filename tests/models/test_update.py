@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import train_settings
 from torch import Tensor, nn
 
-from desra import options
-from desra.device import grad_scaler
-from desra.errors import InputError
 from desra.models import DeSRAModel, update
 from desra.models.recompute import recompute_blocks
 from desra.models.update import Update
-from desra.options import TrainOptions
+from desra.options.loading import parse
+from desra.options.train import TrainOptions
 from desra.registry import ARCH_REGISTRY, find
+from desra.utils.device import grad_scaler
+from desra.utils.errors import InputError
+from helpers.small import train_settings
 
 SGD = {"type": "SGD", "lr": 0.1}
 
@@ -31,7 +31,7 @@ def model_of(tmp_path: Path, gan: bool = False, **changes: Any) -> DeSRAModel:
     plain = {"warmup_iter": 0, "scheduler": None, "optim_g": SGD, "optim_d": SGD if gan else None}
     settings["train"].update({**plain, **changes})
     torch.manual_seed(0)
-    return DeSRAModel(options.parse(TrainOptions, settings, "test"))
+    return DeSRAModel(parse(TrainOptions, settings, "test"))
 
 
 def batch(samples: int = 4, seed: int = 0) -> dict[str, Tensor]:
@@ -155,9 +155,7 @@ def test_only_float16_is_scaled_and_only_on_cuda():
 
 def test_a_step_forgets_the_last_one():
     weight = nn.Parameter(torch.zeros(1))
-    steps = Update(
-        torch.optim.SGD([weight], lr=1.0), torch.device("cpu"), torch.float32, clip=None
-    )
+    steps = Update(torch.optim.SGD([weight], lr=1.0), torch.device("cpu"), torch.float32, clip=None)
     for _ in range(2):
         steps.begin()
         steps.add(weight.sum())
@@ -169,19 +167,39 @@ def test_a_step_forgets_the_last_one():
 # --------------------------------------------------------------------- activation checkpointing
 
 NETWORKS: list[tuple[str, dict[str, Any], int]] = [
-    ("RRDBNet", {"num_in_ch": 3, "num_out_ch": 3, "scale": 2, "num_feat": 4, "num_block": 3,
-                 "num_grow_ch": 2}, 3),
+    (
+        "RRDBNet",
+        {
+            "num_in_ch": 3,
+            "num_out_ch": 3,
+            "scale": 2,
+            "num_feat": 4,
+            "num_block": 3,
+            "num_grow_ch": 2,
+        },
+        3,
+    ),
     ("MSRResNet", {"num_feat": 4, "num_block": 2, "upscale": 2}, 2),
     ("SRVGGNetCompact", {"num_feat": 4, "num_conv": 2, "upscale": 2}, 1),
-    ("SwinIR", {"upscale": 2, "img_size": 8, "window_size": 8, "depths": [2, 2], "embed_dim": 6,
-                "num_heads": [2, 2], "mlp_ratio": 1, "upsampler": "pixelshuffledirect"}, 2),
-]  # fmt: skip
+    (
+        "SwinIR",
+        {
+            "upscale": 2,
+            "img_size": 8,
+            "window_size": 8,
+            "depths": [2, 2],
+            "embed_dim": 6,
+            "num_heads": [2, 2],
+            "mlp_ratio": 1,
+            "upsampler": "pixelshuffledirect",
+        },
+        2,
+    ),
+]
 
 
 @pytest.mark.parametrize(("name", "arguments", "count"), NETWORKS, ids=[n[0] for n in NETWORKS])
-def test_computing_twice_gives_the_same_gradients(
-    name: str, arguments: dict[str, Any], count: int
-):
+def test_computing_twice_gives_the_same_gradients(name: str, arguments: dict[str, Any], count: int):
     torch.manual_seed(0)
     net = find(ARCH_REGISTRY, name, "")(**arguments).eval()  # SwinIR drops paths in training
     twice = copy.deepcopy(net)

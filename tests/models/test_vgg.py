@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import save_vgg
 
-from desra.errors import InputError
 from desra.models.vgg import find_weights, load_features
+from desra.utils.errors import InputError
+from helpers.small import save_vgg
 
 NAME = "vgg19-dcbb9e9d.pth"
 

@@ -10,13 +10,16 @@ import cv2
 import pytest
 import torch
 import yaml
-from conftest import photograph, save_png, save_vgg
 
-from desra import options
-from desra.errors import InputError
-from desra.options import TrainOptions
+from desra.options import loading
+from desra.options.degradation import Degradation
 from desra.options.foreign import ARGUMENTS, DATASETS, MODELS, is_foreign, translate
+from desra.options.loading import force, parse, read_yaml, resolved
+from desra.options.train import TrainOptions
 from desra.train import train
+from desra.utils.errors import InputError
+from helpers.paths import ROOT
+from helpers.small import photograph, save_png, save_vgg
 
 FOLDER = Path(__file__).parent / "foreign"
 FILES = sorted(FOLDER.glob("*.yml"))
@@ -24,11 +27,11 @@ OWN = {"reduction", "type"}
 
 
 def content(name: str) -> dict[str, Any]:
-    return options.read_yaml(FOLDER / f"{name}.yml")
+    return read_yaml(FOLDER / f"{name}.yml")
 
 
 def load(name: str, *assignments: str) -> TrainOptions:
-    return options.load(TrainOptions, str(FOLDER / f"{name}.yml"), assignments)
+    return loading.load(TrainOptions, str(FOLDER / f"{name}.yml"), assignments)
 
 
 @pytest.fixture
@@ -57,15 +60,18 @@ def test_they_train(path: Path, data: Path):
     forced = ["device=cpu", "precision=fp32"]
     if path.stem in ("real_esrgan_pairs", "ldl"):
         forced.append("train:perceptual_opt=null")
-    opt = options.load(TrainOptions, str(path), forced)
+    opt = loading.load(TrainOptions, str(path), forced)
     saved = torch.load(train(opt), weights_only=True)
     assert set(saved) == {"params", "params_ema"}
     log = (data / "experiments" / opt.name / "train.log").read_text()
     losses = {
-        "real_esrgan": {"pix", "percep", "gan"}, "real_esrgan_pairs": {"pix", "gan"},
-        "real_esrnet": {"pix"}, "ldl": {"pix", "ldl", "gan"}, "msrresnet": {"pix"},
+        "real_esrgan": {"pix", "percep", "gan"},
+        "real_esrgan_pairs": {"pix", "gan"},
+        "real_esrnet": {"pix"},
+        "ldl": {"pix", "ldl", "gan"},
+        "msrresnet": {"pix"},
         "esrgan": {"pix", "percep", "gan"},
-    }[path.stem]  # fmt: skip
+    }[path.stem]
     found = {word.removeprefix("l_g_") for word in log.split() if word.startswith("l_g_")}
     assert found == losses
 
@@ -73,13 +79,18 @@ def test_they_train(path: Path, data: Path):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_one_warning_names_what_means_nothing(path: Path, caplog: pytest.LogCaptureFixture):
     with caplog.at_level(logging.WARNING, "desra"):
-        options.load(TrainOptions, str(path))
+        loading.load(TrainOptions, str(path))
     (record,) = caplog.records
     message = record.getMessage()
     assert message.startswith(f"{path}: read as basicsr's; these keys mean nothing here: ")
     named = set(message.partition("nothing here: ")[2].partition(";")[0].split(", "))
-    always = {"dist_params", "logger.wandb", "datasets.train.name",
-              "datasets.train.dataset_enlarge_ratio", "datasets.train.prefetch_mode"}  # fmt: skip
+    always = {
+        "dist_params",
+        "logger.wandb",
+        "datasets.train.name",
+        "datasets.train.dataset_enlarge_ratio",
+        "datasets.train.prefetch_mode",
+    }
     assert always <= named
     given = set(yaml.safe_load(path.read_text()))
     assert ("queue_size" in named) == ("queue_size" in given)
@@ -90,7 +101,7 @@ def test_one_warning_names_what_means_nothing(path: Path, caplog: pytest.LogCapt
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_nothing_gets_lost(path: Path):
     """With any one key of the file misspelt there is an error that names it."""
-    whole = options.read_yaml(path)
+    whole = read_yaml(path)
     translate(whole)
 
     def places(section: dict[str, Any], at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -109,7 +120,7 @@ def test_nothing_gets_lost(path: Path):
             continue
         if place[0] == "datasets" and place[1].startswith("val"):
             continue
-        changed = options.force(whole, [])
+        changed = force(whole, [])
         section = changed
         for key in place[:-1]:
             section = section[key]
@@ -139,11 +150,17 @@ def test_real_esrgan():
     opt = load("real_esrgan")
     assert opt.model_type == "DeSRAModel" and opt.device == "auto" and opt.manual_seed == 3
     spec = opt.datasets.train.spec()
-    degradation = options.parse(options.Degradation, spec.pop("degradation"), "")
+    degradation = parse(Degradation, spec.pop("degradation"), "")
     assert spec == {
-        "type": "DegradedDataset", "dataroot_gt": "photographs", "meta_info": "photographs.txt",
-        "gt_size": 64, "crop_pad_size": 400, "gt_usm": True, "use_hflip": True, "use_rot": False,
-    }  # fmt: skip
+        "type": "DegradedDataset",
+        "dataroot_gt": "photographs",
+        "meta_info": "photographs.txt",
+        "gt_size": 64,
+        "crop_pad_size": 400,
+        "gt_usm": True,
+        "use_hflip": True,
+        "use_rot": False,
+    }
     given = content("real_esrgan")
     for name, value in degradation.model_dump().items():
         if name != "kernel_range":
@@ -157,8 +174,10 @@ def test_real_esrgan():
     assert (step.gan_mode, opt.discriminator_first) == ("standard", 0)
     assert step.optim_d and step.optim_d.spec()["lr"] == 3e-4
     assert step.scheduler and step.scheduler.spec() == {
-        "type": "MultiStepLR", "milestones": [2], "gamma": 0.25,
-    }  # fmt: skip
+        "type": "MultiStepLR",
+        "milestones": [2],
+        "gamma": 0.25,
+    }
     assert step.gan_opt and step.gan_opt.spec()["loss_weight"] == 0.2
     assert opt.logger.save_checkpoint_freq == 3
 
@@ -172,9 +191,15 @@ def test_real_esrgan_degrades_the_sharpened_photograph_always():
 def test_pairs():
     opt = load("real_esrgan_pairs")
     assert opt.datasets.train.spec() == {
-        "type": "PairedDataset", "dataroot_gt": "gt", "dataroot_lq": "lq", "meta_info": "pairs.txt",
-        "gt_size": 64, "gt_usm": True, "use_hflip": True, "use_rot": False,
-    }  # fmt: skip
+        "type": "PairedDataset",
+        "dataroot_gt": "gt",
+        "dataroot_lq": "lq",
+        "meta_info": "pairs.txt",
+        "gt_size": 64,
+        "gt_usm": True,
+        "use_hflip": True,
+        "use_rot": False,
+    }
     unsharp = load("real_esrgan_pairs", "l1_gt_usm=false", "percep_gt_usm=false")
     assert unsharp.datasets.train.spec()["gt_usm"] is False
 
@@ -197,7 +222,7 @@ def test_esrgan_without_its_gan():
     for key in ("gan_opt", "optim_d"):
         del given["train"][key]
     del given["network_d"]
-    opt = options.parse(TrainOptions, translate(given)[0], "")
+    opt = parse(TrainOptions, translate(given)[0], "")
     assert opt.train.gan_mode == "standard" and opt.unused == []
 
 
@@ -206,7 +231,7 @@ def test_ldl_by_either_name(name: str):
     given = content("ldl")
     given["train"][name] = given["train"].pop("ldl_opt")
     ours, _ = translate(given)
-    opt = options.parse(TrainOptions, ours, "")
+    opt = parse(TrainOptions, ours, "")
     assert opt.train.ldl_opt and opt.train.ldl_opt.spec()["loss_weight"] == 3.0
 
 
@@ -222,7 +247,7 @@ def test_what_they_leave_out_is_what_it_is_there():
     given = content("real_esrgan")
     del given["train"]["ema_decay"], given["train"]["net_d_init_iters"]
     given["path"]["pretrain_network_g"] = "g.pth"
-    opt = options.parse(TrainOptions, translate(given)[0], "")
+    opt = parse(TrainOptions, translate(given)[0], "")
     assert opt.train.ema_decay == 0 and opt.discriminator_first == 0
 
 
@@ -267,7 +292,7 @@ def test_validation_on_pairs(data: Path, caplog: pytest.LogCaptureFixture):
     ],
 )
 def test_validation_that_cannot_be(name: str, assignments: list[str], noted: set[str]):
-    ours, ignored = translate(options.force(content(name), assignments))
+    ours, ignored = translate(force(content(name), assignments))
     assert ours.get("val") is None
     assert noted <= set(ignored)
 
@@ -275,8 +300,11 @@ def test_validation_that_cannot_be(name: str, assignments: list[str], noted: set
 def test_older_names_and_schedules():
     given = content("esrgan")
     given["datasets"]["train"]["use_flip"] = given["datasets"]["train"].pop("use_hflip")
-    given["train"]["scheduler"] |= {"type": "MultiStepRestartLR", "restarts": [0, 1],
-                                    "restart_weights": [1, 1]}  # fmt: skip
+    given["train"]["scheduler"] |= {
+        "type": "MultiStepRestartLR",
+        "restarts": [0, 1],
+        "restart_weights": [1, 1],
+    }
     ours, _ = translate(given)
     assert ours["datasets"]["train"]["use_hflip"] is False
     assert ours["train"]["scheduler"]["type"] == "MultiStepRestartLR"
@@ -300,16 +328,25 @@ def test_values_that_would_change_something_are_not_passed_over():
 def test_our_own_keys_may_stand_in_them(tmp_path: Path):
     """Their file, on what detect found."""
     opt = load(
-        "real_esrgan", "precision=fp32", "import=[json]", "train:strength=0.5",
-        "path:pretrain_network_g=g.pth", "train:pixel_opt:outside=3",
-        "datasets:train:type=ArtifactDataset", "datasets:train:dataroot=results",
-        "datasets:train:dataroot_gt=null", "datasets:train:meta_info=null",
+        "real_esrgan",
+        "precision=fp32",
+        "import=[json]",
+        "train:strength=0.5",
+        "path:pretrain_network_g=g.pth",
+        "train:pixel_opt:outside=3",
+        "datasets:train:type=ArtifactDataset",
+        "datasets:train:dataroot=results",
+        "datasets:train:dataroot_gt=null",
+        "datasets:train:meta_info=null",
         "datasets:clean={type: DegradedDataset, dataroot_gt: photographs, gt_size: 64, share: 0.5}",
-    )  # fmt: skip
+    )
     assert opt.datasets.train.spec() == {
-        "type": "ArtifactDataset", "dataroot": "results", "gt_size": 64,
-        "use_hflip": True, "use_rot": False,
-    }  # fmt: skip
+        "type": "ArtifactDataset",
+        "dataroot": "results",
+        "gt_size": 64,
+        "use_hflip": True,
+        "use_rot": False,
+    }
     assert opt.datasets.clean and opt.datasets.clean.share == 0.5
     assert opt.train.strength == 0.5 and opt.imports == ["json"] and opt.precision == "fp32"
     assert opt.train.pixel_opt and opt.train.pixel_opt.outside == 3
@@ -339,30 +376,34 @@ def test_refusals(name: str, assignment: str, words: str):
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_what_is_written_down_is_ours(path: Path, data: Path):
     """`--check` prints, and a run's options.yml holds, the same options in our keys."""
-    opt = options.load(TrainOptions, str(path))
-    text = yaml.safe_dump(options.resolved(opt), sort_keys=False)
+    opt = loading.load(TrainOptions, str(path))
+    text = yaml.safe_dump(resolved(opt), sort_keys=False)
     assert not is_foreign(yaml.safe_load(text))
     (data / "again.yml").write_text(text)
-    assert options.load(TrainOptions, str(data / "again.yml")) == opt
+    assert loading.load(TrainOptions, str(data / "again.yml")) == opt
 
 
 def test_our_own_files_are_not_taken_for_theirs():
-    root = Path(__file__).parents[2] / "options"
+    root = ROOT / "options"
     ours = [path for path in root.rglob("*.yml") if "train.json" in path.read_text("utf-8")[:99]]
     assert len(ours) > 2
     for path in ours:
-        assert not is_foreign(options.read_yaml(path)), path
+        assert not is_foreign(read_yaml(path)), path
     for path in FILES:
-        assert is_foreign(options.read_yaml(path))
-    for one in ({"model_type": "SRModel"}, {"num_gpu": 1}, {"queue_size": 180},
-                {"datasets": {"train": {"type": "RealESRGANDataset"}}},
-                {"datasets": {"train": {"batch_size_per_gpu": 2}}}):  # fmt: skip
+        assert is_foreign(read_yaml(path))
+    for one in (
+        {"model_type": "SRModel"},
+        {"num_gpu": 1},
+        {"queue_size": 180},
+        {"datasets": {"train": {"type": "RealESRGANDataset"}}},
+        {"datasets": {"train": {"batch_size_per_gpu": 2}}},
+    ):
         assert is_foreign(one), one
     for none in ({}, {"datasets": None}, {"datasets": {"train": 3}}, {"model_type": "DeSRAModel"}):
         assert not is_foreign(none), none
     # A misspelt key of ours stays an error of ours.
     with pytest.raises(InputError, match="did you mean 'total_iter'"):
-        options.load(TrainOptions, str(root / "finetune.yml"), ["train:total_itr=3"])
+        loading.load(TrainOptions, str(root / "finetune.yml"), ["train:total_itr=3"])
 
 
 def test_the_names_are_those_of_the_classes():

@@ -250,7 +250,7 @@
         }
         return el("li", {}, go);
       });
-      const more = before.components + (after ? added : 0) - regions.length;
+      const more = before.regions + (after ? added : 0) - regions.length;
       if (more > 0) items.push(el("li", { class: "faint" }, `and ${more} smaller`));
       return [el("ul", { class: "regions", "aria-label": "Artifact regions, largest first" }, ...items)];
     }
@@ -291,15 +291,15 @@
     const badge = (kind, text) => el("span", { class: `badge ${kind}` }, text);
     const { before, after, removed, added } = image;
     if (!after) {
-      return [before.components ? badge("bad", plural(before.components, "region"))
+      return [before.regions ? badge("bad", plural(before.regions, "region"))
         : badge("plain", "nothing found")];
     }
     const found = [];
-    if (removed) found.push(badge("good", `${removed} of ${before.components} removed`));
-    if (before.components > removed) found.push(badge("bad", `${before.components - removed} still there`));
+    if (removed) found.push(badge("good", `${removed} of ${before.regions} removed`));
+    if (before.regions > removed) found.push(badge("bad", `${before.regions - removed} still there`));
     if (added) found.push(badge("bad", `${added} new`));
-    const remnants = after.components - added;
-    if (remnants && before.components === removed) found.push(badge("plain", plural(remnants, "remnant")));
+    const remnants = after.regions - added;
+    if (remnants && before.regions === removed) found.push(badge("plain", plural(remnants, "remnant")));
     return found.length ? found : [badge("plain", "nothing found")];
   }
 
@@ -310,7 +310,7 @@
     const D = (value) => (value === null ? "-" : value.toFixed(3));
     const rows = [
       ["Masked", change(percent, "share")],
-      ["Regions", change(integer, "components")],
+      ["Regions", change(integer, "regions")],
       ["Mean D", change(D, "mean_D")],
     ];
     if (image.psnr_outside !== null) rows.push(["PSNR outside", `${image.psnr_outside.toFixed(1)} dB`]);
@@ -330,13 +330,13 @@
   // ----------------------------------------------------------------------- list
 
   const changed = (image) => image.removed > 0 || image.added > 0;
-  const found = (image) => image.before.components > 0 || (compared && image.after.components > 0);
+  const found = (image) => image.before.regions > 0 || (compared && image.after.regions > 0);
   const FILTERS = {
     "All": () => true,
     "With artifacts": found,
     ...(compared && {
       "Removed": (image) => image.removed > 0,
-      "Still there": (image) => image.before.components > image.removed,
+      "Still there": (image) => image.before.regions > image.removed,
       "Added": (image) => image.added > 0,
       "Unchanged": (image) => found(image) && !changed(image),
     }),
@@ -347,7 +347,7 @@
   const SORTS = {
     "worst first": (image) => -image.before.share,
     ...(compared && { "worst after": (image) => -image.after.share }),
-    "most regions": (image) => -image.before.components,
+    "most regions": (image) => -image.before.regions,
     "lowest mean D": (image) => image.before.mean_D,
     ...(compared && {
       "most removed": (image) => -image.removed,

@@ -1,0 +1,81 @@
+"""What detect is asked to look at: LR images, or finished SR pairs; checked by headers."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from desra.data.embedded import provide_folder
+from desra.detectors.segment import Segmenter
+from desra.io.images import common_size, image_size
+from desra.io.listing import ImageFile, list_images, pair_by_stem, refuse_output_in
+from desra.options.detect import DetectOptions
+from desra.utils.errors import InputError
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to look at: an LR image, or a finished pair, perhaps with its LR image."""
+
+    stem: str
+    lq: Path | None
+    finished: tuple[Path, Path] | None  # sr_gan, sr_mse
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that the results depend on."""
+        return ((self.lq,) if self.lq else ()) + (self.finished or ())
+
+
+def find_jobs(opt: DetectOptions) -> list[Job]:
+    """The images that ``input`` names.
+
+    Raises:
+        InputError: a folder is missing or empty, images do not pair up, or the results would lie
+            among the inputs.
+    """
+    given = opt.input
+    for key, folder in given:
+        if folder is not None:
+            refuse_output_in(folder, opt.output, f"input.{key}")
+    lq = list_images(provide_folder(given.lq, "lq")) if given.lq else []
+    if given.sr_gan is None or given.sr_mse is None:
+        return [Job(file.stem, file.path, None) for file in lq]
+    names = ("input.sr_gan", "input.sr_mse")
+    pairs = pair_by_stem(list_images(given.sr_gan), list_images(given.sr_mse), names)
+    inputs: list[ImageFile | None] = [None] * len(pairs)
+    if lq:
+        gan = [pair[0] for pair in pairs]
+        inputs = [low for _, low in pair_by_stem(gan, lq, ("input.sr_gan", "input.lq"))]
+    return [
+        Job(gan.stem, low.path if low else None, (gan.path, mse.path))
+        for (gan, mse), low in zip(pairs, inputs, strict=True)
+    ]
+
+
+def sr_size(job: Job, scale: int) -> tuple[int, int]:
+    """(height, width) of the SR images, from headers.
+
+    Raises:
+        InputError: a header that cannot be read, or a finished pair of unequal sizes.
+    """
+    if job.finished:
+        return common_size(*job.finished)
+    assert job.lq is not None  # a job has one or the other
+    height, width = image_size(job.lq)
+    return height * scale, width * scale
+
+
+def check(job: Job, scale: int, segmenter: Segmenter | None) -> None:
+    """See from headers whether a job can be done.
+
+    Raises:
+        InputError: it cannot.
+    """
+    size = sr_size(job, scale)
+    if segmenter is not None:
+        segmenter.check(job.stem, size)
+    if job.finished and job.lq:
+        expected = tuple(scale * n for n in image_size(job.lq))
+        if size != expected:
+            raise InputError(
+                f"{job.finished[0]} is {size}, not {scale} times {job.lq} ({expected})"
+            )

@@ -1,0 +1,359 @@
+"""Finding artifacts in images, one after the other."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from desra.artifacts import (
+    apply_class_weights,
+    compose_pseudo_gt,
+    crop_to,
+    delete_artifacts,
+    find_regions,
+    seam_step,
+)
+from desra.detect.jobs import Job, check, find_jobs, sr_size
+from desra.detectors import Detector
+from desra.detectors.segment import Segmenter, make_segmenter, segment_weights
+from desra.finder import ArtifactFinder, log_seams
+from desra.io import drawing, manifest
+from desra.io.annotations import find_human_masks, write_coco, write_labelme
+from desra.io.files import remove_unfinished, scratch, sha256_of
+from desra.io.images import Picture, Pixels, enlarge, read_image, to_uint8
+from desra.io.png import with_alpha, write_png
+from desra.io.results import whole_mask
+from desra.networks import checkpoints
+from desra.networks.pair import SRImages, SRPair, partner_of
+from desra.options.detect import DetectOptions
+from desra.options.loading import fingerprint, resolved
+from desra.registry import import_modules
+from desra.utils.errors import Unusable
+from desra.utils.pipeline import overlapped
+
+logger = logging.getLogger("desra")
+
+
+def _settings_hash(opt: DetectOptions, detector: Detector) -> str:
+    """A hash of all that decides the results of an image except what belongs to that image."""
+    settings = resolved(opt)
+    if own := detector.fingerprint():
+        settings["detector"]["fingerprint"] = own
+    for key in ("input", "output", "on_error", "segment", "masks", "export"):
+        del settings[key]
+    if opt.deletion is None:  # folders from before there was such a key stay valid
+        del settings["deletion"]
+    if opt.input.sr_gan is not None:
+        for key in ("sr_gan", "sr_mse", "tile"):
+            del settings[key]
+        if opt.segment.type != "segformer":  # then no network runs
+            del settings["device"], settings["precision"]
+    else:
+        for key, section in (("sr_gan", opt.sr_gan), ("sr_mse", opt.sr_mse)):
+            if section is not None:
+                settings[key]["weights"] = sha256_of(checkpoints.resolve(section.weights))
+    return fingerprint(settings)
+
+
+class _Clock(dict[str, float]):
+    """Seconds by name of stage."""
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self[stage] = round(self.get(stage, 0.0) + time.perf_counter() - start, 4)
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A job and its files, read."""
+
+    job: Job
+    lq: Picture | None
+    finished: tuple[Picture, Picture] | None  # sr_gan, sr_mse
+    seconds: _Clock
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What detection made of a job.
+
+    Attributes:
+        given: the job.
+        sr: both SR images.
+        alpha: (H, W) in their type, or None.
+        map8: uint8 (H - 2b, W - 2b), 255 D'.
+        mask: bool (H, W).
+        mean_D: mean of D'; None where there is no map.
+        seam: the step in colour at the seams of the deletion; None without.
+        notes: what was converted.
+    """
+
+    given: Loaded
+    sr: SRImages
+    alpha: Pixels | None
+    map8: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    mean_D: float | None
+    seam: float | None
+    notes: tuple[str, ...]
+
+
+class Detection:
+    """All that finding artifacts in one image takes, loaded once.
+
+    Args:
+        opt: the options.
+        jobs: what will be asked for.
+        segmenter: the source of class ids, if there is one.
+
+    Raises:
+        InputError: weights, a table of classes or human masks that cannot be used.
+    """
+
+    def __init__(self, opt: DetectOptions, jobs: list[Job], segmenter: Segmenter | None):
+        self.opt, self.segmenter = opt, segmenter
+        finished = opt.input.sr_gan is not None
+        available = {"lq"} if all(job.lq for job in jobs) else set[str]()
+        if finished or opt.sr_mse is not None:
+            available.add("sr_mse")
+        self.finder = ArtifactFinder(opt, opt.scale, available)
+        self.pair: SRPair | None = None
+        if not finished:
+            self.pair = SRPair.from_options(opt.sr_gan, opt.sr_mse, opt.tile, opt, opt.scale)
+        self.weights = segment_weights(opt.segment, segmenter.names) if segmenter else np.ones(0)
+        sizes = {job.stem: sr_size(job, opt.scale) for job in jobs}
+        self.human = find_human_masks(opt.masks, sizes) if opt.masks else {}
+        self._settings = _settings_hash(opt, self.finder.detector)
+        self.hashes = {job.stem: self._hash_of(job) for job in jobs}
+
+    def _hash_of(self, job: Job) -> str:
+        """Changes when the results of the job would."""
+        human, segmenter = self.human.get(job.stem), self.segmenter
+        classes = None
+        if segmenter is not None:
+            classes = [segmenter.fingerprint(job.stem), segmenter.names, self.weights.tolist()]
+        files = [sha256_of(path) for path in job.files]
+        return fingerprint([self._settings, files, classes, human.counts if human else None])
+
+    def read(self, job: Job) -> Loaded:
+        """Read what the job needs.
+
+        Raises:
+            InputError: a file is damaged.
+        """
+        seconds = _Clock()
+        with seconds("read"):
+            lq = read_image(job.lq) if job.lq else None
+            finished = None
+            if job.finished:
+                gan, mse = (read_image(path) for path in job.finished)
+                finished = gan, mse
+        return Loaded(job, lq, finished, seconds)
+
+    def find(self, given: Loaded) -> Found:
+        """Both SR images, the map and the mask; what is large lies on disk."""
+        opt, job, seconds = self.opt, given.job, given.seconds
+        with seconds("sr"):
+            sr, alpha, notes = self._sr(given)
+        shape, lq, weigh = sr.gan.shape, given.lq.rgb if given.lq else None, None
+        if self.segmenter is not None:
+            with seconds("segment"):
+                labels = self.segmenter(to_uint8(sr.gan), job.stem)
+                labels = crop_to(labels, self.finder.window.map_size(shape))
+                weigh = partial(_weighted, labels=labels, weights=self.weights)
+        with seconds("map"):
+            found = self.finder.compare(sr.mse, sr.gan, lq, opt.output, weigh)
+        with seconds("mask"):
+            if job.stem in self.human:
+                mask = self.human[job.stem].mask()
+                notes.append("mask: by a human")
+            else:
+                mask = self.finder.mask(found.low, shape)
+        seam = None
+        if opt.deletion is not None:
+            with seconds("seam"):
+                seam = seam_step(sr.mse, sr.gan, mask, opt.deletion.spec())
+        return Found(given, sr, alpha, found.map8, mask, found.mean, seam, tuple(notes))
+
+    def _sr(self, given: Loaded) -> tuple[SRImages, Pixels | None, list[str]]:
+        """Both SR images, alpha in their size, and what was converted."""
+        stem, lq = given.job.stem, given.lq
+        notes = list(lq.notes) if lq else []
+        if given.finished:
+            gan, mse = given.finished
+            notes += [f"sr_gan: {n}" for n in gan.notes] + [f"sr_mse: {n}" for n in mse.notes]
+            if gan.rgb.dtype == mse.rgb.dtype:
+                return SRImages(stem, mse=mse.rgb, gan=gan.rgb), gan.alpha, notes
+            # The pseudo ground truth is made of both.
+            notes.append("rounded to 8 bits, as the partner is")
+            return SRImages(stem, mse=mse.rgb8, gan=gan.rgb8), gan.alpha8, notes
+        assert self.pair is not None and lq is not None  # jobs are of one kind
+        deep = self.opt.sr_bits == 16 and lq.rgb.dtype == np.uint16
+        make = partial(scratch, folder=self.opt.output)
+        sr = self.pair(lq.rgb, stem, 16 if deep else 8, make)
+        alpha = None if lq.alpha is None else enlarge(lq.alpha, sr.gan.shape[:2], deep)
+        return sr, alpha, notes
+
+    def write(self, found: Found) -> manifest.Row:
+        """Write the files of an image; its row."""
+        job, lq, seconds = found.given.job, found.given.lq, found.given.seconds
+        with seconds("write"):
+            self._write_files(found)
+        return manifest.Row(
+            stem=job.stem,
+            lq=str(job.lq) if job.lq else None,
+            lq_size=(lq.rgb.shape[0], lq.rgb.shape[1]) if lq else None,
+            sr_size=(found.mask.shape[0], found.mask.shape[1]),
+            scale=self.opt.scale,
+            mask_pixels=int(found.mask.sum()),
+            regions=find_regions(found.mask).count,
+            mean_D=found.mean_D,
+            seconds=dict(seconds),
+            settings=self.hashes[job.stem],
+            notes=found.notes,
+            seam=found.seam,
+        )
+
+    def _write_files(self, found: Found) -> None:
+        sr, alpha, mask, map8 = found.sr, found.alpha, found.mask, found.map8
+        drawn = drawing.Overlay(mask)
+
+        def pseudo_gt(rows: slice) -> Pixels:
+            return compose_pseudo_gt(sr.mse[rows], sr.gan[rows], mask[rows])
+
+        colour: dict[str, Callable[[slice], Pixels]] = {
+            "sr_gan": lambda rows: with_alpha(sr.gan[rows], alpha, rows),
+            "sr_mse": lambda rows: with_alpha(sr.mse[rows], alpha, rows),
+            "pseudo_gt": lambda rows: with_alpha(pseudo_gt(rows), alpha, rows),
+            "overlay": lambda rows: drawn.rows(to_uint8(sr.gan[rows]), rows.start),
+        }
+        if self.opt.deletion is None:
+            self._file(found, "deleted").unlink(missing_ok=True)  # of other settings
+        else:
+            deletion = self.opt.deletion.spec()
+
+            def deleted(rows: slice) -> Pixels:
+                return delete_artifacts(sr.mse, sr.gan, found.mask, deletion, rows)
+
+            colour["deleted"] = lambda rows: with_alpha(deleted(rows), alpha, rows)
+        for kind, rows_of in colour.items():
+            write_png(self._file(found, kind), len(sr.gan), rows_of)
+        if map8.size == 0:  # an image smaller than the window
+            map8 = np.zeros((1, 1), np.uint8)
+        elif self.opt.protocol == "released":
+            mask = crop_to(mask, map8.shape)
+        write_png(self._file(found, "map"), len(map8), map8.__getitem__)
+        write_png(self._file(found, "mask"), len(mask), mask.__getitem__)
+
+    def _file(self, found: Found, kind: str) -> Path:
+        return manifest.result(Path(self.opt.output), kind, found.given.job.stem)
+
+
+def _weighted(
+    D: NDArray[np.float64], rows: slice, labels: NDArray[Any], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    return apply_class_weights(D, labels[rows], weights)
+
+
+def _export(opt: DetectOptions, rows: list[manifest.Row]) -> None:
+    """Write the masks for annotation tools; files that are there may have been corrected: kept."""
+    out = Path(opt.output)
+    if "labelme" in opt.export:
+        for row in rows:
+            path = out / "labelme" / f"{row.stem}.json"
+            if path.exists():
+                logger.warning("kept: %s (delete it to have it written anew)", path)
+            else:
+                picture = manifest.result(out, "sr_gan", row.stem)
+                write_labelme(path, whole_mask(out, row), picture)
+    if "coco" in opt.export:
+        masks = ((f"{row.stem}.png", whole_mask(out, row)) for row in rows)
+        write_coco(out / "coco.json", masks)
+
+
+def _log_table(rows: list[manifest.Row], shown: int = 10) -> None:
+    """The images with most masked pixels first."""
+    found = sorted((r for r in rows if r.regions), key=lambda r: -r.mask_share)
+    total = sum(r.regions for r in rows)
+    logger.info("artifacts in %d of %d images, %d regions", len(found), len(rows), total)
+    if found:
+        logger.info("%8s %11s %7s  %s", "masked", "regions", "mean D", "image (worst first)")
+    for row in found[:shown]:
+        mean_D = math.nan if row.mean_D is None else row.mean_D
+        logger.info("%7.2f%% %11d %7.3f  %s", 100 * row.mask_share, row.regions, mean_D, row.stem)
+
+
+def _is_done(opt: DetectOptions, stem: str, known: Mapping[str, manifest.Row]) -> bool:
+    """Whether the manifest vouches for an image, and its files are still there."""
+    kinds = (*manifest.KINDS, *(["deleted"] if opt.deletion else []))
+    files = (manifest.result(Path(opt.output), kind, stem) for kind in kinds)
+    return stem in known and all(path.is_file() for path in files)
+
+
+def detect(opt: DetectOptions) -> list[manifest.Row]:
+    """Find the artifacts of a GAN-SR network.
+
+    Args:
+        opt: the options.
+
+    Returns:
+        A row for each image, in the order of the inputs.
+
+    Raises:
+        InputError: wrong options or input; said before anything is written, but for an image whose
+            header is whole and whose pixels are damaged.
+    """
+    import_modules(opt.imports)
+    if opt.input.lq is not None:
+        opt = opt.model_copy(update={"sr_mse": partner_of(opt.sr_gan, opt.sr_mse)})
+    segmenter = make_segmenter(opt.segment, opt.device, opt.precision)
+    unusable = Unusable(opt.on_error)
+    jobs = unusable.sort_out(find_jobs(opt), lambda job: check(job, opt.scale, segmenter))
+    detection = Detection(opt, jobs, segmenter)
+
+    out = Path(opt.output)
+    known = {
+        stem: row
+        for stem, row in manifest.read(out).items()
+        if detection.hashes.get(stem) == row.settings
+    }
+    todo = [job for job in jobs if not _is_done(opt, job.stem, known)]
+    remove_unfinished(out)
+    # What is known but out of date must not stand beside the new results.
+    manifest.write(out, known.values())
+    manifest.write_options(out, opt)
+    rows = {job.stem: known[job.stem] for job in jobs if job not in todo}
+    bar = tqdm(total=len(jobs), initial=len(rows), desc="detect", unit="image")
+    with bar, (out / manifest.FILE).open("a", encoding="utf-8") as file:
+
+        def write(found: Found) -> manifest.Row:
+            row = detection.write(found)
+            file.write(manifest.to_line(row))
+            file.flush()
+            return row
+
+        for written in overlapped(todo, detection.read, detection.find, write):
+            with unusable.passing_over():
+                row = written()
+                rows[row.stem] = row
+            bar.update()
+    rows = [rows[job.stem] for job in jobs if job.stem in rows]
+    manifest.write(out, rows)
+    unusable.refuse_if_all(len(rows))
+    _export(opt, rows)
+    _log_table(rows)
+    log_seams(row.seam for row in rows)
+    unusable.sum_up()
+    logger.info("written: %s", out)
+    return rows

@@ -1,0 +1,1 @@
+"""All pixels and files: images, PNG by strips, listings, manifest, annotations, locks, drawing."""

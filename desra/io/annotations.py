@@ -1,0 +1,438 @@
+"""Masks drawn or corrected by a human: LabelMe JSON and COCO, in and out, and plain mask images.
+
+A mask is bool ``(H, W)``, True = artifact, in the size of the SR image. Whatever a file labels is
+an artifact: its shapes are united, whatever their names. Written and read again, no pixel is lost.
+
+Outlines become pixels by the rule of the tool that they come from:
+
+- LabelMe: Pillow's ``ImageDraw`` with outline and fill, as LabelMe's own ``shape_to_mask``; the
+  pixels under the outline belong to the shape.
+- COCO: coordinates are those of pixel corners; a pixel belongs to the polygon when its centre
+  lies inside (pycocotools agrees but for pixels that the outline cuts).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+import math
+import os
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+from scipy import ndimage
+from skimage.draw import polygon2mask
+
+from desra.artifacts import find_regions
+from desra.io.files import write_json
+from desra.io.images import read_mask
+from desra.io.listing import list_images
+from desra.utils.errors import InputError, listed
+
+Mask = NDArray[np.bool_]
+Size = tuple[int, int]
+
+# What values of the wrong kind in JSON are stumbled over with.
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+
+
+@dataclass(frozen=True)
+class RLE:
+    """A mask as runs, in COCO's order: down the columns, first clear pixels, then set, in turns.
+
+    Attributes:
+        size: (height, width).
+        counts: lengths of the runs; the first is 0 where the first pixel is set.
+
+    Raises:
+        ValueError: a negative run, or runs that do not fill the size.
+
+    Example:
+        >>> RLE.of(np.array([[False, True], [True, True]])).counts
+        (1, 3)
+    """
+
+    size: Size
+    counts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if min(self.counts, default=0) < 0 or sum(self.counts) != math.prod(self.size):
+            raise ValueError(
+                f"the runs cover {sum(self.counts)} pixels, not {self.size[0]} x {self.size[1]}"
+            )
+
+    @classmethod
+    def of(cls, mask: Mask) -> RLE:
+        """The runs of a mask, bool ``(H, W)``."""
+        pixels = mask.ravel(order="F")
+        changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
+        counts = np.diff(changes, prepend=0, append=pixels.size).tolist()
+        starts_set = pixels.size > 0 and bool(pixels[0])
+        return cls((mask.shape[0], mask.shape[1]), (0, *counts) if starts_set else tuple(counts))
+
+    def mask(self) -> Mask:
+        """The mask, bool ``(H, W)``."""
+        is_set = np.arange(len(self.counts)) % 2 == 1
+        return np.repeat(is_set, self.counts).reshape(self.size, order="F")
+
+    @property
+    def area(self) -> int:
+        """Number of set pixels."""
+        return sum(self.counts[1::2])
+
+
+# ---------------------------------------------------------------------------------------- finding
+
+
+def read_human_masks(source: str | os.PathLike[str], key: str = "masks") -> dict[str, RLE]:
+    """All masks of a source, whatever images there are. Arguments as `find_human_masks`.
+
+    Raises:
+        InputError: no such source, or a file that cannot be read.
+    """
+    path = Path(source)
+    if not path.exists():
+        raise InputError(f"{key}: {path} does not exist; check the path")
+    if path.is_file():
+        return read_coco(path)
+    if files := sorted(path.rglob("*.json")):
+        return {_stem(file.relative_to(path)): RLE.of(read_labelme(file)) for file in files}
+    return {file.stem: RLE.of(read_mask(file.path)) for file in list_images(path)}
+
+
+def find_human_masks(
+    source: str | os.PathLike[str], sizes: Mapping[str, Size], key: str = "masks"
+) -> dict[str, RLE]:
+    """The masks that a human gave for some of the images.
+
+    Args:
+        source: a folder of LabelMe files (``<stem>.json``, sub-folders kept; images beside them
+            are passed over), a COCO file, or a folder of mask images, 0 and 255.
+        sizes: (height, width) of each SR image by stem.
+        key: the option that names the source, for messages.
+
+    Returns:
+        Stem -> mask as runs, which stay small however many there are. An image without a file
+        is not in it; a file without any shape says "no artifact" and is.
+
+    Raises:
+        InputError: no such source, a file that cannot be read, belongs to no image (all are
+            listed), or is of another size than its image.
+    """
+    path = Path(source)
+    found = read_human_masks(path, key)
+    if strangers := sorted(found.keys() - sizes):
+        raise InputError(
+            f"{key}: {len(strangers)} of {len(found)} masks in {path} belong to no image: "
+            f"{listed(strangers)}; name each as its image, sub-folder included"
+        )
+    for stem, runs in found.items():
+        if runs.size != tuple(sizes[stem]):
+            raise InputError(
+                f"{key}: the mask of {stem} in {path} is {runs.size}, but the SR image is "
+                f"{tuple(sizes[stem])} (height, width); draw it on the SR image"
+            )
+    return found
+
+
+def _stem(path: PurePath) -> str:
+    """The name that `desra.io.listing.list_images` gives to an image of this path."""
+    return unicodedata.normalize("NFC", path.with_suffix("").as_posix())
+
+
+def _read_json(path: Path, kind: str, keys: tuple[str, ...]) -> dict[str, Any]:
+    """A JSON object whose ``keys`` hold lists.
+
+    Raises:
+        InputError: not readable, not JSON, or without these keys.
+    """
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON ({error}); export it again") from error
+    for name in keys:
+        if not isinstance(content, dict) or not isinstance(content.get(name), list):
+            raise InputError(
+                f"{path} is no {kind} file: it has no list '{name}'; LabelMe files are given by "
+                "their folder, a COCO file by its own path"
+            )
+    return content
+
+
+def _size(content: Mapping[str, Any], height: str, width: str) -> Size:
+    size = content[height], content[width]
+    if not all(isinstance(n, int) and n > 0 for n in size):
+        raise ValueError(f"{height} and {width} must be whole numbers above 0, not {size}")
+    return size
+
+
+def _reason(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _regions(mask: Mask) -> Iterator[tuple[slice, slice, Mask]]:
+    """The 8-connected regions of a mask: rows and columns of the box, and the mask in it."""
+    labels = find_regions(mask).labels
+    for label, box in enumerate(ndimage.find_objects(labels), 1):
+        yield box[0], box[1], labels[box] == label
+
+
+# ---------------------------------------------------------------------------------------- LabelMe
+
+
+def read_labelme(path: str | os.PathLike[str]) -> Mask:
+    """The union of all shapes of a LabelMe file: polygons, rectangles, circles, mask shapes.
+
+    Returns:
+        bool ``(imageHeight, imageWidth)``.
+
+    Raises:
+        InputError: no LabelMe file, or a shape without an area (point, line), of an unknown type
+            or malformed.
+    """
+    path = Path(path)
+    content = _read_json(path, "LabelMe", ("shapes",))
+    try:
+        mask = np.zeros(_size(content, "imageHeight", "imageWidth"), np.bool_)
+    except _MALFORMED as error:
+        raise InputError(f"{path}: {_reason(error)}; save it again in LabelMe") from error
+    for number, shape in enumerate(content["shapes"], 1):
+        try:
+            _draw_shape(mask, shape)
+        except _MALFORMED as error:
+            raise InputError(
+                f"{path}, shape {number}: {_reason(error)}; correct it in LabelMe"
+            ) from error
+    return mask
+
+
+def _draw_shape(mask: Mask, shape: Mapping[str, Any]) -> None:
+    """Set the pixels of one LabelMe shape."""
+    kind = shape.get("shape_type") or "polygon"
+    points = np.asarray(shape["points"], np.float64)
+    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
+        raise ValueError("points must be a list of [x, y]")
+    if kind == "mask":
+        patch = _decode_png(shape["mask"])
+        left, top = points[0].round().astype(int).tolist()  # as LabelMe: the patch has its size
+        rows = slice(max(top, 0), max(top + patch.shape[0], 0))
+        columns = slice(max(left, 0), max(left + patch.shape[1], 0))
+        place = mask[rows, columns]
+        inside = patch[rows.start - top :, columns.start - left :]
+        place |= inside[: place.shape[0], : place.shape[1]]
+        return
+    wanted = {"polygon": 3, "rectangle": 2, "oriented_rectangle": 4, "circle": 2}.get(kind)
+    if wanted is None:
+        raise ValueError(f"a shape of type '{kind}' marks no area; draw a polygon or a mask")
+    if len(points) < wanted or (len(points) > wanted and kind != "polygon"):
+        raise ValueError(f"a {kind} of {len(points)} points, not {wanted}")
+    canvas = Image.new("L", (mask.shape[1], mask.shape[0]))
+    draw = ImageDraw.Draw(canvas)
+    if kind == "circle":  # its centre and a point on it
+        radius = math.dist(*points)
+        draw.ellipse([*(points[0] - radius), *(points[0] + radius)], outline=1, fill=1)
+    elif kind == "rectangle":
+        draw.rectangle([*points.min(axis=0), *points.max(axis=0)], outline=1, fill=1)
+    else:
+        draw.polygon([(x, y) for x, y in points.tolist()], outline=1, fill=1)
+    mask |= np.asarray(canvas, np.bool_)
+
+
+def _decode_png(text: str) -> Mask:
+    try:
+        with Image.open(io.BytesIO(base64.b64decode(text))) as image:
+            patch = np.asarray(image)
+    except (binascii.Error, OSError, SyntaxError, EOFError) as error:
+        raise ValueError("its mask is no PNG in base64") from error
+    if patch.ndim != 2:
+        raise ValueError("its mask is no gray PNG")
+    return patch != 0
+
+
+def write_labelme(
+    path: str | os.PathLike[str],
+    mask: Mask,
+    image_path: str | os.PathLike[str],
+    label: str = "artifact",
+) -> None:
+    """Write a mask for LabelMe 5: a mask shape for each 8-connected region.
+
+    Args:
+        path: the JSON file to write.
+        mask: bool ``(H, W)``, of the image's size.
+        image_path: the image that LabelMe is to show; written relative to ``path``.
+        label: name of the shapes.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    path = Path(path)
+    shapes: list[dict[str, Any]] = []
+    for rows, columns, inside in _regions(mask):
+        png = io.BytesIO()
+        Image.fromarray(inside.astype(np.uint8)).save(png, "PNG")
+        corners = [[columns.start, rows.start], [columns.stop - 1, rows.stop - 1]]
+        shapes.append(
+            {
+                "label": label,
+                "points": [[float(n) for n in corner] for corner in corners],
+                "group_id": None,
+                "description": "",
+                "shape_type": "mask",
+                "flags": {},
+                "mask": base64.b64encode(png.getvalue()).decode("ascii"),
+            }
+        )
+    content = {
+        "version": "5.5.0",
+        "flags": {},
+        "shapes": shapes,
+        "imagePath": Path(os.path.relpath(image_path, path.parent)).as_posix(),
+        "imageData": None,
+        "imageHeight": mask.shape[0],
+        "imageWidth": mask.shape[1],
+    }
+    write_json(path, content, indent=None)
+
+
+# ------------------------------------------------------------------------------------------- COCO
+
+
+def read_coco(path: str | os.PathLike[str]) -> dict[str, RLE]:
+    """The masks of a COCO file: polygons, uncompressed and compressed RLE, or boxes alone.
+
+    Returns:
+        Stem of ``file_name`` (its folders kept) -> the union of the image's annotations, for
+        each image of the file; an image without annotations has an empty mask.
+
+    Raises:
+        InputError: no COCO file, an annotation of no image, malformed or of another size, or two
+            images of the same stem.
+    """
+    path = Path(path)
+    content = _read_json(path, "COCO", ("images", "annotations"))
+    masks: dict[str, RLE] = {}
+    where = "an annotation"
+    try:
+        by_image: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
+        for annotation in content["annotations"]:
+            by_image[annotation["image_id"]].append(annotation)
+        for image in content["images"]:
+            where = f"image {image.get('id')} ({image.get('file_name')})"
+            stem = _stem(PurePath(image["file_name"]))
+            if stem in masks:
+                raise ValueError("another image has the same name")
+            mask = np.zeros(_size(image, "height", "width"), np.bool_)
+            for annotation in by_image.pop(image["id"], []):
+                where = f"annotation {annotation.get('id')} of {image['file_name']}"
+                mask |= _segmentation(annotation, (mask.shape[0], mask.shape[1]))
+            masks[stem] = RLE.of(mask)
+        where = "its annotations"
+        if by_image:
+            raise ValueError(f"no image has the id {next(iter(by_image))}")
+    except _MALFORMED as error:
+        raise InputError(f"{path}, {where}: {_reason(error)}; export it again") from error
+    return masks
+
+
+def _segmentation(annotation: Mapping[str, Any], size: Size) -> Mask:
+    given = annotation.get("segmentation")
+    if isinstance(given, dict):
+        if tuple(given["size"]) != size:
+            raise ValueError(f"a mask of size {given['size']} on an image of {list(size)}")
+        counts = given["counts"]
+        return RLE(size, tuple(_decompress(counts) if isinstance(counts, str) else counts)).mask()
+    if not given:  # a box alone, as tools write a rectangle
+        x, y, width, height = annotation["bbox"]
+        given = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+    mask = np.zeros(size, np.bool_)
+    for polygon in given:
+        xy = np.asarray(polygon, np.float64).reshape(-1, 2)
+        if len(xy) < 3 or not np.isfinite(xy).all():
+            raise ValueError("a polygon must be a list of at least three pairs x, y")
+        mask |= polygon2mask(size, xy[:, ::-1] - 0.5)  # the centre of pixel 0 lies at 0.5
+    return mask
+
+
+def _decompress(text: str) -> list[int]:
+    """The run lengths of COCO's compressed RLE string.
+
+    Each is a signed number of five-bit groups, lowest first, each group a character from "0"
+    on: 32 marks that another group follows, 16 in the last group the sign. From the fourth run on
+    the number is the difference to the run before the last.
+
+    Raises:
+        ValueError: another character, or a number without its end.
+
+    Example:
+        >>> _decompress("52203")
+        [5, 2, 2, 2, 5]
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for character in text:
+        group = ord(character) - ord("0")
+        if not 0 <= group < 64:
+            raise ValueError(f"the character {character!r} is in no compressed RLE")
+        value |= (group & 31) << shift
+        shift += 5
+        if group & 32:
+            continue
+        if group & 16:
+            value -= 1 << shift
+        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+        value = shift = 0
+    if shift:
+        raise ValueError("the compressed RLE is cut off")
+    return counts
+
+
+def write_coco(
+    path: str | os.PathLike[str], masks: Iterable[tuple[str, Mask]], label: str = "artifact"
+) -> None:
+    """Write masks as a COCO file: uncompressed RLE, an annotation for each 8-connected region.
+
+    Args:
+        path: the JSON file to write.
+        masks: ``file_name`` of each image, with its sub-folder, and its mask, bool ``(H, W)``;
+            may be a generator, of which one mask at a time is held.
+        label: name of the category.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for image_id, (file_name, mask) in enumerate(masks, 1):
+        height, width = mask.shape
+        images.append({"id": image_id, "file_name": file_name, "height": height, "width": width})
+        for rows, columns, inside in _regions(mask):
+            region = np.zeros_like(mask)
+            region[rows, columns] = inside
+            runs = RLE.of(region)
+            box = columns.start, rows.start, inside.shape[1], inside.shape[0]
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": 1,
+                    "segmentation": {"size": runs.size, "counts": runs.counts},
+                    "area": runs.area,
+                    "bbox": box,
+                    "iscrowd": 1,
+                }
+            )
+    categories = [{"id": 1, "name": label, "supercategory": ""}]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    write_json(path, content, indent=None)

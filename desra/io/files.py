@@ -1,0 +1,102 @@
+"""Files of any kind: written whole or not at all, hashed, or without a name and for a while."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from desra.utils.errors import InputError
+
+StrPath: TypeAlias = "str | os.PathLike[str]"
+
+_IN_MEMORY = 64 * 2**20  # bytes; larger scratch arrays lie on disk
+_CHUNK = 2**20
+
+
+@contextmanager
+def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
+    """A binary file that takes the place of ``path`` when the block ends without an error.
+
+    It is written under a hidden name beside ``path``, so a reader sees the old file or the new
+    one, never a part. Parent folders are created. When the block raises, the old file is left
+    as it was and nothing else is left behind.
+
+    >>> with atomic_write("out/scores.txt") as file:            # doctest: +SKIP
+    ...     file.write(text.encode())
+
+    Raises:
+        InputError: the folder can't be created or written, or ``path`` is a folder.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, so no file of this name can be written")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = temporary.open("xb")
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror}: {error.filename}); "
+            "choose an output folder that can be written"
+        ) from error
+    try:
+        with file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: StrPath, content: Any, indent: int | None = 1) -> None:
+    """Write JSON by `atomic_write`, as UTF-8; what UTF-8 cannot hold (file names) is escaped.
+
+    Raises:
+        InputError: as `atomic_write`.
+        ValueError: a number is infinite or none.
+    """
+    text = json.dumps(content, indent=indent, allow_nan=False, ensure_ascii=False)
+    with atomic_write(path) as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
+
+
+def sha256_of(path: StrPath) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits."""
+    digest = hashlib.sha256()  # hashlib.file_digest came with Python 3.11
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def remove_unfinished(folder: StrPath) -> None:
+    """Delete what `atomic_write` left under a folder when its process was killed."""
+    for path in Path(folder).rglob(".*.tmp"):
+        if re.fullmatch(r"\.[0-9a-f]{16}\.tmp", path.name):
+            path.unlink(missing_ok=True)
+
+
+def scratch(shape: tuple[int, ...], dtype: DTypeLike, folder: StrPath) -> NDArray[Any]:
+    """A new array for pixels: a large one lies in a file without a name instead of in memory.
+
+    Args:
+        shape, dtype: of the array; what it holds at first is undefined.
+        folder: on the disk that has room; created. The file goes with the array.
+    """
+    if math.prod(shape) * np.dtype(dtype).itemsize <= _IN_MEMORY:
+        return np.empty(shape, dtype)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.memmap(file, dtype, "w+", shape=shape)

@@ -1,0 +1,148 @@
+"""What detect keeps of its work: ``manifest.jsonl``, one JSON row for each image that it has looked
+at, and ``options.yml``, the options that it ran with last."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+
+from desra.io.files import atomic_write
+from desra.options.loading import read_yaml, resolved
+from desra.utils.errors import InputError
+
+FILE = "manifest.jsonl"
+OPTIONS = "options.yml"
+KINDS = ("sr_gan", "sr_mse", "map", "mask", "overlay", "pseudo_gt")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What detect found in one image, also when that was nothing.
+
+    Attributes:
+        stem: name of the image's files, with its sub-folder.
+        lq: path of the LR image; None for finished SR images without one.
+        lq_size, sr_size: (height, width) in pixels.
+        scale: factor between the two.
+        mask_pixels, regions: what is masked of the whole SR image, 8-connected; the same with
+            ``protocol: released``, which crops the mask file alone.
+        mean_D: mean of the similarity map; None for an image smaller than the window.
+        seconds: time of each stage.
+        settings: hash of the settings and of the input's content.
+        notes: what was converted when the input was read.
+        seam: `desra.artifacts.seam_step` of the deletion; None if nothing was deleted.
+    """
+
+    stem: str
+    lq: str | None
+    lq_size: tuple[int, int] | None
+    sr_size: tuple[int, int]
+    scale: int
+    mask_pixels: int
+    regions: int
+    mean_D: float | None
+    seconds: dict[str, float]
+    settings: str
+    notes: tuple[str, ...]
+    seam: float | None = None
+
+    @property
+    def mask_share(self) -> float:
+        """Masked pixels over all pixels of the SR image."""
+        return self.mask_pixels / (self.sr_size[0] * self.sr_size[1])
+
+    @property
+    def size_of_lq(self) -> tuple[int, int]:
+        """The size that the LR image has, or would have where detect was given none."""
+        return self.lq_size or (self.sr_size[0] // self.scale, self.sr_size[1] // self.scale)
+
+
+def result(folder: Path, kind: str, stem: str) -> Path:
+    """The file of one kind of result, such as ``<folder>/mask/<stem>.png``."""
+    return folder / kind / f"{stem}.png"
+
+
+def to_line(row: Row) -> str:
+    """The row as a line of JSON."""
+    return json.dumps(asdict(row)) + "\n"  # ASCII: file names may hold what UTF-8 cannot
+
+
+def _from_line(line: bytes) -> Row:
+    content: dict[str, Any] = json.loads(line)
+    if "components" in content:  # as version 0.1.0 called them
+        content["regions"] = content.pop("components")
+    pairs = {k: tuple(content[k]) if content[k] else None for k in ("lq_size", "sr_size")}
+    return Row(**{**content, **pairs, "notes": tuple(content["notes"])})
+
+
+def read(folder: Path) -> dict[str, Row]:
+    """The rows of a results folder by stem; empty if there is no manifest.
+
+    A last line without its end (the process was killed as it wrote) is passed over.
+
+    Raises:
+        InputError: a whole line is no row.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return {}
+    rows: dict[str, Row] = {}
+    *lines, _ = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, 1):
+        try:
+            row = _from_line(line)
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}, line {number}: is no row of a manifest; delete this line, and run "
+                "desra.detect again for the image that it was of"
+            ) from error
+        rows[row.stem] = row
+    return rows
+
+
+def read_results(folder: str | Path, key: str) -> dict[str, Row]:
+    """The rows of a folder that detect must have written.
+
+    Args:
+        folder: the folder.
+        key: the option that names it, for the message.
+
+    Raises:
+        InputError: there is no manifest, or it is empty.
+    """
+    rows = read(Path(folder))
+    if not rows:
+        raise InputError(
+            f"{key}: {folder} holds no {FILE}; make it with "
+            "`python -m desra.detect -opt options/detect.yml`"
+        )
+    return rows
+
+
+def write(folder: Path, rows: Iterable[Row]) -> None:
+    """Replace the manifest."""
+    with atomic_write(folder / FILE) as file:
+        file.write("".join(map(to_line, rows)).encode())
+
+
+def write_options(folder: Path, options: BaseModel) -> Path:
+    """Keep the options of a stage beside its results, defaults too; the file."""
+    path = folder / OPTIONS
+    text = yaml.safe_dump(resolved(options), sort_keys=False, allow_unicode=True)
+    with atomic_write(path) as file:
+        file.write(text.encode())
+    return path
+
+
+def read_options(folder: str | Path) -> dict[str, Any]:
+    """The options that a stage kept in a folder; empty where there are none.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    path = Path(folder) / OPTIONS
+    return read_yaml(path) if path.is_file() else {}

@@ -1,0 +1,94 @@
+"""The pictures that detect wrote, by the rows of its manifest; before and after, side by side.
+
+Those of an image that are smaller than it by a border (the map, and the mask with ``protocol:
+released``) are also given in its size.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from desra.artifacts import border_between
+from desra.io import manifest
+from desra.io.images import read_mask, read_rgb8
+from desra.io.listing import pair_by_stem
+from desra.io.manifest import Row
+from desra.utils.errors import InputError, listed
+
+
+def read_pairs(before: str, after: str) -> list[tuple[Row, Row]]:
+    """The rows of two folders, of the same image in each pair, in the order of ``before``.
+
+    Raises:
+        InputError: a folder without results, an image that only one of them has, or in another
+            size.
+    """
+    first, second = manifest.read_results(before, "before"), manifest.read_results(after, "after")
+    remedy = f"run desra.detect on the same inputs, at one scale, for {before} and {after}"
+    names = ("before", "after")
+    pairs = pair_by_stem(list(first.values()), list(second.values()), names, remedy)
+    if resized := sorted(old.stem for old, new in pairs if old.sr_size != new.sr_size):
+        raise InputError(f"before and after differ in the size of {listed(resized)}; {remedy}")
+    return pairs
+
+
+def read_result(folder: Path, kind: str, row: Row) -> NDArray[np.uint8]:
+    """sr_gan, sr_mse or another picture in the size of the image, uint8 (H, W, 3).
+
+    Raises:
+        InputError: the file cannot be read or does not fit the image.
+    """
+    return read_rgb8(manifest.result(folder, kind, row.stem), row.sr_size)
+
+
+def similarity(folder: Path, row: Row) -> NDArray[np.float64]:
+    """D in the 256 levels that it is stored in, (h, w); (0, 0) of an image smaller than the window.
+
+    Raises:
+        InputError: as `read_result`.
+    """
+    if row.mean_D is None:
+        return np.ones((0, 0))
+    path = manifest.result(folder, "map", row.stem)
+    D = read_rgb8(path)[..., 0] / 255
+    _border(path, D.shape, row)
+    return D
+
+
+def whole_map(folder: Path, row: Row) -> NDArray[np.float64]:
+    """`similarity` in the size of the image, (H, W): its border is repeated outwards, and all is 1
+    for an image smaller than the window."""
+    D = similarity(folder, row)
+    if D.size == 0:
+        return np.ones(row.sr_size)
+    return np.pad(D, border_between(D.shape, row.sr_size), "edge")
+
+
+def whole_mask(folder: Path, row: Row, cropped: bool = True) -> NDArray[np.bool_]:
+    """The mask in the size of the image, bool (H, W).
+
+    Args:
+        folder, row: the results and the image.
+        cropped: whether the file may lack the border, as with ``protocol: released``; nothing is
+            masked there then.
+
+    Raises:
+        InputError: as `read_result`.
+    """
+    path = manifest.result(folder, "mask", row.stem)
+    mask = read_mask(path)
+    border = _border(path, mask.shape, row)
+    if border and not cropped:
+        raise InputError(
+            f"{path} is {mask.shape}, but {row.sr_size} is expected (height, width); "
+            "what detect wrote with protocol: released is compared with protocol: released"
+        )
+    return np.pad(mask, border)
+
+
+def _border(path: Path, shape: tuple[int, ...], row: Row) -> int:
+    try:
+        return border_between(shape, row.sr_size)
+    except ValueError as error:
+        raise InputError(f"{path} does not belong to the results: {error}; detect again") from error

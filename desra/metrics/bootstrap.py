@@ -1,0 +1,101 @@
+"""How far a score would move with other images of the same kind: bootstrap confidence intervals.
+
+What was counted on each image adds up, so an image is a row of numbers, and a set of images drawn
+anew (as many as there are, with replacement) is a sum of rows, divided once as the total is.
+
+A rate that is 0 or 1 on every image has an interval of no width: no draw can show what no image
+showed. That is not certainty, above all with few images.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Interval = list[float] | None
+_T = TypeVar("_T")
+
+CONFIDENCE = 0.95
+
+
+def intervals(
+    rows: NDArray[np.float64],
+    rates: Callable[[NDArray[np.float64]], Mapping[str, float | None]],
+    resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """The percentile bootstrap over images (Efron 1979), at 95 %.
+
+    Args:
+        rows: float64 ``(images, k)``, what was counted on each image.
+        rates: from the sum of some rows, ``(k,)``, to scores by name, undefined ones None.
+        resamples: how often the images are drawn anew.
+        seed: of the draws.
+
+    Returns:
+        ``[low, high]`` for each score of the sum over all images. Draws in which a score is
+        undefined have no part in it. None where the score of all images is undefined, with fewer
+        than two images, and where an end is infinite.
+
+    Example:
+        >>> rows = np.array([[1.0, 4.0], [2.0, 4.0], [4.0, 4.0]])
+        >>> intervals(rows, lambda total: {"share": total[0] / total[1]})
+        {'share': [0.25, 1.0]}
+    """
+    images = len(rows)
+    whole = rates(rows.sum(axis=0))
+    if images < 2:
+        return dict.fromkeys(whole)
+    rng = np.random.default_rng(seed)
+    times_drawn = rng.multinomial(images, np.full(images, 1 / images), size=resamples)
+    draws = [rates(total) for total in times_drawn.astype(np.float64) @ rows]
+    result: dict[str, Interval] = {}
+    for name, value in whole.items():
+        defined = [x for draw in draws if (x := draw[name]) is not None]
+        result[name] = None if value is None else _ends(defined)
+    return result
+
+
+def _ends(values: list[float]) -> Interval:
+    if not values:
+        return None
+    tail = (1 - CONFIDENCE) / 2
+    # Between a finite value and infinity nothing can be interpolated: then take values as they are.
+    method = "linear" if np.isfinite(values).all() else "inverted_cdf"
+    low, high = np.quantile(values, [tail, 1 - tail], method=method)
+    return [float(low), float(high)] if np.isfinite([low, high]).all() else None
+
+
+def to_row(sums: Any) -> list[float]:
+    """The numbers of something that adds up: of a dataclass or a dict, nested, one after another.
+
+    Example:
+        >>> from desra.metrics.quality import Mean
+        >>> to_row({"a": Mean(3, 2), "b": Mean(5, 1)})
+        [3.0, 2.0, 5.0, 1.0]
+    """
+    parts = _parts(sums)
+    return [float(sums)] if parts is None else [n for part in parts.values() for n in to_row(part)]
+
+
+def from_row(like: _T, row: NDArray[np.float64]) -> _T:
+    """The opposite of `to_row`: something like ``like`` with the numbers of a row."""
+    return _filled(like, iter(row.tolist()))
+
+
+def _filled(like: Any, numbers: Iterator[float]) -> Any:
+    parts = _parts(like)
+    if parts is None:
+        return next(numbers)
+    filled = {name: _filled(part, numbers) for name, part in parts.items()}
+    return type(like)(filled) if isinstance(like, dict) else type(like)(**filled)
+
+
+def _parts(sums: Any) -> Mapping[str, Any] | None:
+    if isinstance(sums, dict):
+        return sums
+    if is_dataclass(sums):
+        return {f.name: getattr(sums, f.name) for f in fields(sums)}
+    return None

@@ -1,0 +1,322 @@
+"""Weights on disk: safe loading, the right key in the file, atomic writing.
+
+Only tensors and plain values are ever unpickled (``weights_only=True``, safetensors). Files that
+are something else are told apart, and the sentence says what to give instead.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from desra.io.files import atomic_write
+from desra.networks import file_types, zoo
+from desra.utils.errors import InputError
+
+_ASSETS = Path(__file__).parent.parent / "assets"
+EMBEDDED = {
+    "embedded:gan": _ASSETS / "sr_gan_x4.safetensors",
+    "embedded:mse": _ASSETS / "sr_mse_x4.safetensors",
+}
+#: Where in a file the network's tensors are, the best first.
+_CONTAINERS = (
+    "params_ema",
+    "params-ema",
+    "params",
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "net",
+)
+#: What wrappers put before the names: DataParallel, torch.compile, old training code.
+_PREFIX = re.compile(r"^(?:module\.|_orig_mod\.|netG\.)+")
+#: Names in the first ESRGAN, and in BSRGAN, of what basicsr's RRDBNet now calls otherwise.
+_OLD_NAMES = (
+    (r"model\.0\.(\w+)", r"conv_first.\1"),
+    (r"model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0\.(\w+)", r"body.\1.rdb\2.conv\3.\4"),
+    (r"model\.1\.sub\.\d+\.(weight|bias)", r"conv_body.\1"),
+    (r"model\.3\.(\w+)", r"conv_up1.\1"),
+    (r"model\.6\.(\w+)", r"conv_up2.\1"),
+    (r"model\.8\.(\w+)", r"conv_hr.\1"),
+    (r"model\.10\.(\w+)", r"conv_last.\1"),
+    (r"RRDB_trunk\.(\d+)\.RDB(\d)\.conv(\d)\.(\w+)", r"body.\1.rdb\2.conv\3.\4"),
+    (r"trunk_conv\.(\w+)", r"conv_body.\1"),
+    (r"upconv(\d)\.(\w+)", r"conv_up\1.\2"),
+    (r"HRconv\.(\w+)", r"conv_hr.\1"),
+)
+_SHOWN = 3
+
+
+class MismatchError(InputError):
+    """The weights are those of another network."""
+
+
+def resolve(weights: str) -> Path:
+    """The file that ``weights`` names: a path, embedded:gan / embedded:mse, or a name of the zoo.
+
+    A path that exists wins. A network of the zoo is downloaded unless it is there.
+
+    Raises:
+        InputError: there is no such file, or it cannot be downloaded.
+    """
+    path = EMBEDDED.get(weights, Path(weights))
+    if weights.startswith("embedded:") and weights not in EMBEDDED:
+        raise InputError(f"weights: '{weights}' is not one of {', '.join(EMBEDDED)}")
+    if path.is_file():
+        return path
+    if weights in zoo.ZOO:
+        return zoo.fetch(weights, read)
+    if path.is_dir():
+        inside = sorted(p.name for p in path.iterdir() if p.suffix in (".pth", ".safetensors"))
+        such = f", such as {path / inside[-1]}" if inside else ""
+        raise InputError(f"weights: {path} is a folder; give one .pth or .safetensors file{such}")
+    raise InputError(f"weights: the file {path} does not exist{zoo.hint(weights)}")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Whatever dictionary the file holds, loaded safely onto the CPU; its suffix does not matter.
+
+    Raises:
+        InputError: not a checkpoint, incomplete, or holding more than tensors and plain values.
+    """
+    try:
+        kind = file_types.weights_format(path)
+    except ValueError as error:
+        raise InputError(f"weights: {path} {error}") from error
+    except OSError as error:
+        raise InputError(f"weights: {path} cannot be read ({error.strerror})") from error
+    try:
+        if kind == "safetensors":
+            return dict(load_file(path))
+        with path.open("rb") as file:  # given a name, torch would go by its suffix
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except SafetensorError as error:
+        raise InputError(
+            f"weights: {path} is not a whole safetensors file ({error}); the download broke off: "
+            "fetch it again"
+        ) from error
+    except Exception as error:
+        raise InputError(f"weights: {path} {_why_refused(path, error)}") from error
+    if not isinstance(content, dict):
+        raise InputError(
+            f"weights: {path} holds a {type(content).__name__}, not a dictionary; save the weights "
+            "as torch.save(net.state_dict(), 'net.pth')"
+        )
+    return content
+
+
+def _why_refused(path: Path, error: Exception) -> str:
+    """The end of the sentence about a file that torch does not load."""
+    message = str(error)
+    alone = "where it was made, save the weights alone: torch.save(net.state_dict(), 'net.pth')"
+    refused = re.search(r"GLOBAL ([\w.]+)", message)
+    if refused and file_types.holds_module(path):
+        return f"holds a whole pickled network, so code, which is never run; {alone}"
+    if refused or "Weights only load failed" in message:
+        what = refused[1] if refused else message.split("\n")[0]
+        if not (isinstance(error, EOFError) or "truncated" in message):
+            return (
+                f"cannot be loaded safely: it holds {what}, more than tensors and plain values, "
+                f"and such code is never run; {alone}"
+            )
+    reason = message.split("\n")[0] or type(error).__name__
+    return f"is incomplete or damaged ({reason}); fetch or copy it again"
+
+
+def state_dict(content: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The network's tensors, without what wrappers put before their names (``module.``).
+
+    They are the first there is of ``params_ema``, ``params-ema``, ``params``, ``state_dict``,
+    ``model_state_dict``, ``model`` and ``net``, else the dictionary itself.
+
+    Raises:
+        ValueError: there are no tensors.
+    """
+    for key in _CONTAINERS:
+        if isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    tensors = {_PREFIX.sub("", k): v for k, v in content.items() if isinstance(v, Tensor)}
+    if not tensors:
+        raise ValueError(f"no weights in it; its keys are {_some(map(str, content))}")
+    return tensors
+
+
+def tensors_of(path: Path) -> dict[str, Tensor]:
+    """The network's tensors in a file.
+
+    Raises:
+        InputError: as :func:`read`; a training state; no weights in it.
+    """
+    content = read(path)
+    contained = any(isinstance(content.get(key), Mapping) for key in _CONTAINERS)
+    if not contained and {"optimizers", "optimizer"} & content.keys():
+        raise InputError(f"weights: {path} {_training_state(path, content)}")
+    try:
+        return state_dict(content)
+    except ValueError as error:
+        raise InputError(
+            f"weights: {path} holds {error}; give a file with the weights of a network, such as "
+            "net_g_*.pth"
+        ) from error
+
+
+def _training_state(path: Path, content: Mapping[str, Any]) -> str:
+    """The end of the sentence about a training state: basicsr's, or ours."""
+    iteration = content.get("iter", content.get("iteration"))
+    models = path.absolute().parent.parent / "models"
+    places = (models / f"net_g_{iteration}.pth", models / "net_g_latest.pth")
+    there = [str(p) for p in places if p.is_file()]
+    better = there[0] if there else "models/net_g_*.pth of that training"
+    return (
+        f"is a training state (iteration {iteration}), from which only training resumes; give the "
+        f"network saved with it, {better}"
+    )
+
+
+def discriminator(tensors: Mapping[str, Tensor]) -> str | None:
+    """Which discriminator these weights are of; None: of none that is known."""
+    if {"conv0.weight", "conv9.weight"} <= tensors.keys():
+        return "UNetDiscriminatorSN"
+    if {"conv0_0.weight", "linear2.weight"} <= tensors.keys():
+        return "VGGStyleDiscriminator"
+    if {"features.0.weight", "classifier.0.weight"} <= tensors.keys():
+        return "of the first ESRGAN"
+    judges = any(tensor.ndim == 4 and tensor.shape[0] == 1 for tensor in tensors.values())
+    if judges and "body.3.running_mean" in tensors:
+        return "PatchDiscriminator"
+    return None
+
+
+def refuse_discriminator(tensors: Mapping[str, Tensor], path: Path, key: str = "weights") -> None:
+    """For the place of a generator.
+
+    Raises:
+        InputError: the weights are a discriminator's; the file to give instead is named, if it is
+            there.
+    """
+    if (name := discriminator(tensors)) is None:
+        return
+    beside = path.with_name(path.name.replace("net_d", "net_g"))
+    better = str(beside) if beside != path and beside.is_file() else "net_g_*.pth of that training"
+    raise InputError(
+        f"{key}: {path} is a discriminator ({name}), not an SR network: it judges images and makes "
+        f"none; give the generator, {better}"
+    )
+
+
+def with_new_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of the first ESRGAN or of BSRGAN by the names of basicsr's RRDBNet; others, and
+    those of another factor than 4, as they are."""
+    first = {"model.1.sub.0.RDB1.conv1.0.weight", "model.10.weight"} <= tensors.keys()
+    if not first and "RRDB_trunk.0.RDB1.conv1.weight" not in tensors:
+        return dict(tensors)
+    return {_new_name(name): tensor for name, tensor in tensors.items()}
+
+
+def _new_name(name: str) -> str:
+    for pattern, new in _OLD_NAMES:
+        if match := re.fullmatch(pattern, name):
+            return match.expand(new)
+    return name
+
+
+def load_into(net: nn.Module, weights: str, key: str) -> None:
+    """Load ``weights`` into ``net``, strictly.
+
+    Args:
+        weights: as for :func:`resolve`.
+        key: the key path in YAML, for the message.
+
+    Raises:
+        InputError: the file is unusable, or does not fit the network.
+    """
+    path = resolve(weights)
+    fill(net, tensors_of(path), path, key)
+
+
+def fill(net: nn.Module, tensors: Mapping[str, Tensor], path: Path, key: str) -> None:
+    """Load tensors into ``net``, strictly; in whatever precision they are, it keeps its own.
+
+    Args:
+        tensors: by the names of the network, or by those of the first ESRGAN.
+        path: where they come from, for the message.
+        key: the key path in YAML, for the message.
+
+    Raises:
+        MismatchError: they do not fit; what is missing, too much, or of another size is listed.
+        InputError: they are a discriminator's, and ``net`` is none.
+    """
+    tensors = with_new_names(tensors)
+    try:
+        net.load_state_dict(tensors)
+    except RuntimeError as error:
+        own = net.state_dict()
+        if discriminator(own) is None:
+            refuse_discriminator(tensors, path, key)
+        faults = _differences(tensors, own) or " ".join(str(error).split())[:300]
+        raise MismatchError(f"{key}: {path} does not fit {type(net).__name__}: {faults}") from error
+
+
+def _differences(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    missing = [name for name in own if name not in given]
+    more = [name for name in given if name not in own]
+    sizes = [
+        f"size mismatch for {name}: {tuple(given[name].shape)} in the file, {tuple(tensor.shape)} "
+        "in the network"
+        for name, tensor in own.items()
+        if name in given and given[name].shape != tensor.shape
+    ]
+    parts = [
+        f"{len(sizes)} of other sizes ({_some(sizes, '; ')})" if sizes else "",
+        f"{len(missing)} of {len(own)} missing ({_some(missing)})" if missing else "",
+        f"{len(more)} unexpected ({_some(more)})" if more else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _some(items: Iterable[str], separator: str = ", ") -> str:
+    items = list(items)
+    more = ["..."] if len(items) > _SHOWN else []
+    return separator.join(items[:_SHOWN] + more)
+
+
+def blended(
+    before: Mapping[str, Tensor], after: Mapping[str, Tensor], strength: float
+) -> dict[str, Tensor]:
+    """``before + strength (after - before)``, weight by weight; what is no number in between (a
+    counter) as it is after.
+
+    Args:
+        before, after: tensors of the same names and shapes.
+        strength: 0 gives before, 1 after; beyond 1 the change is carried on.
+
+    Raises:
+        InputError: other names or shapes.
+    """
+    if {k: v.shape for k, v in before.items()} != {k: v.shape for k, v in after.items()}:
+        raise InputError(
+            "weights: those before and after are of different networks; give the one that the "
+            "finetuning started from, and the one that it made"
+        )
+    return {
+        name: torch.lerp(before[name].to(value), value, strength)
+        if value.is_floating_point()
+        else value
+        for name, value in after.items()
+    }
+
+
+def save_atomically(content: Mapping[str, Any], path: Path) -> None:
+    """``torch.save`` so that ``path`` holds either the old content or the new, never a part, also
+    when the power fails."""
+    with atomic_write(path) as file:
+        torch.save(dict(content), file)
+        file.flush()
+        os.fsync(file.fileno())  # before it takes the old one's place

@@ -1,0 +1,82 @@
+"""The page, from results to ``index.html``."""
+
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from desra.io.files import atomic_write
+from desra.options.loading import find_options_file
+from desra.options.report import ReportOptions
+from desra.report.entries import entry, read_results, summary
+from desra.report.page import page
+from desra.report.pictures import Pictures
+from desra.report.tables import part, read_json, read_table, score_tables, values
+from desra.utils.errors import InputError
+
+logger = logging.getLogger("desra")
+
+_WORKERS = 4  # each holds an image; codecs let go of the interpreter
+
+
+def _settings(path: str) -> dict[str, str]:
+    """A file to show.
+
+    Raises:
+        InputError: it cannot be read as text.
+    """
+    try:
+        file = find_options_file(path)
+        return {"name": path, "text": file.read_text("utf-8")}
+    except InputError as error:
+        raise InputError(f"settings: {path} does not exist") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"settings: {path} cannot be read as text ({error})") from error
+
+
+def report(opt: ReportOptions) -> Path:
+    """Make a page of results, to look at in a browser.
+
+    Args:
+        opt: the options.
+
+    Returns:
+        Path of index.html.
+
+    Raises:
+        InputError: no results of detect, or a file that cannot be read or does not belong to them.
+    """
+    scores: dict[str, Any] = read_json(opt.scores, "scores") if opt.scores else {}
+    source = opt.scores or ""
+    results = read_results(opt.before, opt.after, part(scores, "images", source))
+    tables = [*score_tables(scores, source), *map(read_table, opt.tables)]
+    settings = [_settings(path) for path in opt.settings]
+
+    output = Path(opt.output)
+    rows = results.worst_first
+    embedded = len(rows) <= opt.max_embedded
+    pictures = Pictures(output, embedded, opt.quality, opt.max_side)
+    with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as workers:
+        work = workers.map(lambda i: entry(results, rows[i], i, pictures), range(len(rows)))
+        entries = list(tqdm(work, desc="report", unit="image", total=len(rows)))
+    data = {
+        "title": opt.title,
+        "before": opt.before,
+        "after": opt.after,
+        "quality": opt.quality,
+        "summary": summary(
+            entries, values(part(scores, "total", source)), part(scores, "intervals", source)
+        ),
+        "images": entries,
+        "tables": tables,
+        "settings": settings,
+    }
+    path = output / "index.html"
+    with atomic_write(path) as file:
+        file.write(page(data).encode())
+    pictures.remove_old()
+    logger.info("written: %s (%.1f MB)", path, path.stat().st_size / 1e6)
+    return path

@@ -1,0 +1,243 @@
+"""Tables and curves of the page: the totals of scores.json, and files of other stages."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from desra.options.base import Strict
+from desra.options.loading import parse, resolved
+from desra.utils.errors import InputError
+
+Cell = str | int | float | bool | None
+
+CURVE_POINTS = 256  # of a precision-recall curve; it may have one for each value of D
+
+_LABELS = {
+    "images": "Images",
+    "images_with_mask": "Images with artifacts",
+    "share_with_mask_before": "Share of images with artifacts, before",
+    "regions": "Regions",
+    "regions_removed": "Regions removed",
+    "regions_added": "Regions added",
+    "pixels": "Masked pixels",
+    "pixels_removed": "Masked pixels removed",
+    "pixels_added": "Masked pixels added",
+    "removal_rate": "Removal rate (regions)",
+    "addition_rate": "Addition rate (regions)",
+    "pixel_removal_rate": "Removal rate (pixels)",
+    "pixel_addition_rate": "Addition rate (pixels)",
+    "mse_outside": "MSE to before, outside the masks",
+    "psnr_outside": "PSNR to before, outside the masks, pooled (dB)",
+    "psnr_outside_mean": "PSNR to before, outside the masks, mean over images (dB)",
+    "ssim_outside": "SSIM to before, outside the masks",
+    "detail_kept": "Detail kept outside the masks",
+    "niqe_mse": "NIQE of the MSE-SR network",
+    "niqe": "NIQE (lower is better)",
+    "consistency": "Consistency with the LR image (dB)",
+    "psnr_gt_inside": "PSNR to the truth, inside the masks (dB)",
+    "psnr_gt": "PSNR to the truth, whole image (dB)",
+    "iou": "IoU, mean over images",
+    "pixel_precision": "Pixel precision",
+    "pixel_recall": "Pixel recall",
+    "pixel_f1": "Pixel F1",
+    "region_precision": "Region precision",
+    "region_recall": "Region recall",
+    "ap": "Average precision",
+    "average_precision": "Average precision",
+}
+
+
+class Series(Strict):
+    """A line of a chart; None where it has a gap."""
+
+    name: str
+    x: list[float | None]
+    y: list[float | None]
+
+    @model_validator(mode="after")
+    def _same_length(self) -> "Series":
+        if len(self.x) != len(self.y):
+            raise ValueError(
+                f"x and y of '{self.name}' must have the same length, not "
+                f"{len(self.x)} and {len(self.y)}"
+            )
+        return self
+
+
+class Curve(Strict):
+    """A chart: its title, the names of its axes, its lines."""
+
+    title: str
+    x: str
+    y: str
+    series: list[Series]
+
+
+class Table(Strict):
+    """A table, curves, or both, with a title and a note."""
+
+    title: str
+    note: str = ""
+    columns: list[str] = Field(default_factory=list)
+    rows: list[list[Cell]] = Field(default_factory=list)
+    curves: list[Curve] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _rows_fit(self) -> "Table":
+        for number, row in enumerate(self.rows, 1):
+            if len(row) != len(self.columns):
+                raise ValueError(
+                    f"rows: row {number} has {len(row)} cells, but there are "
+                    f"{len(self.columns)} columns"
+                )
+        return self
+
+
+def read_json(path: str, key: str) -> dict[str, Any]:
+    """A JSON file that holds an object; NaN and infinity become None.
+
+    Args:
+        path: the file.
+        key: the option that names it, for the message.
+
+    Raises:
+        InputError: it cannot be read, or holds something else.
+    """
+    try:
+        text = Path(path).read_text("utf-8")
+        content = json.loads(text, parse_constant=lambda _: None)
+    except OSError as error:
+        raise InputError(f"{key}: {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{key}: {path} is no JSON file: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{key}: {path} must hold an object, {{...}}")
+    return content
+
+
+def read_table(path: str) -> dict[str, Any]:
+    """A file of ``tables``, checked.
+
+    Raises:
+        InputError: as `read_json`, or it does not fit `Table`.
+    """
+    return resolved(parse(Table, read_json(path, "tables"), f"tables: {path}"))
+
+
+def part(content: Mapping[str, Any], key: str, path: str) -> dict[str, Any]:
+    """A section of scores.json; empty where it is absent or null.
+
+    Raises:
+        InputError: it is no object.
+    """
+    value = content.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InputError(f"scores: {path}: {key} must be an object; evaluate again")
+    return value
+
+
+def values(scores: Mapping[str, Any]) -> dict[str, float | None]:
+    """Those of a section of scores.json that are a number or null."""
+    return {k: v for k, v in scores.items() if v is None or isinstance(v, (int, float))}
+
+
+def label(key: str) -> str:
+    """A score's name for people; that of a metric we do not know is its key."""
+    if key in _LABELS:
+        return _LABELS[key]
+    base, _, when = key.rpartition("_")
+    return f"{label(base)}, {when}" if when in ("before", "after") else key.replace("_", " ")
+
+
+def number(value: float | None) -> str:
+    """A score for people: integers in full, others with about four digits."""
+    if value is None:
+        return "-"
+    if value == int(value):
+        return f"{int(value):,}"
+    if abs(value) < 0.001:
+        return f"{value:.1e}"
+    digits = 2 if abs(value) >= 10 else 3 if abs(value) >= 1 else 4
+    return f"{value:.{digits}f}"
+
+
+def interval(value: object) -> str:
+    """An interval for people, empty if there is none."""
+    if not isinstance(value, list) or len(value) != 2 or None in value:
+        return ""
+    low, high = value
+    return f"{number(low)} to {number(high)}"
+
+
+def score_tables(scores: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
+    """The totals of scores.json, those before and after side by side, the masks' with their curve.
+
+    Args:
+        scores: the content; parts may be absent.
+        path: of the file, for messages.
+
+    Raises:
+        InputError: a part is no object.
+    """
+    total, intervals = values(part(scores, "total", path)), part(scores, "intervals", path)
+    pairs = [
+        key.removesuffix("_before")
+        for key in total
+        if key.endswith("_before") and f"{key.removesuffix('_before')}_after" in total
+    ]
+    paired = {f"{base}_{when}" for base in pairs for when in ("before", "after")}
+    single = [key for key in total if key not in paired]
+    tables = [
+        _table(
+            "Before and after finetuning",
+            {label(base): [f"{base}_before", f"{base}_after"] for base in pairs},
+            ["before", "after"],
+            total,
+            intervals,
+        ),
+        _table("What changed", {label(k): [k] for k in single}, ["value"], total, intervals),
+    ]
+    masks = part(scores, "masks", path)
+    found, found_intervals = values(part(masks, "total", path)), part(masks, "intervals", path)
+    against_truth = {label(key): [key] for key in found}
+    title = "Detected masks against true masks"
+    tables.append(_table(title, against_truth, ["value"], found, found_intervals))
+    if curve := _pr_curve(part(masks, "pr_curve", path)):
+        tables.append(Table(title="Precision and recall of the map", curves=[curve]))
+    return [resolved(table) for table in tables if table.rows or table.curves]
+
+
+def _table(
+    title: str,
+    keys: Mapping[str, list[str]],
+    columns: list[str],
+    total: Mapping[str, float | None],
+    intervals: Mapping[str, Any],
+) -> Table:
+    """Scores by the name of their row; each column of scores with one of intervals, if any has."""
+    given = any(interval(intervals.get(key)) for row in keys.values() for key in row)
+    rows: list[list[Cell]] = []
+    for name, row in keys.items():
+        cells: list[Cell] = [name]
+        for key in row:
+            cells += [number(total[key]), *([interval(intervals.get(key))] if given else [])]
+        rows.append(cells)
+    heads = [head for column in columns for head in (column, *(["95 % interval"] if given else []))]
+    note = "Intervals by resampling the images." if given else ""
+    return Table(title=title, note=note, columns=["", *heads], rows=rows)
+
+
+def _pr_curve(curve: Mapping[str, Any]) -> Curve | None:
+    recall, precision = curve.get("recall"), curve.get("precision")
+    if not recall or not precision:
+        return None
+    step = -(-len(recall) // CURVE_POINTS)
+    # The last point is kept: there all is marked.
+    picked = sorted({*range(0, len(recall), step), len(recall) - 1})
+    line = Series(name="map", x=[recall[i] for i in picked], y=[precision[i] for i in picked])
+    return Curve(title="Over all thresholds", x="recall", y="precision", series=[line])

@@ -1,0 +1,153 @@
+"""The folder of a run: what it keeps, and whether it holds a run to go on with."""
+
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from desra.io import manifest
+from desra.io.lock import held_folder
+from desra.networks import checkpoints
+from desra.options.comparing import differences, flat
+from desra.options.loading import parse, read_yaml, resolved
+from desra.options.train import TrainOptions
+from desra.train.random_state import rng_state
+from desra.utils import distributed
+from desra.utils.errors import InputError, listed
+
+#: What may change when a run is resumed: its place, the device, how it is shared out and told, and
+#: how long it goes on. Nothing of it changes what a step computes, but for rounding.
+FREE = (
+    "name",
+    "path.experiments_root",
+    "device",
+    "datasets.num_workers",
+    "logger",
+    "val",
+    "train.total_iter",
+    "train.checkpoint_activations",
+)
+
+
+def identity(opt: TrainOptions) -> dict[str, Any]:
+    """The options that make a run what it is: key path -> value. Those in `FREE` are left out.
+
+    What follows from ``train.total_iter`` unless it is given counts by its value, so a run may be
+    extended where its schedule does not depend on the end.
+    """
+    settings = dict(flat(resolved(opt)))
+    kept = {
+        key: value
+        for key, value in settings.items()
+        if not any(key == free or key.startswith(f"{free}.") for free in FREE)
+    }
+    kept["train.net_d_init_iters"] = opt.discriminator_first
+    scheduler = opt.train.scheduler
+    if scheduler and scheduler.type == "CosineAnnealingLR":
+        kept.setdefault("train.scheduler.T_max", opt.train.total_iter)
+    return json.loads(json.dumps(kept))
+
+
+class RunFolder:
+    """The folder of one run.
+
+    Args:
+        opt: the options of the run.
+        data: what changes when the training data does.
+    """
+
+    def __init__(self, opt: TrainOptions, data: Any = None):
+        self.root = Path(opt.path.experiments_root) / opt.name
+        self.models = self.root / "models"
+        self.latest = self.models / "net_g_latest.pth"
+        self.best = self.models / "net_g_best.pth"
+        self.state_file = self.root / "training_states" / "latest.state"
+        self.log = self.root / "train.log"
+        self._opt, self._identity = opt, identity(opt)
+        self._data = json.loads(json.dumps(data, default=str))
+        self._held = ExitStack()
+
+    def open(self, overwrite: bool) -> dict[str, Any] | None:
+        """Make the folder, and return the state to resume from, if there is one.
+
+        Raises:
+            InputError: the folder holds a run of other options or data, without ``overwrite``, or
+                no run, with it; or another process trains there now.
+        """
+        signs = (manifest.OPTIONS, self.state_file.parent.name)
+        with ExitStack() as held:
+            held.enter_context(held_folder(self.root, "name", signs, overwrite))
+            state = checkpoints.read(self.state_file) if self.state_file.is_file() else None
+            self._refuse_others(state)
+            manifest.write_options(self.root, self._opt)  # first: it is what makes this a run
+            self.models.mkdir(parents=True, exist_ok=True)
+            self._held = held.pop_all()
+        return state
+
+    def close(self) -> None:
+        """Let other processes train here."""
+        self._held.close()
+
+    def _refuse_others(self, state: dict[str, Any] | None) -> None:
+        advice = "choose another name, or give --overwrite to delete it"
+        if state is None:
+            if not any(self.models.glob("*.pth")) or self._options_there() == self._identity:
+                return
+            if not (self.root / manifest.OPTIONS).is_file():
+                advice = "choose another name"  # it is no run, and none of desra's to delete
+            raise InputError(f"name: {self.root} holds networks of something else; {advice}")
+        if "identity" not in state:
+            raise InputError(f"name: {self.root} holds a run of an earlier desra; {advice}")
+        if state["data"] != self._data:
+            raise InputError(
+                f"name: {self.root} holds a run with other data (since it began, files were added, "
+                f"removed or replaced, or detected anew; or an earlier desra began it); {advice}"
+            )
+        if changed := differences(state["identity"], self._identity):
+            end = ""
+            if any(line.startswith("train.scheduler.T_max") for line in changed):
+                end = " (T_max is total_iter unless it is given)"
+            raise InputError(
+                f"name: {self.root} holds a run with other options ({listed(changed)}){end}; "
+                f"{advice}"
+            )
+
+    def _options_there(self) -> dict[str, Any] | None:
+        """Of a run that was killed before its first state was whole."""
+        file = self.root / manifest.OPTIONS
+        try:
+            return identity(parse(TrainOptions, read_yaml(file), str(file)))
+        except InputError:
+            return None
+
+    def save(self, model: Any, state: Mapping[str, Any], number: int | None = None) -> None:
+        """Weights first, then the state that points past them; each replaces the last at once.
+
+        All processes call it, and the main one writes.
+
+        Args:
+            model: gives ``weights()`` and ``state()``.
+            state: what a run needs besides these and random states.
+            number: the iteration, for a checkpoint of its own; None: the latest only.
+        """
+        rng = distributed.gather(rng_state(model.device))
+        if not distributed.is_main():
+            return
+        weights = model.weights()
+        if number is not None:
+            checkpoints.save_atomically(weights, self.models / f"net_g_{number}.pth")
+        checkpoints.save_atomically(weights, self.latest)
+        content = {
+            **state,
+            "identity": self._identity,
+            "data": self._data,
+            "rng": rng,
+            **model.state(),
+        }
+        checkpoints.save_atomically(content, self.state_file)
+
+    def save_best(self, model: Any) -> None:
+        """The weights with the best score so far."""
+        if distributed.is_main():
+            checkpoints.save_atomically(model.weights(), self.best)

@@ -1,0 +1,101 @@
+"""A training from its options to its checkpoint."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from desra.data.samples import MixedDataset
+from desra.options.train import TrainOptions
+from desra.registry import MODEL_REGISTRY, build, import_modules
+from desra.train.loader import make_dataset, make_loader, samples_a_step
+from desra.train.loop import Run
+from desra.train.pictures import Samples
+from desra.train.random_state import seed_everything, set_rng_state
+from desra.train.reports import text_log
+from desra.train.run_folder import RunFolder
+from desra.train.validation import Best, Validation
+from desra.utils import distributed
+from desra.utils.device import select_device
+
+logger = logging.getLogger("desra")
+
+
+def train(opt: TrainOptions, overwrite: bool = False, auto_resume: bool = True) -> Path:
+    """Train or finetune a network.
+
+    Ctrl-C and SIGTERM save the run and end it.
+
+    Args:
+        opt: the options of the run.
+        overwrite: delete a run of the same name first.
+        auto_resume: accepted as by basicsr; an unfinished run is resumed with and without it.
+
+    Returns:
+        The checkpoint ``net_g_latest.pth``.
+
+    Raises:
+        InputError: wrong options, weights or data; nothing of an existing run is lost.
+        FloatingPointError: a loss is not finite; the last checkpoint is kept.
+    """
+    import_modules(opt.imports)
+    with distributed.joined(distributed.own_device(select_device(opt.device))):
+        return _train(opt, overwrite)
+
+
+def _train(opt: TrainOptions, overwrite: bool) -> Path:
+    seed_everything(opt.manual_seed)  # the same networks in all processes
+    model = build(MODEL_REGISTRY, {"type": opt.model_type}, "model_type", opt=opt)
+    if not distributed.is_main():
+        seed_everything(opt.manual_seed + distributed.rank())
+    dataset = make_dataset(opt)  # bad data is said before a folder is made
+    validation = Validation(opt) if opt.val else None
+
+    folder = RunFolder(opt, dataset.fingerprint)
+    state = distributed.from_main(lambda: folder.open(overwrite))
+    try:
+        with text_log(folder.log):
+            run = Run(opt, model, folder, validation=validation)
+            _resume(run, state, dataset)
+            if run.finished:
+                logger.info("%s is finished (%s); nothing to do", folder.root, run.finished)
+                return folder.latest
+            dtype = str(model.dtype).split(".")[1]
+            for sentence in opt.unused if distributed.is_main() else ():
+                logger.warning(sentence)
+            many = f", {distributed.count()} processes" if distributed.count() > 1 else ""
+            logger.info("%s on %s, %s%s", folder.root, model.device, dtype, many)
+            steps = opt.train.total_iter - run.iteration
+            run.go(make_loader(opt, dataset, run.samples, steps))
+            logger.info("finished (%s): %s", run.finished, folder.latest)
+    finally:
+        folder.close()
+    return folder.latest
+
+
+def _resume(run: Run, state: dict[str, Any] | None, dataset: MixedDataset) -> None:
+    """Set the run to where ``state`` was saved, or to its start."""
+    opt, model = run.opt, run.model
+    if opt.val:
+        run.best = Best.resumed(opt.val, state and state["best"])
+    if state is not None:
+        run.iteration, run.samples = int(state["iteration"]), int(state["samples"])
+    if run.finished:
+        return
+    if opt.logger.image_freq and distributed.is_main():
+        run.pictures = Samples(dataset, model)  # before the weights of the state are loaded
+    if state is None:
+        return
+    model.load_state(state)
+    logger.info("resumed at iteration %d of %d", run.iteration, opt.train.total_iter)
+    if state["processes"] == distributed.count():
+        set_rng_state(state["rng"][distributed.rank()], model.device)
+        return
+    # Samples go on where they were; random numbers have no successor in another division.
+    seed_everything(opt.manual_seed + run.iteration + distributed.rank())
+    logger.info(
+        "the run had %d processes and has %d: a step takes %d samples now, and the result differs "
+        "from that of an uninterrupted run",
+        state["processes"],
+        distributed.count(),
+        samples_a_step(opt),
+    )

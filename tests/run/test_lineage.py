@@ -1,0 +1,76 @@
+"""The file of a run: what is written is what is read, and what is none is refused in words."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from desra.run.lineage import Lineage, Record
+from desra.run.verdict import Verdict
+from desra.utils.errors import InputError
+
+WHOLE = Record(
+    1,
+    {"train": 2.5},
+    {"heldout": ["a"], "finetuned": []},
+    {"train": {"fingerprint": "x"}},
+    {"original": {"a.json": "0f"}},
+    {"before": {"weights": "w", "sha256": "1"}},
+    {"heldout": {"regions_before": 3}},
+    Verdict("heldout", 0.5, None),
+)
+
+
+def lineage(folder: Path, **identity: str) -> Lineage:
+    return Lineage(folder, {"name": "é"}, identity, {"weights": "w", "sha256": "1"})
+
+
+def test_what_is_not_known_yet_is_left_out():
+    assert Record(2).as_json() == {"round": 2, "seconds": {}}
+    assert WHOLE.as_json() == {
+        "round": 1,
+        "seconds": {"train": 2.5},
+        "added": {"heldout": ["a"], "finetuned": []},
+        "options": {"train": {"fingerprint": "x"}},
+        "review": {"original": {"a.json": "0f"}},
+        "network": {"before": {"weights": "w", "sha256": "1"}},
+        "scores": {"heldout": {"regions_before": 3}},
+        "judge": "heldout",
+        "gain": 0.5,
+        "worse": None,
+        "kept": True,
+    }
+    for record in (WHOLE, Record(2), Record(3, verdict=Verdict("finetuned", 0.0, "blur"))):
+        assert Record.from_json(json.loads(json.dumps(record.as_json()))) == record
+
+
+def test_the_file(tmp_path: Path):
+    first = lineage(tmp_path, key="a")
+    first.images("heldout")["a"] = {"sha256": "2", "source": "lq/a.png", "round": 1}
+    first.rounds.append(WHOLE)
+    first.once(second := first.record(2), "images", lambda: setattr(second, "added", {}))
+    first.nothing, first.stopped, first.final = 2, "enough", {"weights": "f", "sha256": "3"}
+    first.save()
+    again = lineage(tmp_path, key="a")
+    assert again.kept == WHOLE and again.rounds[1].added == {}
+    assert set(again.rounds[1].seconds) == {"images"}
+    again.once(again.rounds[1], "images", lambda: pytest.fail("it is done"))
+    assert again.stopped is None  # until it is known anew
+    again.stopped = "enough"
+    assert again.as_json() == json.loads((tmp_path / "lineage.json").read_text("utf-8"))
+    assert again.as_json() == first.as_json()
+
+
+def test_another_run_and_what_is_none(tmp_path: Path):
+    lineage(tmp_path, key="a").save()
+    words = r"output: .* holds a run with other options \(key: a -> b\); .*--overwrite"
+    with pytest.raises(InputError, match=words):
+        lineage(tmp_path, key="b")
+    whole = {"identity": {}, "images": {"heldout": {}, "finetuned": {}}, "rounds": [{}]}
+    faulty = [json.dumps(content) for content in (whole, {**whole, "images": {}}, {}, [], "x", 3)]
+    for text in ("{", *faulty):
+        (tmp_path / "lineage.json").write_text(text)
+        with pytest.raises(InputError, match=r"lineage\.json: is no lineage of a run \(.*overwri"):
+            lineage(tmp_path, key="a")

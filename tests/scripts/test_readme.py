@@ -1,0 +1,259 @@
+"""The README: each command and snippet in it is run, each file and function that it names exists.
+
+Commands run here in the order of the README, in one folder, as a user would give them: `SHORTENED`
+makes trainings short. Those that another test runs stand in `ELSEWHERE`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import re
+import runpy
+import shlex
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from desra import weights
+from desra.__main__ import main as desra
+from desra.data.embedded import make
+from desra.networks import checkpoints, zoo
+from helpers.paths import ROOT
+from helpers.small import photograph, save_png, train_settings
+from helpers.zoo_server import Site
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TOOLS = ("python", "desra", "bash", "pip", "source", "torchrun", "tensorboard", "apt-get")
+
+#: What a command is given besides, by how it begins.
+SHORTENED = {
+    "desra train -opt options/finetune.yml": ["--force_yml", "train:total_iter=4"],
+    "desra run -i": [
+        "--force_yml",
+        "max_rounds=1",
+        "train:train:total_iter=4",
+        "evaluate:bootstrap:resamples=100",
+    ],
+    "desra run -opt options/run.yml": [
+        "--force_yml",
+        "max_rounds=1",
+        "train:train:total_iter=4",
+        "evaluate:bootstrap:resamples=100",
+    ],
+    "desra train -opt options/realesrgan/make_mse_partner.yml": [
+        "--force_yml",
+        "train:total_iter=1",
+        "datasets:train:dataroot_gt=photographs",
+        "datasets:train:gt_size=32",
+        "datasets:train:crop_pad_size=48",
+        "datasets:num_workers=0",
+        "network_g={type: SRVGGNetCompact, num_feat: 48, num_conv: 12, upscale: 4}",
+    ],
+}
+
+#: Commands that cannot run inside a test run, by how they begin: where they are run instead.
+ELSEWHERE = {
+    "bash scripts/quickstart.sh": "scripts/test_readme.py::"
+    "test_the_quickstart_does_what_the_stages_do",
+    "bash scripts/test.sh": "../.ci/run",
+    "apt-get install": "../scripts/install.sh",
+    "pip install": "scripts/test_readme.py::test_the_installation_is_that_of_the_script",
+    "pip uninstall": "train/test_tensorboard.py",
+    "source .venv/bin/activate": "../scripts/install.sh",
+    "torchrun": "train/test_never_lost.py::test_the_number_of_processes_may_change",
+    "tensorboard --logdir": "train/test_tensorboard.py::test_the_server_answers",
+    "desra train -opt finetune_realesrgan_x4plus.yml": "options/test_foreign.py::test_they_train",
+    "desra weights import-ncnn": "test_weights.py::test_a_package_becomes_a_network_of_the_zoo",
+    "desra app": "app/test_app_browser.py::test_upload_move_the_threshold_download",
+    "desra export": "networks/test_onnx.py",
+    "python scripts/run_tour.py": "scripts/test_tour.py::test_it_runs_from_top_to_bottom",
+    "python scripts/docs/build.py": "scripts/test_docs.py::test_the_pages_of_the_api_"
+    "are_built_without_a_warning",
+    "python scripts/benchmark.py detectors": "scripts/test_benchmark_detectors.py::"
+    "test_run_on_folders_that_detect_wrote",
+    "python scripts/benchmark.py NAME": "scripts/test_benchmark.py::test_sr",
+}
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+
+
+def commands() -> list[str]:
+    """All commands, in blocks and within sentences, one spelling for ``python -m desra.X``."""
+    prose = re.compile(rf"`((?:{'|'.join(TOOLS)}) [^`]+)`")
+    found: list[tuple[int, str]] = []
+    for match in re.finditer(r"^```(\w+)\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE):
+        if match[1] == "bash":
+            lines = match[2].replace("\\\n", " ").splitlines()
+            found += [(match.start(), line) for line in lines if line.strip()]
+    without = re.sub(r"^```.*?^```", lambda m: " " * len(m[0]), README, flags=re.DOTALL | re.M)
+    found += [(match.start(), match[1]) for match in prose.finditer(without)]
+    # sorted() is stable: the lines of a block keep their order.
+    texts = [shlex.join(shlex.split(line, comments=True)) for _, line in sorted(found, key=_place)]
+    texts = [re.sub(r"^python -m desra\.(\w+)", r"desra \1", text) for text in texts]
+    # `desra detect` alone is the mention of a stage.
+    return [text for text in texts if len(text.split()) > 2 or entry(ELSEWHERE, text)]
+
+
+def _place(found: tuple[int, str]) -> int:
+    return found[0]
+
+
+def entry(table: dict[str, object] | dict[str, str], command: str) -> str | None:
+    """The key of ``table`` that a command begins with."""
+    return next((start for start in table if command.startswith(start)), None)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A user's folder: photos, an SR pair of their own, and published networks to be had (in truth
+    the embedded ones, from a server on this machine)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DESRA_HOME", str(tmp_path / "zoo"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for stem, (lq, _) in list(make("heldout").items())[:4]:
+        save_png(tmp_path / "photos" / f"{stem}.png", lq)
+    save_png(tmp_path / "photo.png", make("heldout")["astronaut_1"][0])
+    save_png(tmp_path / "photographs" / "p.png", photograph(0, 64, 64))
+    for name in [name for name in zoo.ZOO if name.startswith(("LDL", "Swin", "ESRGAN"))]:
+        monkeypatch.delitem(zoo.ZOO, name)
+    sites: list[Site] = []
+    for name, embedded, own in (
+        ("RealESRGAN_x4plus", "embedded:gan", "my_gan.pth"),
+        ("RealESRNet_x4plus", "embedded:mse", "my_mse.pth"),
+    ):
+        assert weights.main(["blend", embedded, embedded, "--strength", "0", "-o", own]) == 0
+        content = Path(own).read_bytes()
+        sites.append(Site(content))
+        network_g = {"type": "SRVGGNetCompact", "num_feat": 48, "num_conv": 12, "upscale": 4}
+        known = replace(
+            zoo.ZOO[name],
+            address=sites[-1].address,
+            network_g=network_g,
+            size=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+        )
+        monkeypatch.setitem(zoo.ZOO, name, known)
+    yield tmp_path
+    for site in sites:
+        site.close()
+
+
+def test_every_command_is_run_somewhere():
+    assert len(commands()) > 30
+    for command in commands():
+        place = entry(ELSEWHERE, command)
+        assert place or command.startswith(("desra ", "python scripts/tradeoff.py"))
+    for start, where in ELSEWHERE.items():
+        assert entry({start: ""}, start) and any(c.startswith(start) for c in commands()), start
+        file, _, test = where.partition("::")
+        text = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert not test or f"def {test}(" in text, where
+    assert all(any(c.startswith(start) for c in commands()) for start in SHORTENED)
+
+
+@pytest.mark.slow
+def test_all_other_commands_run(desk: Path, monkeypatch: pytest.MonkeyPatch):
+    """In the order of the README: each finds what those before it left."""
+    done: list[str] = []
+    for command in commands():
+        if entry(ELSEWHERE, command) or command in done:
+            continue
+        tool, *arguments = shlex.split(command)
+        short = entry(SHORTENED, command)
+        arguments += SHORTENED[short] if short else []
+        if tool == "desra":
+            assert desra(arguments) == 0, command
+        else:
+            script, *rest = arguments
+            monkeypatch.setattr(sys, "argv", [script, *rest])
+            with pytest.raises(SystemExit) as end:
+                runpy.run_path(str(ROOT / script), run_name="__main__")
+            assert not end.value.code, command
+        done.append(command)
+    assert Path("results/report/index.html").is_file() and Path("quickstart.png").is_file()
+    assert Path("out/net_g.pth").is_file() and Path("mine/net_g.pth").is_file()
+    assert len(list(Path("upscaled").iterdir())) == 4
+    assert Path("results/tradeoff.png").is_file()
+    assert checkpoints.read(Path("weaker.pth"))
+
+
+def test_the_snippet_of_an_own_gan_goes_from_an_image_to_a_target(desk: Path):
+    snippet, _ = blocks("python")
+    names: dict = {}
+    exec(snippet, names)
+    height, width = (4 * n for n in names["lq"].shape[:2])
+    mask, target = names["mask"], names["target"]
+    assert mask.shape == (height, width) and mask.dtype == np.bool_ and mask.any()
+    assert target.shape == (height, width, 3) and target.dtype == np.uint8
+    assert (target[~mask] == names["sr"].gan[~mask]).all()
+    assert (target[mask] == names["sr"].mse[mask]).all()
+
+
+def test_the_snippet_of_an_own_class_trains(
+    tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch
+):
+    _, module = blocks("python")
+    (section,) = blocks("yaml")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    name = module.splitlines()[0].removeprefix("# ")
+    (tmp_path / name).write_text(module)
+    settings = train_settings(tmp_path, photographs, gan=False)
+    settings |= {"scale": 4, **yaml.safe_load(section)}
+    (tmp_path / "own.yml").write_text(yaml.safe_dump(settings))
+    assert desra(["train", "-opt", "own.yml"]) == 0
+    saved = checkpoints.read(tmp_path / "tiny/models/net_g_latest.pth")
+    assert saved["params"]["0.weight"].shape == (16, 3, 3, 3)
+
+
+def test_the_quickstart_does_what_the_stages_do():
+    script = (ROOT / "scripts/quickstart.sh").read_text(encoding="utf-8").replace("\\\n", " ")
+    (finetuned,) = re.findall(r"^finetuned=(.*)", script, flags=re.MULTILINE)
+    lines = re.findall(r'^"\$python" -m desra\.(.*)', script, flags=re.MULTILINE)
+    steps = [shlex.join(shlex.split(line.replace("$finetuned", finetuned))) for line in lines]
+    (start,) = re.findall(r"one by one.*?```bash\n(.*?)```", README, flags=re.DOTALL)
+    told = [
+        shlex.join(shlex.split(line.removeprefix("python -m desra."), comments=True))
+        for line in start.replace("\\\n", " ").splitlines()
+    ]
+    assert steps == told
+
+
+def test_the_installation_is_that_of_the_script():
+    script = (ROOT / "scripts/install.sh").read_text(encoding="utf-8")
+    lines = [c for c in commands() if c.startswith("pip install")]
+    own = next(c for c in lines if "--no-build-isolation" in c)
+    assert own.removeprefix("pip ") in script
+    first, last = lines[lines.index(own) - 1], lines[lines.index(own) + 1]
+    assert {"torch", "torchvision", "setuptools<82", "wheel", "cython", "numpy"} == set(
+        shlex.split(first)[2:]
+    )
+    assert last == "pip install ."
+    for package in ("torch", "torchvision", "setuptools<82", "wheel", "cython", "numpy"):
+        assert package in script
+    extras = set(re.findall(r'pip install "?\.\[(\w+)\]', README))
+    told = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert extras and all(re.search(rf"^{extra} = \[", told, flags=re.M) for extra in extras)
+
+
+def test_files_and_functions_that_it_names_exist():
+    files = set(re.findall(r"(?:options|scripts)/[\w/]+\.(?:yml|sh|py|ipynb|jpg)", README))
+    files |= set(re.findall(r"\]\(([\w./]+)\)", README))
+    assert len(files) > 10
+    assert not [file for file in files if not (ROOT / file).is_file()]
+    (table,) = re.findall(r"## Where the method is\n(.*?)\n## ", README, flags=re.DOTALL)
+    named = re.findall(r"`(desra/[\w/]+)\.py`(?:: ((?:`\w+`(?:, )?)+))?", table)
+    assert len(named) > 12
+    for path, names in named:
+        module = importlib.import_module(path.replace("/", "."))
+        for name in re.findall(r"\w+", names):
+            assert hasattr(module, name), f"{path}: {name}"
