@@ -24,6 +24,23 @@ Scores = dict[str, Sums]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tile:
+    """How a metric stands at the top of a report.
+
+    Attributes:
+        heading: of its tile; empty: it stands in the note of another one.
+        note: below the value; in the note of another tile, a template with ``{percent}``.
+        digits: of the value.
+        beside: the key of the metric in whose note it stands.
+    """
+
+    heading: str = ""
+    note: str = ""
+    digits: int = 1
+    beside: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """One row of the scores.
 
@@ -53,7 +70,7 @@ class Metric:
         cell: a template for that table, of the fields of the sums; empty: the value.
         rounds: its heading in the rounds of a run; empty: not there. Of two metrics before and
             after, that after is shown of a round.
-        tile: its heading at the top of a report; empty: not there.
+        tile: how it stands at the top of a report; None: not there.
     """
 
     key: str
@@ -75,7 +92,7 @@ class Metric:
     column_digits: int | None = None
     cell: str = ""
     rounds: str = ""
-    tile: str = ""
+    tile: Tile | None = None
 
     @property
     def base(self) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from desra.metrics.curve import CurveCounts, count_curve
 from desra.metrics.mask_scores import ChangeCounts, MaskCounts, count_change, count_mask
-from desra.metrics.metric import Metric, When, before_and_after
+from desra.metrics.metric import Metric, Tile, When, before_and_after
 from desra.metrics.quality import (
     SquaredError,
     consistency,
@@ -34,6 +34,7 @@ Mask = NDArray[np.bool_]
 
 # 16 steps to one of an 8-bit map, whose values stay apart and exact; bounds what 16 bits take.
 _LEVELS = 16 * 255
+_OLDER = "components_"
 
 
 @dataclass(frozen=True, eq=False)
@@ -274,7 +275,7 @@ CHANGE: tuple[Metric, ...] = (
         line="PSNR to before, outside",
         column="PSNR out",
         rounds="PSNR outside (dB)",
-        tile="PSNR outside the masks",
+        tile=Tile(heading="PSNR outside the masks", note="to before"),
     ),
     Metric(
         key="ssim_outside",
@@ -296,6 +297,7 @@ CHANGE: tuple[Metric, ...] = (
         line="detail kept, outside",
         column="detail",
         rounds="detail kept",
+        tile=Tile(note="{percent} of the detail kept", beside="psnr_outside"),
     ),
     Metric(
         key="niqe_mse",
@@ -528,5 +530,8 @@ def titles() -> Mapping[str, str]:
 
 
 def from_older(scores: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a section of scores with today's keys; version 0.1.0 said components for regions."""
-    return {key.replace("components_", "regions_"): value for key, value in scores.items()}
+    """Return scores by today's keys: version 0.1.0 had ``components_*`` for ``regions_*``."""
+    return {
+        f"regions_{key.removeprefix(_OLDER)}" if key.startswith(_OLDER) else key: value
+        for key, value in scores.items()
+    }
