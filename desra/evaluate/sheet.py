@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desra.artifacts import find_regions
-from desra.evaluate.change import Results, Scores
-from desra.evaluate.tables import number
+from desra.evaluate.change import ComparedFiles
 from desra.io import drawing
+from desra.metrics.metric import Scores, values_of
+from desra.metrics.rows import CHANGE
+from desra.utils.text_table import number
 
 Image = NDArray[np.uint8]
 
@@ -17,9 +19,9 @@ _CROP = 256  # SR pixels on a side: a cell of the sheet shows them almost one to
 
 
 def _crop(mask: NDArray[np.bool_], step: int) -> tuple[slice, slice]:
-    """A square around the thickest spot of the largest region, cut on whole LR pixels."""
-    found = find_regions(mask)
-    largest = found.labels == (np.argmax(found.areas[1:]) + 1 if found.count else 0)
+    """Return a square around the thickest spot of the largest region, cut on whole LR pixels."""
+    regions = find_regions(mask)
+    largest = regions.labels == (np.argmax(regions.areas[1:]) + 1 if regions.count else 0)
     row, column = drawing.thickest_spot(largest)
 
     def span(centre: int, length: int) -> slice:
@@ -30,39 +32,39 @@ def _crop(mask: NDArray[np.bool_], step: int) -> tuple[slice, slice]:
     return span(row, mask.shape[0]), span(column, mask.shape[1])
 
 
-def _sheet_row(results: Results, scores: Scores) -> tuple[str, list[Image]]:
-    pair = results.pair
-    mask, mask_after = results.mask("before"), results.mask("after")
-    scale = pair.before.scale
+def _sheet_row(files: ComparedFiles, scores: Scores) -> tuple[str, list[Image]]:
+    compared = files.compared
+    mask, mask_after = files.mask("before"), files.mask("after")
+    scale = compared.before.scale
     view = _crop(mask if mask.any() else mask_after, scale)
-    lq = results.lq()
+    lq = files.lq()
     if lq is None:
         small = np.full((1, 1, 3), 235, np.uint8)  # no LR image: a grey cell
     else:
         small = lq[tuple(slice(s.start // scale, s.stop // scale) for s in view)]
-    gan, after = (results.image(when, "sr_gan")[view] for when in ("before", "after"))
-    change = scores.change
+    gan, after = (files.image(when, "sr_gan")[view] for when in ("before", "after"))
+    values = values_of(CHANGE, scores)
     caption = (
-        f"{pair.stem}: regions {change.before} -> {change.after}, "
-        f"masked {change.pixels_before} -> {change.pixels_after} px, "
-        f"PSNR to before outside the mask {number(scores.outside.psnr, 1)} dB"
+        f"{compared.stem}: regions {values['regions_before']} -> {values['regions_after']}, "
+        f"masked {values['pixels_before']} -> {values['pixels_after']} px, "
+        f"PSNR to before outside the mask {number(values['psnr_outside'], 1)} dB"
     )
     return caption, [
         small,
-        results.image("before", "sr_mse")[view],
+        files.image("before", "sr_mse")[view],
         gan,
-        drawing.map_in_colour(results.map()[view]),
+        drawing.map_in_colour(files.map()[view]),
         drawing.overlay(gan, mask[view]),
         after,
         drawing.overlay(after, mask_after[view]),
     ]
 
 
-def sheet(results: Sequence[Results], scores: Mapping[str, Scores], rows: int) -> Image:
-    """The images with most masked pixels before, each cut to its largest artifact.
+def sheet(files: Sequence[ComparedFiles], scores: Mapping[str, Scores], rows: int) -> Image:
+    """Draw the images with most masked pixels before, each cut to its largest artifact.
 
     Args:
-        results: all images.
+        files: all images.
         scores: of each image, by stem.
         rows: how many images to show.
 
@@ -70,10 +72,10 @@ def sheet(results: Sequence[Results], scores: Mapping[str, Scores], rows: int) -
         uint8 ``(H, W, 3)``.
     """
 
-    def masked(result: Results) -> tuple[int, int]:
-        change = scores[result.pair.stem].change
-        return change.pixels_before, change.pixels_after
+    def masked(image: ComparedFiles) -> tuple[float, float]:
+        values = values_of(CHANGE, scores[image.compared.stem])
+        return values["pixels_before"] or 0, values["pixels_after"] or 0
 
-    worst = sorted(results, key=masked, reverse=True)[:rows]
-    table = [_sheet_row(result, scores[result.pair.stem]) for result in worst]
+    worst = sorted(files, key=masked, reverse=True)[:rows]
+    table = [_sheet_row(image, scores[image.compared.stem]) for image in worst]
     return drawing.contact_sheet(table, _COLUMNS)

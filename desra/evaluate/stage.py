@@ -10,7 +10,9 @@ from desra.evaluate import change, masks, tables
 from desra.evaluate.sheet import sheet
 from desra.io.files import atomic_write, write_json
 from desra.io.images import write_image
+from desra.metrics import rows
 from desra.metrics.iqa import make_metrics
+from desra.metrics.metric import Scores, to_json, total_of
 from desra.options.evaluate import EvaluateOptions
 from desra.registry import import_modules
 
@@ -33,11 +35,13 @@ def evaluate(opt: EvaluateOptions) -> dict[str, Any]:
     """
     import_modules(opt.imports)
     cases = masks.find_cases(opt.masks, opt.protocol) if opt.masks else []
-    results: list[change.Results] = []
+    files: list[change.ComparedFiles] = []
     if opt.before is not None and opt.after is not None:
-        pairs = change.find_pairs(opt.before, opt.after, opt.gt)
-        results = [change.Results(opt.before, opt.after, pair, opt.protocol) for pair in pairs]
-    metrics = make_metrics(opt.metrics, opt.device, opt.gt is not None)
+        files = [
+            change.ComparedFiles(opt.before, opt.after, image, opt.protocol)
+            for image in change.find_images(opt.before, opt.after, opt.gt)
+        ]
+    judges = make_metrics(opt.metrics, opt.device, opt.gt is not None)
 
     content: dict[str, Any] = {
         "before": opt.before,
@@ -46,29 +50,38 @@ def evaluate(opt: EvaluateOptions) -> dict[str, Any]:
         "protocol": opt.protocol,
         **dict.fromkeys(("total", "intervals", "images")),
     }
-    parts: list[str] = []
+    texts: list[str] = []
     picture = None
-    if results:
-        scores = {
-            result.pair.stem: change.score(result, metrics)
-            for result in tqdm(results, desc="evaluate", unit="image")
+    if files:
+        metrics = (*rows.CHANGE, *rows.of_judges(judges))
+        scores: dict[str, Scores] = {
+            image.compared.stem: change.score(image, metrics)
+            for image in tqdm(files, desc="evaluate", unit="image")
         }
-        content |= change.to_json(scores, opt.bootstrap)
-        summary = tables.change_summary(change.total_of(scores), content["intervals"])
-        parts += [tables.change_table(scores), summary]
-        picture = sheet(results, scores, opt.sheet_rows) if opt.sheet else None
+        content |= to_json(metrics, scores, opt.bootstrap.resamples, opt.bootstrap.seed)
+        if not content["total"]["regions_before"]:
+            logger.warning(
+                "removal and addition rates are undefined, so null: nothing was found before"
+            )
+        total = total_of(scores.values())
+        texts.append(tables.image_table(metrics, scores, tables.CHANGED_IMAGE))
+        texts.append(tables.summary(metrics, total, content["intervals"]))
+        picture = sheet(files, scores, opt.sheet_rows) if opt.sheet else None
     if opt.masks is not None:
-        counted = {
-            case.stem: masks.score(case, opt.protocol)
+        metrics = rows.against_truth(opt.protocol)
+        scores = {
+            case.stem: masks.score(case, metrics, opt.protocol)
             for case in tqdm(cases, desc="masks", unit="image")
         }
-        part = masks.to_json(counted, opt.masks, opt.protocol, opt.bootstrap)
+        part = masks.content(metrics, scores, opt.masks, opt.bootstrap)
         content["masks"] = part
-        parts += [tables.masks_table(part), tables.masks_summary(part)]
+        total = total_of(scores.values())
+        texts.append(tables.image_table(metrics, scores, tables.MASKED_IMAGE))
+        texts.append(tables.summary(metrics, total, part["intervals"]))
 
     out = Path(opt.output) / "scores.json"
     with atomic_write(out.with_suffix(".txt")) as file:
-        text = "\n\n".join([*parts, tables.LEGEND]) + "\n"
+        text = "\n\n".join([*texts, tables.LEGEND]) + "\n"
         file.write(text.encode("utf-8", "backslashreplace"))
     write_json(out, content)
     if picture is not None and opt.sheet:

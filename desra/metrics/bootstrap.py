@@ -7,15 +7,12 @@ A rate that is 0 or 1 on every image has an interval of no width: no draw can sh
 showed. That is not certainty, above all with few images.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 Interval = list[float] | None
-_T = TypeVar("_T")
 
 CONFIDENCE = 0.95
 
@@ -66,36 +63,3 @@ def _ends(values: list[float]) -> Interval:
     method = "linear" if np.isfinite(values).all() else "inverted_cdf"
     low, high = np.quantile(values, [tail, 1 - tail], method=method)
     return [float(low), float(high)] if np.isfinite([low, high]).all() else None
-
-
-def to_row(sums: Any) -> list[float]:
-    """The numbers of something that adds up: of a dataclass or a dict, nested, one after another.
-
-    Example:
-        >>> from desra.metrics.quality import Mean
-        >>> to_row({"a": Mean(3, 2), "b": Mean(5, 1)})
-        [3.0, 2.0, 5.0, 1.0]
-    """
-    parts = _parts(sums)
-    return [float(sums)] if parts is None else [n for part in parts.values() for n in to_row(part)]
-
-
-def from_row(like: _T, row: NDArray[np.float64]) -> _T:
-    """The opposite of `to_row`: something like ``like`` with the numbers of a row."""
-    return _filled(like, iter(row.tolist()))
-
-
-def _filled(like: Any, numbers: Iterator[float]) -> Any:
-    parts = _parts(like)
-    if parts is None:
-        return next(numbers)
-    filled = {name: _filled(part, numbers) for name, part in parts.items()}
-    return type(like)(filled) if isinstance(like, dict) else type(like)(**filled)
-
-
-def _parts(sums: Any) -> Mapping[str, Any] | None:
-    if isinstance(sums, dict):
-        return sums
-    if is_dataclass(sums):
-        return {f.name: getattr(sums, f.name) for f in fields(sums)}
-    return None

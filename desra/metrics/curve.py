@@ -1,5 +1,6 @@
 """Precision, recall and average precision of a similarity map over all thresholds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from desra.artifacts.borders import crop_to
+from desra.metrics.sums import Sums
 
 
 class PRCurve(NamedTuple):
@@ -24,7 +26,7 @@ class PRCurve(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class CurveCounts:
+class CurveCounts(Sums):
     """How many artifact and clean pixels take each value of D. Adds up over images, exactly.
 
     Attributes:
@@ -43,6 +45,23 @@ class CurveCounts:
         np.add.at(artifact, place, np.append(self.artifact, other.artifact))
         np.add.at(clean, place, np.append(self.clean, other.clean))
         return CurveCounts(values, artifact, clean)
+
+    @classmethod
+    def none(cls) -> "CurveCounts":
+        """Return the counts of no pixel."""
+        return cls(np.empty(0), np.empty(0, np.int64), np.empty(0, np.int64))
+
+    def numbers_of(self, part: "CurveCounts") -> list[float]:
+        """Return the counts of ``part`` at each value that D takes here, artifacts first."""
+        counts = np.zeros((2, len(self.values)))
+        counts[:, np.searchsorted(self.values, part.values)] = part.artifact, part.clean
+        return counts.ravel().tolist()
+
+    def from_numbers(self, numbers: Sequence[float]) -> "CurveCounts":
+        """Return the counts whose list, as `numbers_of` gives it, is ``numbers``."""
+        counts = np.asarray(numbers).reshape(2, -1)
+        occurs = counts.any(axis=0)
+        return CurveCounts(self.values[occurs], *counts[:, occurs])
 
     def curve(self) -> PRCurve | None:
         """The precision-recall curve; None without any artifact pixel."""

@@ -21,7 +21,7 @@ _MEASURED_ANYWAY = ("niqe",)  # their keys in scores.json would be ours
 
 
 @dataclass(frozen=True)
-class Metric:
+class PyiqaMetric:
     """A metric of pyiqa, ready to measure.
 
     Attributes:
@@ -68,7 +68,7 @@ class Metric:
         return value if math.isfinite(value) else None
 
 
-def make_metrics(names: Sequence[str], device: str, has_truth: bool) -> list[Metric]:
+def make_metrics(names: Sequence[str], device: str, has_truth: bool) -> list[PyiqaMetric]:
     """Set up metrics of pyiqa.
 
     Args:
@@ -104,7 +104,7 @@ def make_metrics(names: Sequence[str], device: str, has_truth: bool) -> list[Met
         if name in with_reference and not has_truth:
             raise InputError(f"metrics: {name} compares with the truth; give gt, or leave it out")
     where = select_device(device)
-    metrics: list[Metric] = []
+    metrics: list[PyiqaMetric] = []
     for name in names:
         try:
             model = pyiqa.create_metric(name, device=where)
@@ -114,7 +114,7 @@ def make_metrics(names: Sequence[str], device: str, has_truth: bool) -> list[Met
                 "at first use and some metrics need further packages; make both reachable, or "
                 "leave it out"
             ) from error
-        metric = Metric(name, name in with_reference, bool(model.lower_better), model, where)
+        metric = PyiqaMetric(name, name in with_reference, bool(model.lower_better), model, where)
         logger.info("%s: %s is better", name, "lower" if metric.lower_is_better else "higher")
         metrics.append(metric)
     return metrics

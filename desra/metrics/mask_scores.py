@@ -5,35 +5,22 @@ division at the end. **A rate whose denominator is zero is undefined and reads N
 or 1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from desra.artifacts.borders import border_between, crop_to
 from desra.artifacts.mask import Regions, find_regions
+from desra.metrics.sums import Sums, ratio
 
 Mask = NDArray[np.bool_]
 Protocol = Literal["full", "released"]
-_S = TypeVar("_S", bound="Sums")
 
 # A region counts as covered by another mask when at least this share of its area is inside.
 _COVERED = 0.5
-
-
-@dataclass(frozen=True)
-class Sums:
-    """Something that adds up over images, field by field."""
-
-    def __add__(self: _S, other: _S) -> _S:
-        def values(sums: Sums) -> list[Any]:
-            return [getattr(sums, f.name) for f in fields(sums)]
-
-        return type(self)(*(a + b for a, b in zip(values(self), values(other), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -61,32 +48,32 @@ class MaskCounts(Sums):
     @property
     def iou(self) -> float | None:
         """Pixels in both over pixels in either. See `mean_iou` for the usual mean over images."""
-        return _ratio(self.tp, self.tp + self.fp + self.fn)
+        return ratio(self.tp, self.tp + self.fp + self.fn)
 
     @property
     def pixel_precision(self) -> float | None:
         """Share of the masked pixels that are true."""
-        return _ratio(self.tp, self.tp + self.fp)
+        return ratio(self.tp, self.tp + self.fp)
 
     @property
     def pixel_recall(self) -> float | None:
         """Share of the true pixels that are masked."""
-        return _ratio(self.tp, self.tp + self.fn)
+        return ratio(self.tp, self.tp + self.fn)
 
     @property
     def pixel_f1(self) -> float | None:
         """Harmonic mean of pixel precision and recall, as 2 tp / (2 tp + fp + fn)."""
-        return _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+        return ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
 
     @property
     def region_precision(self) -> float | None:
         """Share of the mask's regions that are correct. Lenient: read it beside the IoU."""
-        return _ratio(self.correct, self.predicted)
+        return ratio(self.correct, self.predicted)
 
     @property
     def region_recall(self) -> float | None:
         """Share of the true regions that are found. Lenient: read it beside the IoU."""
-        return _ratio(self.found, self.true)
+        return ratio(self.found, self.true)
 
 
 @dataclass(frozen=True)
@@ -116,22 +103,22 @@ class ChangeCounts(Sums):
     @property
     def removal_rate(self) -> float | None:
         """Removed regions over regions before."""
-        return _ratio(self.removed, self.before)
+        return ratio(self.removed, self.before)
 
     @property
     def addition_rate(self) -> float | None:
         """Added regions over regions **before**; may exceed 1."""
-        return _ratio(self.added, self.before)
+        return ratio(self.added, self.before)
 
     @property
     def pixel_removal_rate(self) -> float | None:
         """Share of the masked pixels that are no longer masked."""
-        return _ratio(self.pixels_removed, self.pixels_before)
+        return ratio(self.pixels_removed, self.pixels_before)
 
     @property
     def pixel_addition_rate(self) -> float | None:
         """Newly masked pixels over masked pixels **before**; may exceed 1."""
-        return _ratio(self.pixels_added, self.pixels_before)
+        return ratio(self.pixels_added, self.pixels_before)
 
 
 def count_mask(mask: Mask, truth: Mask, protocol: Protocol = "full") -> MaskCounts:
@@ -181,7 +168,7 @@ def mean_iou(counts: Iterable[MaskCounts], protocol: Protocol = "full") -> float
             images += 1
         elif protocol == "released":
             return None
-    return _ratio(total, images)
+    return ratio(total, images)
 
 
 def count_change(before: Mask, after: Mask) -> ChangeCounts:
@@ -240,7 +227,3 @@ def covered(inside: NDArray[Any], areas: NDArray[Any]) -> Mask:
 
 def _count(mask: Mask) -> int:
     return int(np.count_nonzero(mask))
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None

@@ -15,39 +15,13 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from desra.artifacts import crop_to, local_std
-from desra.metrics.mask_scores import Sums
-from desra.registry import calculate_niqe
+from desra.metrics.sums import Mean, Sums
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
 _SSIM_SIDE = 11  # of the Gaussian window: sigma 1.5, cut at 3.5 sigma
 _NIQE_BLOCK = 96
-
-
-@dataclass(frozen=True)
-class Mean(Sums):
-    """A mean as its total and the number of values."""
-
-    total: float = 0
-    count: int = 0
-
-    @classmethod
-    def of(cls, value: float | None) -> "Mean":
-        """One value; none for None and for infinity (the PSNR of equal images)."""
-        return cls() if value is None or math.isinf(value) else cls(value, 1)
-
-    @property
-    def value(self) -> float | None:
-        """The mean; None without a value."""
-        return self.total / self.count if self.count else None
-
-
-class Means(dict[str, Mean]):
-    """Means by name, the same names in all that are added up."""
-
-    def __add__(self, other: "Means") -> "Means":
-        return Means({name: mean + other[name] for name, mean in self.items()})
 
 
 @dataclass(frozen=True)
@@ -185,6 +159,8 @@ def niqe(image: Image) -> float | None:
     blocks = (image.shape[0] // _NIQE_BLOCK) * (image.shape[1] // _NIQE_BLOCK)
     if blocks < 2:
         return None
+    from desra.registry import calculate_niqe  # here, for it loads basicsr and torch
+
     try:
         with warnings.catch_warnings():  # flat blocks give 0/0, which it leaves out by itself
             warnings.simplefilter("ignore", RuntimeWarning)

@@ -8,17 +8,18 @@ from typing import Any
 from desra.io import manifest
 from desra.io.drawing import map_in_colour
 from desra.io.results import read_pairs, read_result, whole_map, whole_mask
+from desra.metrics import rows as metric_rows
 from desra.metrics.mask_scores import count_change
 from desra.report.pictures import Pictures, view_size
 from desra.report.regions import outline, regions
-from desra.report.tables import interval, label, number, values
+from desra.report.tables import interval, label, rounded, values
 from desra.utils.errors import InputError
 
 Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Results:
+class ReportInput:
     """Folders that detect wrote, and the scores of their images.
 
     Attributes:
@@ -39,8 +40,12 @@ class Results:
         return sorted(self.rows.values(), key=lambda row: (-row.mask_share, row.stem))
 
 
-def read_results(before: str, after: str | None, scores: Mapping[str, Any]) -> Results:
-    """The manifests of the folders.
+def read_results(before: str, after: str | None, scores: Mapping[str, Any]) -> ReportInput:
+    """Read the manifests of the folders.
+
+    Args:
+        before, after: the folders; ``after`` is None without a finetuned network.
+        scores: ``images`` of scores.json by stem; may be empty.
 
     Raises:
         InputError: a folder without results, or they or the scores are of other images.
@@ -53,7 +58,7 @@ def read_results(before: str, after: str | None, scores: Mapping[str, Any]) -> R
             f"scores: they are of none of the images in {before}; "
             "give the scores.json that evaluate wrote for these folders"
         )
-    return Results(Path(before), Path(after) if after else None, rows, rows_after, scores)
+    return ReportInput(Path(before), Path(after) if after else None, rows, rows_after, scores)
 
 
 def _state(row: manifest.Row) -> dict[str, Any]:
@@ -65,8 +70,8 @@ def _state(row: manifest.Row) -> dict[str, Any]:
     }
 
 
-def entry(results: Results, row: manifest.Row, index: int, pictures: Pictures) -> Entry:
-    """What the page shows of an image; its pictures are encoded on the way.
+def entry(results: ReportInput, row: manifest.Row, index: int, pictures: Pictures) -> Entry:
+    """Return what the page shows of an image; its pictures are encoded on the way.
 
     Args:
         results: all results.
@@ -94,7 +99,7 @@ def entry(results: Results, row: manifest.Row, index: int, pictures: Pictures) -
         },
         "notes": row.notes,
         "psnr_outside": scores.get("psnr_outside"),
-        "scores": [[label(key), number(value)] for key, value in scores.items()],
+        "scores": [[label(key), rounded(value)] for key, value in scores.items()],
     }
     if results.after is None:
         return {**content, "regions": regions(mask, None, ("", ""))}
@@ -124,7 +129,7 @@ def entry(results: Results, row: manifest.Row, index: int, pictures: Pictures) -
 def summary(
     entries: Sequence[Entry], scores: Mapping[str, float | None], intervals: Mapping[str, Any]
 ) -> list[dict[str, str]]:
-    """The numbers at the head of the page: label, value, and a note.
+    """Return the numbers at the head of the page: label, value, and a note.
 
     Args:
         entries: of all images.
@@ -134,28 +139,44 @@ def summary(
     whens = ("before", "after") if compared else ("before",)
     pixels = sum(e["size"][0] * e["size"][1] for e in entries)
 
-    def over(what: str) -> list[int]:
-        return [sum(e[when][what] for e in entries) for when in whens]
+    def sums(key: str) -> list[int]:
+        return [sum(e[when][key] for e in entries) for when in whens]
 
-    found = [sum(e[when]["regions"] > 0 for e in entries) for when in whens]
-    areas, masked = over("regions"), over("pixels")
+    images = [sum(e[when]["regions"] > 0 for e in entries) for when in whens]
+    regions, masked = sums("regions"), sums("pixels")
     tiles = [
-        _tile("Images with artifacts", found, f"of {len(entries)} images"),
-        _tile("Artifact regions", areas, "" if compared else "in all images"),
+        _tile("Images with artifacts", images, f"of {len(entries)} images"),
+        _tile("Artifact regions", regions, "" if compared else "in all images"),
         _tile("Masked area", [f"{100 * n / pixels:.2f}" for n in masked], "of all pixels", " %"),
     ]
     if not compared:
         return tiles
     removed, added = (sum(e[key] for e in entries) for key in ("removed", "added"))
-    share = f"{100 * removed / areas[0]:.0f} %" if areas[0] else "-"
+    share = f"{100 * removed / regions[0]:.0f} %" if regions[0] else "-"
     tiles[1]["note"] = f"{removed} removed, {added} new"
     between = _percent(intervals.get("removal_rate"))
     tiles.append(_tile("Regions removed", [share], between or "of those before"))
-    outside = scores.get("psnr_outside")
-    if outside is not None:
-        kept = scores.get("detail_kept")
-        note = "to before" if kept is None else f"to before; {100 * kept:.0f} % of the detail kept"
-        tiles.append(_tile("PSNR outside the masks", [f"{outside:.1f}"], note, " dB"))
+    return tiles + _score_tiles(scores)
+
+
+def _score_tiles(scores: Mapping[str, float | None]) -> list[dict[str, str]]:
+    """Return the tiles of the metrics that have one, each with what stands beside it."""
+    shown = [
+        (m, m.tile, value)
+        for m in metric_rows.CHANGE
+        if m.tile and (value := scores.get(m.key)) is not None
+    ]
+    tiles: list[dict[str, str]] = []
+    for metric, tile, value in shown:
+        if tile.heading:
+            notes = [tile.note] + [
+                other.note.format(percent=f"{100 * share:.0f} %")
+                for _, other, share in shown
+                if other.beside == metric.key
+            ]
+            text = "; ".join(note for note in notes if note)
+            unit = f" {metric.unit}" if metric.unit else ""
+            tiles.append(_tile(tile.heading, [f"{value:.{tile.digits}f}"], text, unit))
     return tiles
 
 
@@ -164,7 +185,7 @@ def _tile(name: str, numbers: Sequence[object], note: str, unit: str = "") -> di
 
 
 def _percent(bounds: object) -> str:
-    """An interval of a rate in percent, empty if there is none."""
+    """Return an interval of a rate in percent; empty if there is none."""
     if not interval(bounds):
         return ""
     low, high = bounds  # pyright: ignore  # a pair of numbers, or it had no text

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from desra.metrics.rows import from_older, titles
 from desra.options.base import Strict
 from desra.options.loading import parse, resolved
 from desra.utils.errors import InputError
@@ -14,40 +15,6 @@ from desra.utils.errors import InputError
 Cell = str | int | float | bool | None
 
 CURVE_POINTS = 256  # of a precision-recall curve; it may have one for each value of D
-
-_LABELS = {
-    "images": "Images",
-    "images_with_mask": "Images with artifacts",
-    "share_with_mask_before": "Share of images with artifacts, before",
-    "regions": "Regions",
-    "regions_removed": "Regions removed",
-    "regions_added": "Regions added",
-    "pixels": "Masked pixels",
-    "pixels_removed": "Masked pixels removed",
-    "pixels_added": "Masked pixels added",
-    "removal_rate": "Removal rate (regions)",
-    "addition_rate": "Addition rate (regions)",
-    "pixel_removal_rate": "Removal rate (pixels)",
-    "pixel_addition_rate": "Addition rate (pixels)",
-    "mse_outside": "MSE to before, outside the masks",
-    "psnr_outside": "PSNR to before, outside the masks, pooled (dB)",
-    "psnr_outside_mean": "PSNR to before, outside the masks, mean over images (dB)",
-    "ssim_outside": "SSIM to before, outside the masks",
-    "detail_kept": "Detail kept outside the masks",
-    "niqe_mse": "NIQE of the MSE-SR network",
-    "niqe": "NIQE (lower is better)",
-    "consistency": "Consistency with the LR image (dB)",
-    "psnr_gt_inside": "PSNR to the truth, inside the masks (dB)",
-    "psnr_gt": "PSNR to the truth, whole image (dB)",
-    "iou": "IoU, mean over images",
-    "pixel_precision": "Pixel precision",
-    "pixel_recall": "Pixel recall",
-    "pixel_f1": "Pixel F1",
-    "region_precision": "Region precision",
-    "region_recall": "Region recall",
-    "ap": "Average precision",
-    "average_precision": "Average precision",
-}
 
 
 class Series(Strict):
@@ -97,7 +64,7 @@ class Table(Strict):
 
 
 def read_json(path: str, key: str) -> dict[str, Any]:
-    """A JSON file that holds an object; NaN and infinity become None.
+    """Read a JSON file that holds an object; NaN and infinity become None.
 
     Args:
         path: the file.
@@ -119,7 +86,7 @@ def read_json(path: str, key: str) -> dict[str, Any]:
 
 
 def read_table(path: str) -> dict[str, Any]:
-    """A file of ``tables``, checked.
+    """Read a file of ``tables``, and check it.
 
     Raises:
         InputError: as `read_json`, or it does not fit `Table`.
@@ -128,7 +95,7 @@ def read_table(path: str) -> dict[str, Any]:
 
 
 def part(content: Mapping[str, Any], key: str, path: str) -> dict[str, Any]:
-    """A section of scores.json; empty where it is absent or null.
+    """Return a section of scores.json; empty where it is absent or null.
 
     Raises:
         InputError: it is no object.
@@ -142,20 +109,22 @@ def part(content: Mapping[str, Any], key: str, path: str) -> dict[str, Any]:
 
 
 def values(scores: Mapping[str, Any]) -> dict[str, float | None]:
-    """Those of a section of scores.json that are a number or null."""
-    return {k: v for k, v in scores.items() if v is None or isinstance(v, (int, float))}
+    """Return the scores of a section of scores.json, numbers and nulls, by today's keys."""
+    numbers = {k: v for k, v in scores.items() if v is None or isinstance(v, (int, float))}
+    return from_older(numbers)
 
 
 def label(key: str) -> str:
-    """A score's name for people; that of a metric we do not know is its key."""
-    if key in _LABELS:
-        return _LABELS[key]
+    """Return a score's name for people; that of a metric which is in no row is its key."""
+    names = titles()
+    if key in names:
+        return names[key]
     base, _, when = key.rpartition("_")
     return f"{label(base)}, {when}" if when in ("before", "after") else key.replace("_", " ")
 
 
-def number(value: float | None) -> str:
-    """A score for people: integers in full, others with about four digits."""
+def rounded(value: float | None) -> str:
+    """Return a score for people: integers in full, others with about four digits."""
     if value is None:
         return "-"
     if value == int(value):
@@ -167,15 +136,17 @@ def number(value: float | None) -> str:
 
 
 def interval(value: object) -> str:
-    """An interval for people, empty if there is none."""
+    """Return an interval for people; empty if there is none."""
     if not isinstance(value, list) or len(value) != 2 or None in value:
         return ""
     low, high = value
-    return f"{number(low)} to {number(high)}"
+    return f"{rounded(low)} to {rounded(high)}"
 
 
 def score_tables(scores: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
-    """The totals of scores.json, those before and after side by side, the masks' with their curve.
+    """Return the totals of scores.json as tables, before and after side by side.
+
+    Those of masks against a truth have a table of their own, and their curve.
 
     Args:
         scores: the content; parts may be absent.
@@ -203,10 +174,10 @@ def score_tables(scores: Mapping[str, Any], path: str) -> list[dict[str, Any]]:
         _table("What changed", {label(k): [k] for k in single}, ["value"], total, intervals),
     ]
     masks = part(scores, "masks", path)
-    found, found_intervals = values(part(masks, "total", path)), part(masks, "intervals", path)
-    against_truth = {label(key): [key] for key in found}
+    total, intervals = values(part(masks, "total", path)), part(masks, "intervals", path)
     title = "Detected masks against true masks"
-    tables.append(_table(title, against_truth, ["value"], found, found_intervals))
+    keys = {label(key): [key] for key in total}
+    tables.append(_table(title, keys, ["value"], total, intervals))
     if curve := _pr_curve(part(masks, "pr_curve", path)):
         tables.append(Table(title="Precision and recall of the map", curves=[curve]))
     return [resolved(table) for table in tables if table.rows or table.curves]
@@ -219,16 +190,27 @@ def _table(
     total: Mapping[str, float | None],
     intervals: Mapping[str, Any],
 ) -> Table:
-    """Scores by the name of their row; each column of scores with one of intervals, if any has."""
-    given = any(interval(intervals.get(key)) for row in keys.values() for key in row)
+    """Return a table of scores.
+
+    Args:
+        title: of the table.
+        keys: name of a row -> key of the score in each of its columns.
+        columns: their headings.
+        total: the scores by key.
+        intervals: their intervals by key; if any is there, each column of scores has one of them.
+    """
+    any_interval = any(interval(intervals.get(key)) for row in keys.values() for key in row)
     rows: list[list[Cell]] = []
     for name, row in keys.items():
         cells: list[Cell] = [name]
         for key in row:
-            cells += [number(total[key]), *([interval(intervals.get(key))] if given else [])]
+            cells.append(rounded(total[key]))
+            if any_interval:
+                cells.append(interval(intervals.get(key)))
         rows.append(cells)
-    heads = [head for column in columns for head in (column, *(["95 % interval"] if given else []))]
-    note = "Intervals by resampling the images." if given else ""
+    beside = ["95 % interval"] if any_interval else []
+    heads = [head for column in columns for head in (column, *beside)]
+    note = "Intervals by resampling the images." if any_interval else ""
     return Table(title=title, note=note, columns=["", *heads], rows=rows)
 
 

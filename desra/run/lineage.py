@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from desra.io.files import write_json
+from desra.metrics.rows import from_older
 from desra.options.comparing import differences
 from desra.run.verdict import Verdict
 from desra.utils.errors import InputError, listed
@@ -62,27 +63,29 @@ class Record:
         return self.verdict is not None and self.verdict.kept
 
     def as_json(self) -> dict[str, Any]:
-        """What the file holds."""
+        """Return what the file holds."""
         content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "verdict"}
         content = {key: value for key, value in content.items() if value is not None}
-        if (found := self.verdict) is not None:
+        if (verdict := self.verdict) is not None:
             content |= {
-                "judge": found.judge,
-                "gain": found.gain,
-                "worse": found.worse,
-                "kept": found.kept,
+                "judge": verdict.judge,
+                "gain": verdict.gain,
+                "worse": verdict.worse,
+                "kept": verdict.kept,
             }
         return content
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> "Record":
-        """The record that :meth:`as_json` told of.
+        """Return the record that :meth:`as_json` told of, in this version or in an older one.
 
         Raises:
-            KeyError, TypeError: it is none.
+            KeyError, TypeError, AttributeError: it is none.
         """
         known = {f.name for f in fields(cls)}
         record = cls(**{key: value for key, value in content.items() if key in known})
+        if record.scores is not None:
+            record.scores = {name: from_older(total) for name, total in record.scores.items()}
         if "judge" in content:
             record.verdict = Verdict(content["judge"], content["gain"], content["worse"])
         return record
@@ -124,7 +127,7 @@ class Lineage:
             self.nothing, self.final = there.get("nothing"), there.get("final")
         except FileNotFoundError:
             return
-        except (OSError, ValueError, LookupError, TypeError) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise InputError(
                 f"{self.path}: is no lineage of a run ({error}); give --overwrite to start anew"
             ) from error
@@ -135,7 +138,7 @@ class Lineage:
             )
 
     def images(self, side: str) -> dict[str, dict[str, Any]]:
-        """Those of a side: stem -> sha256, source, round."""
+        """Return the images of a side: stem -> sha256, source, round."""
         return self._images[side]
 
     @property
@@ -145,13 +148,13 @@ class Lineage:
         return kept[-1] if kept else None
 
     def record(self, number: int) -> Record:
-        """That of a round, begun if need be."""
+        """Return the record of a round; it is begun if need be."""
         if number > len(self.rounds):
             self.rounds.append(Record(number))
         return self.rounds[number - 1]
 
     def as_json(self) -> dict[str, Any]:
-        """What the file holds."""
+        """Return what the file holds."""
         return {
             "identity": self.identity,
             "images": self._images,

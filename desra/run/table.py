@@ -5,29 +5,29 @@ from pathlib import Path
 from typing import Any
 
 from desra.io.files import write_json
+from desra.metrics import rows as metric_rows
+from desra.metrics.metric import Metric
 from desra.run.lineage import SIDES, Lineage, Record
-from desra.utils.text_table import text_table
+from desra.utils.text_table import number, text_table
 
 FILE = "rounds.json"
 NAMES = {"heldout": "held out", "finetuned": "finetuned on"}
 
-#: What is shown of a round: heading -> key of scores.json.
-COLUMNS = {
-    "regions left": "regions_after",
-    "removed": "removal_rate",
-    "added": "regions_added",
-    "PSNR outside (dB)": "psnr_outside",
-    "detail kept": "detail_kept",
-    "NIQE": "niqe_after",
-}
-#: Of the network before the first round.
-BEFORE = {"regions left": "regions_before", "NIQE": "niqe_before"}
+_FIRST = ("regions left", "removed", "added")  # columns, before all others
+_BOUNDED = "removed"  # the column that has its interval beside it in the file
+_NO_CURVE = ("added",)
 
-_DIGITS = {"removed": 2, "PSNR outside (dB)": 2, "detail kept": 3, "NIQE": 2}
+Cell = Callable[[Metric, Mapping[str, Any]], Any]
+
+
+def shown() -> dict[str, Metric]:
+    """Return the metrics that are shown of a round: heading -> row of `desra.metrics.rows`."""
+    metrics = {m.rounds: m for m in metric_rows.CHANGE if m.rounds and m.when != "before"}
+    return {heading: metrics[heading] for heading in dict.fromkeys([*_FIRST, *metrics])}
 
 
 def scored(lineage: Lineage, side: str) -> list[tuple[Record, Mapping[str, Any]]]:
-    """The rounds that were evaluated on a side, and their scores there."""
+    """Return the rounds that were evaluated on a side, and their scores there."""
     return [
         (record, record.scores[side])
         for record in lineage.rounds
@@ -35,53 +35,58 @@ def scored(lineage: Lineage, side: str) -> list[tuple[Record, Mapping[str, Any]]
     ]
 
 
-def _text(heading: str, value: float | None) -> str:
-    return "-" if value is None else f"{value:.{_DIGITS.get(heading, 0)}f}"
+def _text(metric: Metric, scores: Mapping[str, Any]) -> str:
+    """Return a value and, where it is known, its confidence interval."""
+    value, interval = scores.get(metric.key), scores["intervals"].get(metric.key)
+    if interval is None or value is None:
+        return number(value, metric.digits)
+    low, high = (number(bound, metric.digits) for bound in interval)
+    return f"{number(value, metric.digits)} [{low}, {high}]"
 
 
-def _cell(heading: str, key: str, scores: Mapping[str, Any]) -> str:
-    """A value and, where it is known, its confidence interval."""
-    text, interval = _text(heading, scores[key]), scores["intervals"].get(key)
-    if interval is None or scores[key] is None:
-        return text
-    low, high = (_text(heading, bound) for bound in interval)
-    return f"{text} [{low}, {high}]"
+def _value(metric: Metric, scores: Mapping[str, Any]) -> Any:
+    return scores.get(metric.key)
 
 
-def _rows(
-    lineage: Lineage, side: str, cell: Callable[[str, str, Mapping[str, Any]], Any]
-) -> Iterator[list[Any]]:
-    """Round 0 is the network before the first round, by the images of the last."""
+def _rows(lineage: Lineage, side: str, cell: Cell) -> Iterator[list[Any]]:
+    """Yield the rows of a side; round 0 is the network before the first, by the last's images."""
     rounds = scored(lineage, side)
     if not rounds:
         return
+    before = {f"{m.base}_after": m for m in metric_rows.CHANGE if m.when == "before"}
+    metrics = shown().values()
     last = {**rounds[-1][1], "intervals": {}}
-    yield [0, *(cell(h, BEFORE[h], last) if h in BEFORE else None for h in COLUMNS), ""]
+    yield [0, *(cell(before[m.key], last) if m.key in before else None for m in metrics), ""]
     for record, scores in rounds:
         verdict = "" if record.kept else "given up"
-        yield [record.round, *(cell(h, key, scores) for h, key in COLUMNS.items()), verdict]
+        yield [record.round, *(cell(metric, scores) for metric in metrics), verdict]
 
 
 def text(lineage: Lineage) -> str:
-    """For the console: a line for each round and side; empty before the first evaluation."""
+    """Return a line for each round and side; empty before the first evaluation."""
     blocks: list[str] = []
-    heads = ["round", *COLUMNS, ""]
+    heads = ["round", *shown(), ""]
     for side in SIDES:
-        rows = [["-" if c is None else str(c) for c in row] for row in _rows(lineage, side, _cell)]
-        if not rows:
+        lines = [["-" if c is None else str(c) for c in row] for row in _rows(lineage, side, _text)]
+        if not lines:
             continue
         count = len(lineage.images(side))
-        blocks.append(f"{count} images {NAMES[side]}:\n{text_table([heads, *rows])}")
+        blocks.append(f"{count} images {NAMES[side]}:\n{text_table([heads, *lines])}")
     return "\n\n".join(blocks)
 
 
 def note(lineage: Lineage, sample_area: float) -> str:
-    """How the table is to be read."""
+    """Say how the table is to be read."""
+    lower = [
+        heading
+        for heading, metric in shown().items()
+        if metric.kind == "mean" and metric.better == "lower"
+    ]
     sentences = [
         "Each round against the network before the first (round 0). Removed: the share of its",
         "regions of which less than half is still detected; the rest of one may be left.",
         "Outside: of its masks.",
-        "PSNR and detail: to what it made. NIQE: lower is better.",
+        f"PSNR and detail: to what it made. {', '.join(lower)}: lower is better.",
     ]
     if lineage.images("heldout"):
         smaller = f", where regions of {sample_area:g} times the area count" * (sample_area < 1)
@@ -94,19 +99,16 @@ def note(lineage: Lineage, sample_area: float) -> str:
 
 
 def write(lineage: Lineage, folder: Path, sample_area: float) -> None:
-    """``rounds.json``: title, note, columns, rows, and a curve for each column."""
-    rows = [
-        [NAMES[side], *row]
-        for side in SIDES
-        for row in _rows(lineage, side, lambda _heading, key, scores: scores[key])
-    ]
-    for row, (low, high) in zip(rows, _removal_bounds(lineage), strict=True):
-        row[4:4] = [low, high]
-    columns = ["images", "round", *COLUMNS, "verdict"]
-    columns[4:4] = ["removed, low", "removed, high"]
-    if all(row[4] is None for row in rows):  # without intervals
-        columns[4:6] = []
-        rows = [row[:4] + row[6:] for row in rows]
+    """Write ``rounds.json``: title, note, columns, rows, and a curve for each column."""
+    rows = [[NAMES[side], *row] for side in SIDES for row in _rows(lineage, side, _value)]
+    columns = ["images", "round", *shown(), "verdict"]
+    bounds = list(_bounds(lineage, shown()[_BOUNDED].key))
+    if any(low is not None for low, _ in bounds):
+        place = columns.index(_BOUNDED) + 1
+        columns[place:place] = [f"{_BOUNDED}, low", f"{_BOUNDED}, high"]
+        for row, (low, high) in zip(rows, bounds, strict=True):
+            row[place:place] = [low, high]
+    headings = [heading for heading in shown() if heading not in (_BOUNDED, *_NO_CURVE)]
     write_json(
         folder / FILE,
         {
@@ -114,25 +116,23 @@ def write(lineage: Lineage, folder: Path, sample_area: float) -> None:
             "note": note(lineage, sample_area),
             "columns": columns,
             "rows": rows,
-            "curves": [_curve(heading, columns, rows) for heading in ("removed", *_OTHER_CURVES)],
+            "curves": [_curve(heading, columns, rows) for heading in (_BOUNDED, *headings)],
         },
     )
 
 
-_OTHER_CURVES = ("regions left", "PSNR outside (dB)", "detail kept", "NIQE")
-
-
-def _removal_bounds(lineage: Lineage) -> Iterator[Sequence[float | None]]:
+def _bounds(lineage: Lineage, key: str) -> Iterator[Sequence[float | None]]:
+    """Yield the interval of a metric for each row of the table."""
     for side in SIDES:
         rounds = scored(lineage, side)
         if rounds:
             yield (None, None)
         for _, scores in rounds:
-            yield scores["intervals"].get("removal_rate") or (None, None)
+            yield scores["intervals"].get(key) or (None, None)
 
 
 def _curve(heading: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, Any]:
-    """A column over the rounds, a line for each side, and one for each bound of an interval."""
+    """Return a column over the rounds: a line for each side, and for each bound of an interval."""
     series: list[dict[str, Any]] = []
     for name in NAMES.values():
         for column in (heading, f"{heading}, low", f"{heading}, high"):

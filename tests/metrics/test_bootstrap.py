@@ -10,9 +10,8 @@ import pytest
 from scipy import stats
 
 from desra.metrics import bootstrap as module
-from desra.metrics.bootstrap import from_row, intervals, to_row
-from desra.metrics.mask_scores import ChangeCounts
-from desra.metrics.quality import Mean, Means, SquaredError
+from desra.metrics.bootstrap import intervals
+from desra.metrics.quality import SquaredError
 
 
 def test_a_mean_as_scipy_has_it():
@@ -76,22 +75,12 @@ def test_draws_without_a_value_have_no_part():
 @pytest.mark.parametrize(("errors", "defined"), [([0, 0, 0, 5], False), ([0, 2, 5, 5] * 4, True)])
 def test_an_infinite_end_is_none(errors: list[int], defined: bool):
     """Drawn without any error (0.75^4 of the draws here, against 16^-16) a PSNR is infinite."""
-    rows = np.array([to_row(SquaredError(e, 1)) for e in errors])
-    found = intervals(rows, lambda row: {"psnr": from_row(SquaredError(), row).psnr})["psnr"]
+    rows = np.array([[e, 1] for e in errors], float)
+    found = intervals(rows, lambda row: {"psnr": SquaredError(row[0], int(row[1])).psnr})["psnr"]
     assert (found is not None) == defined
     assert found is None or all(map(math.isfinite, found))
 
 
-def test_rows_and_back():
-    sums = Means({"b": Mean(2.5, 2), "a": Mean(1, 1)})
-    row = np.array(to_row(sums))
-    assert row.tolist() == [2.5, 2, 1, 1]
-    back = from_row(sums, 2 * row)
-    assert back == sums + sums and isinstance(back, Means)
-    counts = ChangeCounts(*range(8))
-    assert from_row(ChangeCounts(), np.array(to_row(counts))) == counts
-
-
 def test_examples():
     result = doctest.testmod(module)
-    assert result.attempted >= 3 and result.failed == 0
+    assert result.attempted >= 2 and result.failed == 0

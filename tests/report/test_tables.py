@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from desra.report.tables import CURVE_POINTS, interval, number, read_json, read_table, score_tables
+from desra.report.tables import CURVE_POINTS, interval, read_json, read_table, rounded, score_tables
 from desra.utils.errors import InputError
 from helpers.report_results import write_scores, write_table
 
@@ -29,7 +29,7 @@ from helpers.report_results import write_scores, write_table
     ],
 )
 def test_numbers_for_people(value: Any, text: str) -> None:
-    assert number(value) == text
+    assert rounded(value) == text
 
 
 def test_intervals_for_people() -> None:

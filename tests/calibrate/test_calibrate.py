@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from desra import calibrate
+from desra.calibrate.results import ClassResult, plot
 from desra.detectors.segment import read_table, segment_weights
 from desra.io import manifest
 from desra.options.calibrate import CalibrateOptions
@@ -210,8 +211,8 @@ def test_what_a_plot_says(tmp_path: Path):
     figure_module = pytest.importorskip("matplotlib.figure")
     figure = figure_module.Figure()
     counts = np.array([60, 30, 10, 0])
-    result = calibrate.ClassResult("grass", 1, images=3, counts=counts)
-    calibrate._plot(figure, result, 0.85, tmp_path / "a.png")
+    result = ClassResult("grass", 1, images=3, counts=counts)
+    plot(figure, result, 0.85, tmp_path / "a.png")
     (axes,) = figure.axes
     curve, quantile, interval = axes.lines
     np.testing.assert_allclose(curve.get_xdata(), [1, 0.75, 0.5, 0.25, 0])

@@ -1,0 +1,140 @@
+"""Measure class intervals: count the similarities of all pixels of each class."""
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from desra.artifacts import IntervalCalibration, MaskRule, artifact_map
+from desra.calibrate.results import ClassResult, figure_class, log, plot, table_csv, table_text
+from desra.detectors.segment import Segmenter, make_segmenter
+from desra.io import manifest
+from desra.io.files import atomic_write
+from desra.io.images import common_size, read_rgb8
+from desra.io.listing import list_images, pair_by_stem
+from desra.options.calibrate import CalibrateInputOptions, CalibrateOptions
+from desra.options.sections import IntervalTable
+from desra.registry import import_modules
+from desra.utils.errors import InputError, refuse_if_any, sort_out
+
+logger = logging.getLogger("desra")
+
+
+@dataclass(frozen=True)
+class SRPairFiles:
+    """The files of one SR pair."""
+
+    stem: str
+    gan: Path
+    mse: Path
+
+
+def find_pairs(source: CalibrateInputOptions) -> list[SRPairFiles]:
+    """List the SR pairs that ``input`` names.
+
+    Raises:
+        InputError: a folder is missing, empty, or without results, or images do not pair up.
+    """
+    if source.results is not None:
+        folder = Path(source.results)
+        return [
+            SRPairFiles(
+                stem, *(manifest.result(folder, kind, stem) for kind in ("sr_gan", "sr_mse"))
+            )
+            for stem in manifest.read_results(folder, "input.results")
+        ]
+    assert source.sr_gan is not None and source.sr_mse is not None  # CalibrateInputOptions says so
+    names = ("input.sr_gan", "input.sr_mse")
+    pairs = pair_by_stem(list_images(source.sr_gan), list_images(source.sr_mse), names)
+    return [SRPairFiles(gan.stem, gan.path, mse.path) for gan, mse in pairs]
+
+
+def _preflight(pairs: list[SRPairFiles], segmenter: Segmenter | None) -> None:
+    """Refuse, before any work, what headers show to be unusable: all of it at once."""
+
+    def check(pair: SRPairFiles) -> None:
+        size = common_size(pair.gan, pair.mse)
+        if segmenter is not None:
+            segmenter.check(pair.stem, size)
+
+    _, faults = sort_out(pairs, check)
+    refuse_if_any(faults, "these inputs cannot be used")
+
+
+def _measure(
+    pairs: list[SRPairFiles], segmenter: Segmenter | None, opt: CalibrateOptions
+) -> list[ClassResult]:
+    """Count the pixels of all pairs, one pair in memory at a time."""
+    names = segmenter.names if segmenter is not None else ["all"]
+    calibration = IntervalCalibration(len(names), opt.intervals, opt.quantile)
+    images = np.zeros(len(names), np.int64)
+    for pair in tqdm(pairs, desc="calibrate", unit="image"):
+        gan, mse = read_rgb8(pair.gan), read_rgb8(pair.mse)
+        D = artifact_map(mse, gan, opt.window.spec())
+        labels = np.zeros(D.shape, np.uint8) if segmenter is None else segmenter(gan, pair.stem)
+        before = calibration.counts.sum(axis=1)
+        calibration.update(D, labels)
+        images += calibration.counts.sum(axis=1) > before
+    return [
+        ClassResult(name, interval, int(n), counts)
+        for name, interval, n, counts in zip(
+            names, calibration.intervals(), images, calibration.counts, strict=True
+        )
+    ]
+
+
+def calibrate(opt: CalibrateOptions) -> IntervalTable:
+    """Find the interval of each class from SR pairs.
+
+    Args:
+        opt: the options.
+
+    Returns:
+        The table, as written; without the classes that were never seen.
+
+    Raises:
+        InputError: wrong options or input, said before any work; or no pixel with a class.
+    """
+    import_modules(opt.imports)
+    figure = figure_class() if opt.plots else None
+    pairs = find_pairs(opt.input)
+    segmenter = make_segmenter(opt.segment, opt.device, opt.precision)
+    _preflight(pairs, segmenter)
+
+    results = _measure(pairs, segmenter, opt)
+    classes = {r.name: r.interval for r in results if r.interval is not None}
+    if not classes:
+        raise InputError(
+            f"no pixel has a class: all of them are marked as having none, or the {len(pairs)} "
+            f"images are smaller than the window ({opt.window.size} pixels)"
+        )
+    table = IntervalTable(intervals=opt.intervals, classes=classes)
+
+    out = Path(opt.output)
+    for name, text in {
+        "intervals.yml": table_text(table),
+        "intervals.csv": table_csv(results),
+    }.items():
+        with atomic_write(out / name) as file:
+            file.write(text.encode())
+    for old in (out / "plots").glob("*.png"):  # those of an earlier run may show other classes
+        old.unlink()
+    for number, result in enumerate(results):
+        if figure is not None and result.pixels:
+            name = re.sub(r"[^\w-]+", "_", result.name)[:80]
+            path = out / "plots" / f"{number:03d}_{name}.png"
+            plot(figure(figsize=(6, 4)), result, opt.quantile, path)
+
+    log(results)
+    if segmenter is None:
+        threshold = MaskRule.threshold
+        logger.info(
+            "this weight on every pixel is the same as mask.threshold %.4g in place of %g",
+            threshold / results[0].weight,
+            threshold,
+        )
+    logger.info("written: %s", out)
+    return table
