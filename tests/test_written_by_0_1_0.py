@@ -62,10 +62,10 @@ def test_stages_that_read_a_folder():
     scores = evaluate(parse(EvaluateOptions, content, "test"))
     rows = manifest.read(Path("results")).values()
     assert scores["total"]["regions_before"] == sum(row.regions for row in rows)
-    page = report(parse(ReportOptions, {"results": "results", "output": "page"}, "test"))
-    assert Path(page).is_file()
-    table = sweep(parse(SweepOptions, {"results": "results"}, "test"))
-    assert table
+    page = report(parse(ReportOptions, {"before": "results", "output": "page"}, "test"))
+    assert page.is_file()
+    assert sweep(parse(SweepOptions, {"input": "results", "output": "table"}, "test"))
+    assert Path("table/sweep.csv").is_file()
 
 
 def test_a_training_goes_on_bit_for_bit():
