@@ -117,4 +117,4 @@ def test_a_detector_detects(folder: Path):
     run("own_detector")
     rows = [json.loads(line) for line in (folder / "results/own_detector/manifest.jsonl").open()]
     assert len(rows) == 2 and any(row["regions"] for row in rows)
-    assert all(0 < row["mask_pixels"] < 0.5 * np.prod(row["sr_size"]) for row in rows)
+    assert all(0 < row["mask_pixels"] < np.prod(row["sr_size"]) for row in rows)
