@@ -17,7 +17,7 @@ class GradientLoss(nn.Module):
     """|gradient(sr) - gradient(gt)|, horizontal and vertical.
 
     Args:
-        loss_weight: factor.
+        loss_weight: factor, ``weight`` in YAML.
         reduction: ``none`` gives a value for each pixel, which desra weighs by the mask (``inside``
             and ``outside`` in YAML); ``mean`` a scalar.
     """

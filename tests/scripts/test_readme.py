@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 import desra as desra_package
@@ -26,6 +27,7 @@ from desra import weights
 from desra.__main__ import main as desra
 from desra.data.embedded import make
 from desra.networks import checkpoints, zoo
+from desra.options.train import StepOptions
 from helpers.paths import ROOT
 from helpers.small import photograph, save_png
 from helpers.zoo_server import Site
@@ -245,6 +247,19 @@ def test_the_snippet_goes_from_an_image_to_a_target(desk: Path):
     assert (artifacts.deleted()[~artifacts.mask] == artifacts.gan[~artifacts.mask]).all()
     with Image.open("pseudo_gt.png") as image:
         assert (np.asarray(image) == target).all()
+
+
+@pytest.mark.skipif(
+    "losses" not in StepOptions.model_fields, reason="there is no section train.losses yet"
+)
+def test_the_losses_of_the_manual_are_options():
+    (section,) = blocks(PAGES["desra/train/README.md"], "yaml")
+    given = yaml.safe_load(section)["train"]["losses"]
+    step = StepOptions.model_validate({"total_iter": 1, "optim_g": {}, "losses": given})
+    assert list(step.losses) == list(given)  # pyright: ignore
+    recipe = yaml.safe_load((ROOT / "options/finetune.yml").read_text(encoding="utf-8"))["train"]
+    shipped = StepOptions.model_validate({**recipe, "total_iter": 1})
+    assert shipped.losses == step.losses  # pyright: ignore
 
 
 def test_the_quickstart_does_what_the_stages_do():
