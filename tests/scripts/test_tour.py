@@ -51,11 +51,7 @@ def test_files_and_stages_that_it_names_exist():
     assert "options/detect.yml" in paths
     assert not [path for path in paths if not (ROOT / path).exists()]
     stages = re.findall(r"python -m desra\.(\w+)", whole)
-<<<<<<< HEAD
-    assert stages and set(stages) <= set(STAGES)
-=======
     assert stages and set(stages) <= STAGES.keys()
->>>>>>> docs
 
 
 @pytest.mark.slow
