@@ -1,8 +1,10 @@
 """Losses in the forms of other files, said in ours: ``train.losses``, one section by name.
 
 Two other forms are read. basicsr's files and desra 0.1.0's have a key for each kind of loss
-(``pixel_opt``, ``gan_opt``, ...) and flags beside them (``l1_gt_usm``, ``gan_mode``); traiNNer-redux
-has a list (``losses: [{type: l1loss, loss_weight: 1.0}]``). Pure functions on the section ``train``.
+(``pixel_opt``, ``gan_opt``, ...) and flags beside them (``l1_gt_usm``, ``gan_mode``).
+traiNNer-redux has a list (``losses: [{type: l1loss, loss_weight: 1.0}]``).
+
+Pure functions on the section ``train``.
 """
 
 from collections.abc import Mapping
@@ -54,6 +56,7 @@ _TRAINNERS = {
     "ldlloss": ("ldl", "LDLLoss"),
     "ganloss": ("gan", "GANLoss"),
 }
+_TRAINNERS_LAYERS = {"conv1_2": 0.1, "conv2_2": 0.1, "conv3_4": 1, "conv4_4": 1, "conv5_4": 1}
 _CRITERIA = {"l1": "L1Loss", "l2": "MSELoss", "charbonnier": "CharbonnierLoss"}
 
 
@@ -230,7 +233,7 @@ def _setting(flag: str, value: Any) -> tuple[str, Any]:
 
 
 def _from_list(items: list[Any]) -> Content:
-    """traiNNer-redux's list as sections by name; a weight of 0 turns a loss off, as it does there."""
+    """traiNNer-redux's list as sections by name; a weight of 0 turns a loss off, as there."""
     losses: Content = {}
     for number, item in enumerate(items):
         path = f"losses[{number}]"
@@ -240,9 +243,9 @@ def _from_list(items: list[Any]) -> Content:
         kind = str(spec["type"]).lower()
         if kind not in _TRAINNERS:
             raise InputError(
-                f"{path}: traiNNer-redux's {spec['type']} has no counterpart here; leave it out, or "
-                "give losses as sections by name, with a class of your own "
-                f"(counterparts: {', '.join(_TRAINNERS)})"
+                f"{path}: {spec['type']} of traiNNer-redux has no counterpart here (these have: "
+                f"{', '.join(_TRAINNERS)}); leave it out, or give losses as sections by name, with "
+                "a class of your own"
             )
         stem, spec["type"] = _TRAINNERS[kind]
         if kind == "ganloss":
@@ -257,10 +260,7 @@ def _from_list(items: list[Any]) -> Content:
                 f"{path}: of traiNNer-redux's {kind} only criterion: l1 has a counterpart here"
             )
         if kind == "perceptualloss" and spec.get("layer_weights") is None:
-            spec["layer_weights"] = {
-                **{"conv1_2": 0.1, "conv2_2": 0.1},
-                **{"conv3_4": 1, "conv4_4": 1, "conv5_4": 1},
-            }
+            spec["layer_weights"] = dict(_TRAINNERS_LAYERS)
         taken = sum(name == stem or name.startswith(f"{stem}_") for name in losses)
         name = f"{stem}_{taken + 1}" if taken else stem
         losses[name] = None if spec.get("weight") == 0 else spec

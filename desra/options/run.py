@@ -104,8 +104,8 @@ class RunOptions(CommonOptions):
     """What is learnt from: regions of more than this share of detect's mask.min_area, for
     smaller ones give more to learn from. Held-out images are judged by the whole of min_area."""
     preserve: Literal["original", "previous"] = "original"
-    """What a round leaves alone (losses with `towards: before`) is held to what the network before the first
-    round makes of it, or to what that of the previous round does."""
+    """What a round leaves alone (losses with `towards: before`) is held to what the network before
+    the first round makes of it, or to what that of the previous round does."""
     manual_seed: int = 0
     """Of everything random."""
     detect: dict[str, Any] = {}
@@ -245,7 +245,7 @@ class RunOptions(CommonOptions):
         file = given.pop("options", None) or default
         below = read_yaml(find_options_file(file)) if file else {}
         if stage == "train":  # both may name their losses in older forms
-            below["train"] = rewrite(_section(below.get("train")))
+            below["train"] = _rewritten(_section(below.get("train")), {})
             if "train" in given:
                 given["train"] = _rewritten(given["train"], below["train"])
         return _merged(below, given)
