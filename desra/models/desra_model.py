@@ -87,8 +87,8 @@ def _set_requires_grad(net: nn.Module, wanted: bool) -> None:
 class DeSRAModel(TrainableModel):
     """A generator, perhaps a discriminator, their optimisers, and the step that updates them.
 
-    With a pixel loss alone it trains an MSE-SR network; with an adversarial loss a GAN-SR network.
-    With samples of (lq, pseudo ground truth, mask) it finetunes artifacts away (DeSRA, section 3.3).
+    With a pixel loss alone it trains an MSE-SR network, with an adversarial loss a GAN-SR network.
+    With samples of (lq, pseudo ground truth, mask) it finetunes artifacts away (DeSRA, sec. 3.3).
 
     Args:
         opt: the options of the run.
@@ -294,7 +294,7 @@ class DeSRAModel(TrainableModel):
     # ------------------------------------------------------------------------------ checkpoints
 
     def weights(self) -> dict[str, dict[str, Tensor]]:
-        """Return the generator's ``params`` and ``params_ema``, as Real-ESRGAN's tools read them."""
+        """Return ``params`` and ``params_ema``, as Real-ESRGAN's tools read them."""
         params = merged(self.net_g)
         ema = merged(self.ema.module) if self.ema is not None else params
         return {"params": self._weakened(params), "params_ema": self._weakened(ema)}

@@ -77,9 +77,10 @@ def rewrite(
             loss of traiNNer-redux has no counterpart.
     """
     result = {key: value for key, value in step.items() if key not in {*SLOTS, "losses"}}
-    losses = _by_name(step.get("losses"))
-    if not isinstance(losses, dict):
+    sections = _by_name(step.get("losses"))
+    if not isinstance(sections, dict):
         return dict(step)  # validation says that it is not a section
+    losses = cast(Content, sections)
     under = _losses(below or {})
     keys = {key: key for key in SLOTS} | ({LDLS_KEY: "ldl_opt"} if ldls else {})
     for key, slot_key in keys.items():
@@ -97,8 +98,7 @@ def rewrite(
         for name in _FLAGS.get(flag, ("gan",)):
             section, lower = losses.get(name), under.get(name)
             if isinstance(section, dict) or (name not in losses and isinstance(lower, dict)):
-                above = cast(Content, losses.setdefault(name, {}))
-                above.setdefault(key, value)
+                cast(Content, losses.setdefault(name, {})).setdefault(key, value)
                 result.pop(flag, None)
     if losses or "losses" in step:
         known = [name for name in _ORDER if name in losses]

@@ -265,7 +265,7 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 def _rewritten(step: Any, below: Mapping[str, Any]) -> Any:
     """The run's section train.train, with its losses by name."""
     try:
-        return rewrite(step, below) if isinstance(step, dict) else step
+        return rewrite(_section(step), below) if isinstance(step, dict) else step
     except InputError as error:
         raise InputError(f"train: train: {error}") from error
 
