@@ -8,6 +8,7 @@ from typing import Any
 
 from desra.io import manifest
 from desra.io.lock import held_folder
+from desra.models.base_model import TrainableModel
 from desra.networks import checkpoints
 from desra.options.comparing import differences, flat
 from desra.options.loading import parse, read_yaml, resolved
@@ -121,13 +122,15 @@ class RunFolder:
         except InputError:
             return None
 
-    def save(self, model: Any, state: Mapping[str, Any], number: int | None = None) -> None:
+    def save(
+        self, model: TrainableModel, state: Mapping[str, Any], number: int | None = None
+    ) -> None:
         """Weights first, then the state that points past them; each replaces the last at once.
 
         All processes call it, and the main one writes.
 
         Args:
-            model: gives ``weights()`` and ``state()``.
+            model: what is saved.
             state: what a run needs besides these and random states.
             number: the iteration, for a checkpoint of its own; None: the latest only.
         """
@@ -147,7 +150,7 @@ class RunFolder:
         }
         checkpoints.save_atomically(content, self.state_file)
 
-    def save_best(self, model: Any) -> None:
+    def save_best(self, model: TrainableModel) -> None:
         """The weights with the best score so far."""
         if distributed.is_main():
             checkpoints.save_atomically(model.weights(), self.best)

@@ -13,6 +13,7 @@ from desra.io.annotations import RLE
 from desra.io.images import image_size, read_mask, read_rgb8
 from desra.metrics.mask_scores import ChangeCounts, Sums, count_change
 from desra.metrics.quality import Detail, Mean, SquaredError, detail, psnr, squared_error, ssim
+from desra.models.base_model import TrainableModel
 from desra.networks.load import as_network
 from desra.networks.sr_network import SRNetwork
 from desra.networks.tiling import Tiles
@@ -142,11 +143,11 @@ class Validation:
         self._opt, self._val = opt, opt.val
         self._scoring = Scoring(opt.val, opt.scale)
 
-    def __call__(self, model: Any) -> dict[str, float]:
+    def __call__(self, model: TrainableModel) -> dict[str, float]:
         """Scores by name, of the weights that would be saved now; processes share the images.
 
         Args:
-            model: gives ``averaged()``, ``device``, and is asked for nothing else.
+            model: what learns.
         """
         val = self._val
         network = as_network(model.averaged().cpu().float())
