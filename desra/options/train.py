@@ -1,13 +1,15 @@
 """The options of ``desra.train``."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from desra.options.base import CommonOptions, NotNegative, Positive, RegisteredClass, Strict
+from desra.options.comparing import flat, nested
 from desra.options.detect import MaskOptions, TileOptions
-from desra.options.loss_forms import refuse_idle_flags, rewrite
+from desra.options.loss_forms import OLD_KEYS, refuse_idle_flags, rewrite
 from desra.options.sections import DetectorOptions, WindowOptions
 
 #: What does something only beside an adversarial loss.
@@ -374,6 +376,33 @@ class TrainOptions(CommonOptions):
         # iterations, and at 200 its loss has come down; until then its gradients are noise.
         fresh = self.path.pretrain_network_g and not self.path.pretrain_network_d
         return min(200, self.train.total_iter // 5) if fresh else 0
+
+
+def identity_from_older(identity: Mapping[str, Any], section: str = "train") -> dict[str, Any]:
+    """Return flat options with the losses of a section by name, as `rewrite` says them.
+
+    Version 0.1.0 kept them in states and lineages by its own keys, ``train.pixel_opt.type`` and so
+    on, and a loss that there was not as null.
+
+    Args:
+        identity: key path -> value, as of `desra.options.comparing.flat`.
+        section: the path of the section `StepOptions`.
+
+    Raises:
+        InputError: the losses are in no form that is known.
+    """
+    inner = {path.removeprefix(f"{section}."): path for path in identity}
+    old = {key: path for key, path in inner.items() if key.split(".")[0] in OLD_KEYS}
+    if not old:
+        return dict(identity)
+    step = nested({key: identity[path] for key, path in old.items()})
+    unset = {None, "standard"}  # a loss, and gan_mode, that nobody asked for
+    step = {k: v for k, v in step.items() if isinstance(v, dict) or v not in unset}
+    losses = refuse_idle_flags(rewrite(step)).get("losses", {})
+    sections = {name: LossOptions.model_validate(content) for name, content in losses.items()}
+    today = flat({name: content.model_dump() for name, content in sections.items()})
+    kept = {path: value for path, value in identity.items() if path not in old.values()}
+    return kept | {f"{section}.losses.{path}": value for path, value in today}
 
 
 def _is_set(options: TrainOptions, path: str) -> bool:

@@ -22,6 +22,7 @@ from typing import Any
 from desra.io.files import write_json
 from desra.metrics.rows import from_older
 from desra.options.comparing import differences
+from desra.options.train import identity_from_older
 from desra.run.verdict import Verdict
 from desra.utils.errors import InputError, listed
 
@@ -131,7 +132,9 @@ class Lineage:
             raise InputError(
                 f"{self.path}: is no lineage of a run ({error}); give --overwrite to start anew"
             ) from error
-        if changed := differences(identity_there, self.identity):
+        if changed := differences(
+            identity_from_older(identity_there, "train.train"), self.identity
+        ):
             raise InputError(
                 f"output: {output} holds a run with other options ({listed(changed)}); choose "
                 "another output, or give --overwrite to delete it"

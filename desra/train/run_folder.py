@@ -12,7 +12,7 @@ from desra.models.base_model import TrainableModel
 from desra.networks import checkpoints
 from desra.options.comparing import differences, flat
 from desra.options.loading import parse, read_yaml, resolved
-from desra.options.train import TrainOptions
+from desra.options.train import TrainOptions, identity_from_older
 from desra.train.random_state import rng_state
 from desra.utils import distributed
 from desra.utils.errors import InputError, listed
@@ -42,6 +42,7 @@ def identity(opt: TrainOptions) -> dict[str, Any]:
         key: value
         for key, value in settings.items()
         if not any(key == free or key.startswith(f"{free}.") for free in FREE)
+        and not (key.startswith("train.losses.") and value is None)  # turned off: as if not there
     }
     kept["train.net_d_init_iters"] = opt.discriminator_first
     scheduler = opt.train.scheduler
@@ -105,7 +106,7 @@ class RunFolder:
                 f"name: {self.root} holds a run with other data (since it began, files were added, "
                 f"removed or replaced, or detected anew; or an earlier desra began it); {advice}"
             )
-        if changed := differences(state["identity"], self._identity):
+        if changed := differences(identity_from_older(state["identity"]), self._identity):
             end = ""
             if any(line.startswith("train.scheduler.T_max") for line in changed):
                 end = " (T_max is total_iter unless it is given)"
