@@ -6,9 +6,9 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
+from desra.artifacts import WindowSpec
 from desra.options.base import CommonOptions, NotNegative, Positive, RegisteredClass, Strict
-from desra.options.detect import MaskOptions, TileOptions
-from desra.options.sections import DetectorOptions, WindowOptions
+from desra.options.sections import DEFAULT_RULE, DetectorOptions, Mask, Tiles, Window
 
 #: What does something only beside one of these losses (of train): their keys -> paths of options.
 _ONLY_WITH = {
@@ -265,14 +265,14 @@ class ValOptions(Strict):
     """Stop after this many validations in a row without a better score; 0: never."""
     max_images: Annotated[int, Field(ge=1)] | None = None
     """The first so many images only."""
-    tile: TileOptions = TileOptions()
+    tile: Tiles = Tiles()
     """How large images are cut."""
-    window: WindowOptions = WindowOptions()
+    window: Window = WindowSpec()
     """With dataroot: the window in which removal and addition are detected."""
     detector: DetectorOptions = DetectorOptions()
     """With dataroot: what finds them; the one that found the masks, and a warning tells where it is
     another."""
-    mask: MaskOptions = MaskOptions()
+    mask: Mask = DEFAULT_RULE
     """With dataroot: from the map to the mask of removal and addition."""
 
     @model_validator(mode="after")
