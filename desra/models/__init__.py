@@ -9,7 +9,6 @@ __getattr__, __dir__ = attach(
     __name__,
     {
         "DeSRAModel": "desra.models.desra_model",
-        "SRImages": "desra.networks.pair",
         "SRNetwork": "desra.networks.sr_network",
         "SRPair": "desra.networks.pair",
         "partner_of": "desra.networks.pair",

@@ -23,7 +23,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from desra.artifacts import MaskRule, WindowSpec
 from desra.artifacts.bounds import SECTION
-from desra.options.base import RegisteredClass, Strict
+from desra.options.base import CommonOptions, RegisteredClass, Strict
 
 #: What sr_mse.weights says to mean the partner that is known of sr_gan.weights.
 PARTNER = "partner"
@@ -165,7 +165,7 @@ class DetectorOptions(Strict):
     bicubic_reference, ldl, or one of your own."""
 
 
-class PairSections(Strict):
+class PairSections(CommonOptions):
     """The sections of the two networks, in every stage that runs them."""
 
     sr_gan: NetworkOptions = NetworkOptions(weights="embedded:gan")
