@@ -26,7 +26,7 @@ from desra.io.files import scratch
 from desra.networks.pair import SRPair
 from desra.options.base import Strict
 from desra.options.loading import resolved
-from desra.options.sections import DEFAULT_RULE
+from desra.options.sections import DEFAULT_RULE, Tiles
 from desra.utils.device import select_device
 
 logger = logging.getLogger("desra")
@@ -197,20 +197,23 @@ class ArtifactFinder:
         gan: str | Path,
         mse: str | Path | None = None,
         *,
-        network: dict[str, Any] | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        tiles: Tiles = Tiles(),
         **settings: Any,
     ) -> "ArtifactFinder":
         """Load two networks and make a finder of them.
 
         Args:
             gan, mse: weights, as of `desra.networks.pair.SRPair.from_checkpoints`.
-            network: ``device``, ``precision``, ``tiles`` of the networks.
+            device, precision, tiles: of the networks, as of `desra.networks.sr_network.SRNetwork`.
             settings: of the class.
 
         Raises:
             InputError: weights that cannot be used, or as the class.
         """
-        return cls(SRPair.from_checkpoints(gan, mse, **(network or {})), **settings)
+        pair = SRPair.from_checkpoints(gan, mse, device=device, precision=precision, tiles=tiles)
+        return cls(pair, **settings)
 
     @classmethod
     def from_options(

@@ -10,7 +10,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any, get_type_hints
 
-from annotated_types import BaseMetadata, Ge, Gt, GroupedMetadata, Le
+from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Le
 
 #: How pydantic reads such a dataclass as a section of the options; what it is made of is plain.
 SECTION: Any = {"extra": "forbid", "use_attribute_docstrings": True}

@@ -89,7 +89,9 @@ class _Over:
         keys = cast(Mapping[str, Any], value)
         return replace(self._default, **{key: getattr(section, key) for key in keys})
 
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
         return core_schema.no_info_wrap_validator_function(self._fill, handler(source))
 
     def __get_pydantic_json_schema__(
