@@ -47,7 +47,7 @@ class Artifacts:
         mean: mean of the map; None where it has no elements.
         rule: threshold, morphology, and area in pixels of this image.
         deletion: how artifacts give way to the MSE-SR image.
-        drawn: the mask that somebody drew, bool (H, W), in place of what the rule gives; None: none.
+        drawn: a mask by a human, bool (H, W), in place of what the rule gives; None: none.
     """
 
     images: Images

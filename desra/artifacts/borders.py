@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 def border_between(inner: tuple[int, ...], outer: tuple[int, ...]) -> int:
-    """Return the width of the border that ``outer`` has around a centred ``inner``, the same on four sides.
+    """Return the width of the border around a centred ``inner``, the same on all four sides.
 
     Only the first two numbers of each shape, height and width, are looked at.
 

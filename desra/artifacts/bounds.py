@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import fields
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Any, TypeAlias, get_type_hints
 
-from annotated_types import BaseMetadata, Ge, GroupedMetadata, Gt, Le
+from annotated_types import Ge, Gt, Le
+
+Bound: TypeAlias = "Ge | Gt | Le"
 
 #: How pydantic reads such a dataclass as a section of the options; what it is made of is plain.
 SECTION: Any = {"extra": "forbid", "use_attribute_docstrings": True}
@@ -20,38 +22,38 @@ def check_bounds(section: Any, name: str) -> None:
     """Refuse a dataclass that has a value outside the bounds of its field.
 
     Args:
-        section: an instance of a dataclass whose bounds are annotated by ``Ge``, ``Gt``, ``Le`` or
-            ``Interval``.
+        section: an instance of a dataclass whose bounds are annotated by ``Ge``, ``Gt``, ``Le``.
         name: what the section is called in messages.
 
     Raises:
         ValueError: names the first such field, its bounds and its value.
     """
-    for field, low, above, high in _bounds(type(section)):
+    kind: Any = section.__class__
+    for field, bounds in _bounds(kind).items():
         value = getattr(section, field)
-        inside = (low is None or value >= low) and (above is None or value > above)
-        if not (inside and value < float("inf") and (high is None or value <= high)):
-            raise ValueError(f"{name} {field} must be {_in_words(low, above, high)}, got {value}")
+        if not (all(_holds(value, bound) for bound in bounds) and value < float("inf")):
+            raise ValueError(f"{name} {field} must be {_in_words(bounds)}, got {value}")
 
 
-def _in_words(low: Any, above: Any, high: Any) -> str:
-    if high is not None:
-        return f"in [{low}, {high}]"
-    return "a positive number" if above is not None else f"{low} or more"
+def _holds(value: Any, bound: Any) -> bool:
+    if isinstance(bound, Ge):
+        return value >= bound.ge
+    return value > bound.gt if isinstance(bound, Gt) else value <= bound.le
+
+
+def _in_words(bounds: list[Bound]) -> str:
+    limits: dict[type, Any] = {type(bound): bound for bound in bounds}
+    if Gt in limits:
+        return "a positive number"
+    least = f"{limits[Ge].ge}"
+    return f"in [{least}, {limits[Le].le}]" if Le in limits else f"{least} or more"
 
 
 @cache
-def _bounds(section: type) -> list[tuple[str, Any, Any, Any]]:
-    """(field, least, to be exceeded, most) of each field that has bounds; None: no such bound."""
+def _bounds(section: Any) -> dict[str, list[Bound]]:
     hints = get_type_hints(section, include_extras=True)
-    bounds: list[tuple[str, Any, Any, Any]] = []
-    for field in fields(section):
-        parts: list[BaseMetadata] = []
-        for part in getattr(hints[field.name], "__metadata__", ()):
-            parts += part if isinstance(part, GroupedMetadata) else [part]
-        low = next((part.ge for part in parts if isinstance(part, Ge)), None)
-        above = next((part.gt for part in parts if isinstance(part, Gt)), None)
-        high = next((part.le for part in parts if isinstance(part, Le)), None)
-        if parts:
-            bounds.append((field.name, low, above, high))
-    return bounds
+    annotated: dict[str, list[Any]] = {
+        field.name: list(getattr(hints[field.name], "__metadata__", ()))
+        for field in fields(section)
+    }
+    return {name: bounds for name, bounds in annotated.items() if bounds}

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 import cv2
 import numpy as np
-from annotated_types import Interval
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from desra.artifacts.bounds import SECTION, check_bounds
@@ -31,9 +31,9 @@ class DeletionSpec:
 
     __pydantic_config__: ClassVar[Any] = SECTION
 
-    strength: Annotated[float, Interval(ge=0, le=1)] = 1.0
+    strength: Annotated[float, Ge(0), Le(1)] = 1.0
     """Share of the MSE-SR image inside the mask."""
-    feather: Annotated[float, Interval(ge=0, le=1024)] = 8.0
+    feather: Annotated[float, Ge(0), Le(1024)] = 8.0
     """Pixels of the SR image, inside the mask's edge, over which that share rises from 0; 0: a hard
     edge. The rim that is left is what the mask's dilation added around the artifact."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import cv2
 import numpy as np
-from annotated_types import Ge, Interval
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from desra.artifacts.borders import border_between
@@ -32,7 +32,7 @@ class MaskRule:
 
     __pydantic_config__: ClassVar[Any] = SECTION
 
-    threshold: Annotated[float, Interval(ge=0, le=1)] = 0.7
+    threshold: Annotated[float, Ge(0), Le(1)] = 0.7
     """A pixel with D below this is a candidate; the default of evidence and of the paper's."""
     kernel: Annotated[int, Ge(1)] = 5
     """Side of the square structuring element in pixels, odd."""
@@ -180,7 +180,7 @@ def full_size_mask(
 
 
 def full_size_clean_up(low: Mask, shape: tuple[int, ...], rule: MaskRule = MaskRule()) -> Mask:
-    """Return what `clean_up` does in the size of the image, as `full_size_mask`: bool ``(H, W)``."""
+    """Return `clean_up` in the size of the image, as `full_size_mask`: bool ``(H, W)``."""
     if low.size == 0:
         return np.zeros(shape[:2], np.bool_)
     return clean_up(low, rule, border_between(low.shape, shape))

@@ -16,7 +16,7 @@ _LDL_SIDE = 7
 
 @register("mse", local=True)
 def local_ssim(images: Images, window: WindowSpec) -> Map:
-    """Return the whole SSIM of the two outputs (Wang et al., TIP 2004), not its contrast term alone.
+    """Return the whole SSIM of the two outputs (Wang et al., TIP 2004), not one term of it.
 
     In the Gaussian window, with C1 = (0.01 range)^2 and C2 = C of Eq. 7,
 

@@ -135,24 +135,25 @@ def _place(content: dict[str, Any], path: str, value: object, source: str) -> No
     place[last] = value
 
 
-def _sections(annotation: Any) -> list[type]:
+def _sections(annotation: Any) -> list[Any]:
     """The sections that an annotation such as ``Section | None`` admits."""
     if isinstance(annotation, type):
-        is_section = issubclass(annotation, BaseModel) or dataclasses.is_dataclass(annotation)
-        return [annotation] if is_section else []
+        section: Any = annotation
+        is_model = issubclass(section, BaseModel)
+        return [section] if is_model or dataclasses.is_dataclass(section) else []
     if typing.get_origin(annotation) in (typing.Union, types.UnionType, Annotated):
         return [s for a in typing.get_args(annotation) for s in _sections(a)]
     return []
 
 
-def _fields(section: type) -> dict[str, Any]:
+def _fields(section: Any) -> dict[str, Any]:
     """Key -> annotation of a section."""
     if issubclass(section, BaseModel):
         return {f.alias or n: f.annotation for n, f in section.model_fields.items()}
     return {field.name: field.type for field in dataclasses.fields(section)}
 
 
-def _keys_at(model: type, location: tuple[int | str, ...]) -> list[str]:
+def _keys_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
     """The keys that are known at ``location``, for "did you mean"."""
     for key in location:
         sections = _sections(_fields(model).get(str(key)))
