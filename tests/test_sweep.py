@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from desra.artifacts import MaskRule, artifact_map, artifact_mask, find_regions, full_size_mask
 from desra.detect import detect
-from desra.detectors import find_detector
+from desra.detectors import Images, find_detector
 from desra.io.annotations import write_labelme
 from desra.io.images import read_rgb8, write_image
 from desra.metrics.mask_scores import count_mask, mean_iou
@@ -171,7 +171,7 @@ def detected_by_default(folder: Path, scale: int, with_lq: bool) -> DetectOption
 
 def sweep_by_default(opt: DetectOptions) -> Row:
     """The row of detect's threshold and area."""
-    area = opt.mask.rule(scale=opt.scale).min_area
+    area = int(opt.mask.resolve((96, 128), opt.scale).min_area)
     (row,) = sweep(
         options(
             Path(opt.output),
@@ -204,9 +204,9 @@ def test_lr_images_that_are_gone_are_done_without_and_that_is_said(
     row = sweep_by_default(opt)
     masked = [int((cv2.imread(str(tmp_path / "detect/mask/0.png"), 0) > 127).sum())]
     mse, gan = (read_rgb8(tmp_path / f"detect/{kind}/1.png") for kind in ("sr_mse", "sr_gan"))
-    rule = opt.mask.rule(scale=2)
+    rule = opt.mask.resolve((96, 128), 2)
     for lq in (None, cv2.resize(mse, (64, 48))):
-        D = find_detector("evidence", ["sr_mse"])(mse, gan, lq, scale=2)
+        D = find_detector("evidence", ["mse"])(Images(gan, mse, lq, scale=2))
         masked.append(int(full_size_mask(D, gan.shape, rule).sum()))
     assert row.masked_pixels == masked[0] + masked[1] != masked[0] + masked[2]
     assert "1 of 2 LR images that detect had are gone" in caplog.text and "1.png" in caplog.text

@@ -11,6 +11,7 @@ from desra.options.sections import (
     PAPERS_DETECTOR,
     PAPERS_MASK,
     FinderSections,
+    MapSections,
     PairSections,
     SegmentOptions,
 )
@@ -48,11 +49,17 @@ class _Files(CommonOptions):
     """Upscaling factor; both networks must have it."""
 
 
-class DetectOptions(FinderSections, PairSections, _Files):
-    """``python -m desra.detect``: LR images or SR pairs -> map, mask, pseudo ground truth."""
+class _Classes(Strict):
+    """What the pixels show."""
 
     segment: SegmentOptions = SegmentOptions()
     """Class ids, whose weights spare textures that an MSE-SR network cannot make (Eq. 9)."""
+
+
+# In options.yml the keys stand in the order of the bases, the last one first.
+class DetectOptions(FinderSections, _Classes, MapSections, PairSections, _Files):
+    """``python -m desra.detect``: LR images or SR pairs -> map, mask, pseudo ground truth."""
+
     masks: str | None = None
     """Masks by a human, used instead of the detected ones for the images that have one: a folder
     of LabelMe files or of mask images (0 and 255), or a COCO file."""

@@ -179,12 +179,17 @@ class PairSections(CommonOptions):
     """How large images are cut for the networks."""
 
 
-class FinderSections(Strict):
-    """The sections that decide what is an artifact, in every stage that looks for some."""
+class MapSections(Strict):
+    """The sections that decide about the map, in every stage that makes one."""
 
     window: Window = WindowSpec()
     """Local variance."""
     detector: DetectorOptions = DetectorOptions()
     """What makes the similarity map."""
+
+
+class FinderSections(MapSections):
+    """The sections that decide what is an artifact, in every stage that looks for some."""
+
     mask: Mask = DEFAULT_RULE
     """Threshold, morphology, area."""
