@@ -20,7 +20,8 @@ Mask = NDArray[np.bool_]
 class MaskRule:
     """The rule by which a similarity map becomes a mask, and the section ``mask`` of the options.
 
-    The defaults are those of the paper's released code.
+    ``MaskRule()`` is the paper's, as its released code has it. Where the options say nothing it is
+    evidence's, with an area of 1000 px_at_x4, and with `protocol: released` the paper's.
 
     Raises:
         ValueError: a value out of range.
