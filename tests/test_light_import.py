@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from helpers.heavy import HEAVY
 
 
@@ -14,3 +16,18 @@ def test_import_loads_nothing_heavy():
     command = [sys.executable, "-c", code]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("stage", ["detect", "upscale", "sweep", "app", "train", "report"])
+def test_help_loads_no_network_and_no_opencv_beyond_the_options(stage: str):
+    """It loads the options, of which the settings of the method are part, and no more."""
+    code = (
+        "import sys, desra.__main__\n"
+        f"try: desra.__main__.main(['{stage}', '-h'])\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('torch', 'torchvision', 'basicsr', 'scipy', 'spandrel') "
+        "if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"

@@ -9,9 +9,17 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import yaml
 from scipy import ndimage
 
-from desra.artifacts import MaskRule, artifact_map, artifact_mask, find_regions, full_size_mask
+from desra.artifacts import (
+    MaskRule,
+    WindowSpec,
+    artifact_map,
+    artifact_mask,
+    find_regions,
+    full_size_mask,
+)
 from desra.detect import detect
 from desra.detectors import Images, find_detector
 from desra.io.annotations import write_labelme
@@ -22,6 +30,7 @@ from desra.options.loading import parse
 from desra.options.sections import DetectorOptions
 from desra.options.sweep import SweepOptions
 from desra.sweep import Row, count_areas, main, sweep
+from desra.utils.errors import InputError
 from helpers.small import photograph
 
 AREAS = [0, 60, 150, 100000]
@@ -228,6 +237,35 @@ def test_another_detector_or_window_than_detects_is_said(
     (results / "options.yml").unlink()  # a folder of before it was kept
     sweep(options(results, detector={"type": "local_ssim"}))
     assert "made with" not in caplog.text
+
+
+def test_what_is_not_given_is_as_detect_had_it(
+    results: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The folder's detector is the paper's, which is not the default."""
+    content = yaml.safe_load((results / "options.yml").read_text())
+    content["window"]["size"], content["mask"]["dilate"] = 7, 1
+    (results / "options.yml").write_text(yaml.safe_dump(content))
+
+    def row(**given: Any) -> Row:
+        common = {"input": str(results), "output": str(results.parent / "sweep")}
+        rule = {"thresholds": [0.7], "min_areas": [0]}
+        (row,) = sweep(parse(SweepOptions, {**common, **rule, **given}, "test"))
+        return row
+
+    papers = {"type": "relative_local_variance"}
+    kept = row()
+    assert "made with" not in caplog.text
+    assert kept == row(detector=papers, window={"size": 7}, dilate=1)
+    mse, gan = pictures(results, "a")
+    D = artifact_map(mse, gan, WindowSpec(size=7))
+    mask = full_size_mask(D, gan.shape, MaskRule(dilate=1, min_area=0))
+    assert kept.regions == find_regions(mask).count and kept.masked_pixels == mask.sum()
+    assert row(dilate=3).masked_pixels > kept.masked_pixels
+    (results / "options.yml").unlink()  # then it is as detect's defaults
+    assert row() == row(detector={"type": "evidence"}, window={}, dilate=3)
+    with pytest.raises(InputError, match="kernel must be odd"):
+        row(kernel=4)
 
 
 def test_csv_and_printed_table(results: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,6 +13,7 @@ from skimage.metrics import structural_similarity
 from desra import detectors
 from desra.artifacts import WindowSpec, absolute_difference_map, artifact_map
 from desra.detectors import DETECTOR_REGISTRY, Images, find_detector, register
+from desra.detectors.papers import batched_map
 from desra.networks.pair import SRPair
 from desra.networks.sr_network import SRNetwork
 from desra.utils.errors import InputError
@@ -301,3 +302,32 @@ def test_one_of_your_own(own: str) -> None:
     assert D.shape == (38, 54) and D.min() == 1
     with pytest.raises(InputError, match=r"all_clean.*LR image"):
         find_detector(own, ["mse"])
+
+
+@pytest.mark.parametrize("window", [WindowSpec(), WindowSpec(size=7, sigma=1.0)])
+def test_the_map_on_a_device_is_that_of_the_cpu(window: WindowSpec) -> None:
+    """By torch, here on the CPU too: within 1e-7 of the map without torch."""
+    mse, gan, *_ = images(height=600)
+    here = find_detector("relative_local_variance")(given(mse, gan), window)
+    there = batched_map(given(mse, gan), window, "cpu")
+    assert there.dtype == np.float64
+    np.testing.assert_allclose(there, here, atol=1e-7, rtol=0)
+
+
+def test_only_a_gpu_takes_the_map_away_from_the_cpu() -> None:
+    def elsewhere(images: Images, window: WindowSpec, device: str) -> np.ndarray:
+        devices.append(device)
+        return np.zeros(window.map_size(images.gan.shape))
+
+    @register("mse", local=True, on_device=elsewhere)
+    def twice(images: Images, window: WindowSpec) -> np.ndarray:
+        return np.ones(window.map_size(images.gan.shape))
+
+    del detectors.DETECTOR_REGISTRY._obj_map["twice"]
+    mse, gan, *_ = images()
+    devices: list[str] = []
+    for device, value in (("cpu", 1), ("mps", 1), ("cuda:1", 0)):
+        assert twice(given(mse, gan), device=device).max() == value
+        (_, D), *_ = twice.bands(given(mse, gan), device=device)
+        assert D.max() == value
+    assert devices == ["cuda:1", "cuda:1"]
