@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from desra.__main__ import STAGES
 from helpers.heavy import HEAVY
 
 
@@ -20,11 +21,12 @@ def test_import_loads_nothing_heavy():
     assert loaded("import desra; assert desra.__version__", HEAVY) == "[]"
 
 
-@pytest.mark.parametrize("stage", ["evaluate", "report", "run", "calibrate"])
-def test_the_help_of_a_stage_loads_no_network(stage: str):
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_loads_no_network(stage: str):
+    """It loads the options, of which the settings of the method are part, and no more."""
     code = (
-        f"from desra.{stage} import main\n"
-        "try: main(['-h'])\n"
+        "from desra.__main__ import main\n"
+        f"try: main(['{stage}', '-h'])\n"
         "except SystemExit as end: assert not end.code"
     )
     assert loaded(code, ["torch", "torchvision", "basicsr", "spandrel", "scipy", "skimage"]) == "[]"

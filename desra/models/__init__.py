@@ -12,7 +12,6 @@ __getattr__, __dir__ = attach(
     {
         "DeSRAModel": "desra.models.desra_model",
         "TrainableModel": "desra.models.base_model",
-        "SRImages": "desra.networks.pair",
         "SRNetwork": "desra.networks.sr_network",
         "SRPair": "desra.networks.pair",
         "partner_of": "desra.networks.pair",

@@ -1,5 +1,6 @@
 """From a YAML file to a checked section, and back to plain data."""
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -163,29 +164,37 @@ def _place(content: dict[str, Any], path: str, value: object, source: str) -> No
     place[last] = value
 
 
-def _sections(annotation: Any) -> list[type[BaseModel]]:
+def _sections(annotation: Any) -> list[Any]:
     """The sections that an annotation such as ``Section | None`` admits."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
+    if isinstance(annotation, type):
+        section: Any = annotation
+        is_model = issubclass(section, BaseModel)
+        return [section] if is_model or dataclasses.is_dataclass(section) else []
     if typing.get_origin(annotation) in (typing.Union, types.UnionType, Annotated):
         return [s for a in typing.get_args(annotation) for s in _sections(a)]
     return []
 
 
-def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+def _fields(section: Any) -> dict[str, Any]:
+    """Key -> annotation of a section."""
+    if issubclass(section, BaseModel):
+        return {f.alias or n: f.annotation for n, f in section.model_fields.items()}
+    return {field.name: field.type for field in dataclasses.fields(section)}
+
+
+def _keys_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
     """The keys that are known at ``location``, for "did you mean"."""
     for key in location:
-        fields = {(f.alias or n): f for n, f in model.model_fields.items()}
-        sections = _sections(fields[str(key)].annotation) if str(key) in fields else []
+        sections = _sections(_fields(model).get(str(key)))
         if not sections:
             return []
         model = sections[0]
-    return [f.alias or n for n, f in model.model_fields.items()]
+    return list(_fields(model))
 
 
 def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
     path = ".".join(str(key) for key in error["loc"])
-    if error["type"] == "extra_forbidden":
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _keys_at(model, error["loc"][:-1])
         return f"{path}: unknown key; {did_you_mean(str(error['loc'][-1]), known)}"
     if error["type"] == "missing":

@@ -1,16 +1,18 @@
 """The options of ``desra.run``, and those of the stages that they amount to."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, model_validator
 
 from desra.options.base import CommonOptions, Probability, Strict
-from desra.options.detect import PARTNER, DetectOptions, NetworkOptions
+from desra.options.detect import DetectOptions
 from desra.options.evaluate import EvaluateOptions
 from desra.options.loading import find_options_file, parse, read_yaml
 from desra.options.loss_forms import rewrite
+from desra.options.sections import PARTNER, NetworkOptions
 from desra.options.train import TrainOptions
 from desra.utils.errors import InputError
 
@@ -172,7 +174,7 @@ class RunOptions(CommonOptions):
             "protocol": "full",
         }
         parsed = parse(DetectOptions, content, "detect")
-        mask = parsed.mask.model_copy(update={"min_area": parsed.mask.min_area * area})
+        mask = replace(parsed.mask, min_area=parsed.mask.min_area * area)
         return parsed.model_copy(update={"mask": mask})
 
     def train_options(

@@ -6,11 +6,11 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
+from desra.artifacts import WindowSpec
 from desra.options.base import CommonOptions, NotNegative, Positive, RegisteredClass, Strict
 from desra.options.comparing import flat, nested
-from desra.options.detect import MaskOptions, TileOptions
 from desra.options.loss_forms import OLD_KEYS, refuse_idle_flags, rewrite
-from desra.options.sections import DetectorOptions, WindowOptions
+from desra.options.sections import DEFAULT_RULE, DetectorOptions, Mask, Tiles, Window
 
 #: What does something only beside an adversarial loss.
 _ADVERSARIAL_ONLY = (
@@ -243,14 +243,14 @@ class ValOptions(Strict):
     """Stop after this many validations in a row without a better score; 0: never."""
     max_images: Annotated[int, Field(ge=1)] | None = None
     """The first so many images only."""
-    tile: TileOptions = TileOptions()
+    tile: Tiles = Tiles()
     """How large images are cut."""
-    window: WindowOptions = WindowOptions()
+    window: Window = WindowSpec()
     """With dataroot: the window in which removal and addition are detected."""
     detector: DetectorOptions = DetectorOptions()
     """With dataroot: what finds them; the one that found the masks, and a warning tells where it is
     another."""
-    mask: MaskOptions = MaskOptions()
+    mask: Mask = DEFAULT_RULE
     """With dataroot: from the map to the mask of removal and addition."""
 
     @model_validator(mode="after")
@@ -396,8 +396,8 @@ def identity_from_older(identity: Mapping[str, Any], section: str = "train") -> 
     if not old:
         return dict(identity)
     step = nested({key: identity[path] for key, path in old.items()})
-    unset = {None, "standard"}  # a loss, and gan_mode, that nobody asked for
-    step = {k: v for k, v in step.items() if isinstance(v, dict) or v not in unset}
+    unset = (None, "standard")  # a loss, and gan_mode, that nobody asked for
+    step = {key: value for key, value in step.items() if value not in unset}
     losses = refuse_idle_flags(rewrite(step)).get("losses", {})
     sections = {name: LossOptions.model_validate(content) for name, content in losses.items()}
     today = flat({name: content.model_dump() for name, content in sections.items()})
