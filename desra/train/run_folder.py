@@ -12,6 +12,7 @@ from desra.models.base_model import TrainableModel
 from desra.networks import checkpoints
 from desra.options.comparing import differences, flat
 from desra.options.loading import parse, read_yaml, resolved
+from desra.options.loss_forms import OLD_KEYS
 from desra.options.train import TrainOptions
 from desra.train.random_state import rng_state
 from desra.utils import distributed
@@ -32,7 +33,7 @@ FREE = (
 
 
 def identity(opt: TrainOptions) -> dict[str, Any]:
-    """The options that make a run what it is: key path -> value. Those in `FREE` are left out.
+    """Return the options that make a run what it is, by key path; those in `FREE` are left out.
 
     What follows from ``train.total_iter`` unless it is given counts by its value, so a run may be
     extended where its schedule does not depend on the end.
@@ -105,7 +106,10 @@ class RunFolder:
                 f"name: {self.root} holds a run with other data (since it began, files were added, "
                 f"removed or replaced, or detected anew; or an earlier desra began it); {advice}"
             )
-        if changed := differences(state["identity"], self._identity):
+        kept = state["identity"]
+        if any(key.partition("train.")[2].partition(".")[0] in OLD_KEYS for key in kept):
+            kept = self._options_there() or kept  # an earlier desra's: the file is read in our form
+        if changed := differences(kept, self._identity):
             end = ""
             if any(line.startswith("train.scheduler.T_max") for line in changed):
                 end = " (T_max is total_iter unless it is given)"
@@ -115,7 +119,7 @@ class RunFolder:
             )
 
     def _options_there(self) -> dict[str, Any] | None:
-        """Of a run that was killed before its first state was whole."""
+        """Return what makes the run what it is, by the options in its folder; None: unreadable."""
         file = self.root / manifest.OPTIONS
         try:
             return identity(parse(TrainOptions, read_yaml(file), str(file)))
