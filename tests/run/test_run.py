@@ -26,6 +26,7 @@ from desra.networks.checkpoints import tensors_of
 from desra.networks.load import network_g_of
 from desra.options.loading import find_options_file, parse
 from desra.options.run import RunOptions
+from desra.run import stage
 from desra.utils.errors import InputError
 from helpers.small import photograph, run_settings, save_compact, save_png
 
@@ -149,13 +150,13 @@ def cut_at(monkeypatch: pytest.MonkeyPatch, call: int, after: bool) -> None:
     """End the process before or after the ``call``-th stage."""
     calls = 0
 
-    def cutting(stage: Callable[..., Any]) -> Callable[..., Any]:
+    def cutting(function: Callable[..., Any]) -> Callable[..., Any]:
         def work(*args: Any) -> Any:
             nonlocal calls
             calls += 1
             if calls == call and not after:
                 raise Cut
-            result = stage(*args)
+            result = function(*args)
             if calls == call:
                 raise Cut
             return result
@@ -163,7 +164,7 @@ def cut_at(monkeypatch: pytest.MonkeyPatch, call: int, after: bool) -> None:
         return work
 
     for name in ("detect", "train", "evaluate"):
-        monkeypatch.setattr(run, name, cutting(getattr(run, name)))
+        monkeypatch.setattr(stage, name, cutting(getattr(stage, name)))
 
 
 @pytest.mark.slow
@@ -299,12 +300,12 @@ def test_nothing_found_trains_nothing_and_says_what_came_nearest(lq: Path, tmp_p
     # By hand: the largest region that the mask rule leaves when any area counts.
     plan = opt_of(lq, tmp_path / "all", detect={"mask": {**mask, "min_area": 0}}, max_rounds=1)
     areas = {}
-    run.detect(
+    stage.detect(
         plan.detect_options(
             tmp_path / "out/images/finetuned",
             tmp_path / "all",
             plan.sr_gan,
-            run.find_networks(plan).mse,
+            stage.find_networks(plan).mse,
             4,
         )
     )
@@ -323,7 +324,7 @@ def test_nothing_found_trains_nothing_and_says_what_came_nearest(lq: Path, tmp_p
 def test_a_round_that_makes_things_worse_is_given_up(
     lq: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ):
-    real = run.train
+    real = stage.train
 
     def spoil(opt: Any) -> Path:
         """Noise in the weights, and so in the images."""
@@ -333,7 +334,7 @@ def test_a_round_that_makes_things_worse_is_given_up(
         return latest
 
     torch.manual_seed(0)
-    monkeypatch.setattr(run, "train", spoil)
+    monkeypatch.setattr(stage, "train", spoil)
     content = run.run(opt_of(lq, tmp_path / "out"))
     (record,) = content["rounds"]
     total = record["scores"][record["judge"]]
