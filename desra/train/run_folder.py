@@ -32,7 +32,7 @@ FREE = (
 
 
 def identity(opt: TrainOptions) -> dict[str, Any]:
-    """The options that make a run what it is: key path -> value. Those in `FREE` are left out.
+    """Return the options that make a run what it is, by key path; those in `FREE` are left out.
 
     What follows from ``train.total_iter`` unless it is given counts by its value, so a run may be
     extended where its schedule does not depend on the end.
@@ -116,7 +116,7 @@ class RunFolder:
             )
 
     def _options_there(self) -> dict[str, Any] | None:
-        """Of a run that was killed before its first state was whole."""
+        """Return what makes the run what it is, by the options in its folder; None: unreadable."""
         file = self.root / manifest.OPTIONS
         try:
             return identity(parse(TrainOptions, read_yaml(file), str(file)))

@@ -87,8 +87,10 @@ def ours(
                 "total_iter": 10**6,
                 "optim_g": {"type": "Adam", **ADAM},
                 "optim_d": {"type": "Adam", **ADAM},
-                "pixel_opt": {"type": "L1Loss"},
-                "gan_opt": {"type": "GANLoss", "gan_type": "vanilla", "loss_weight": GAN_WEIGHT},
+                "losses": {
+                    "pix": {"type": "L1Loss"},
+                    "gan": {"type": "GANLoss", "gan_type": "vanilla", "weight": GAN_WEIGHT},
+                },
                 "ema_decay": 0.999,
                 "checkpoint_activations": recompute,
             },

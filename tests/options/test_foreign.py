@@ -169,23 +169,24 @@ def test_real_esrgan():
             assert value == (tuple(theirs) if isinstance(value, tuple) else theirs), name
     assert (opt.datasets.batch_size, opt.datasets.num_workers) == (2, 0)
     step = opt.train
-    assert (step.l1_gt_usm, step.percep_gt_usm, step.gan_gt_usm) == (True, True, False)
+    assert [section.towards for section in step.active.values()] == ["gt_usm", "gt_usm", "gt"]
     assert (step.warmup_iter, step.total_iter, step.ema_decay) == (0, 3, 0.99)
-    assert (step.gan_mode, opt.discriminator_first) == ("standard", 0)
+    assert "relativistic" not in step.active["gan"].spec() and opt.discriminator_first == 0
     assert step.optim_d and step.optim_d.spec()["lr"] == 3e-4
     assert step.scheduler and step.scheduler.spec() == {
         "type": "MultiStepLR",
         "milestones": [2],
         "gamma": 0.25,
     }
-    assert step.gan_opt and step.gan_opt.spec()["loss_weight"] == 0.2
+    assert step.active["gan"].weight == 0.2
     assert opt.logger.save_checkpoint_freq == 3
 
 
 def test_real_esrgan_degrades_the_sharpened_photograph_always():
     """basicsr's model does, whichever targets are sharpened."""
     opt = load("real_esrgan", "l1_gt_usm=false", "percep_gt_usm=false")
-    assert opt.datasets.train.spec()["gt_usm"] is True and not opt.train.l1_gt_usm
+    assert opt.datasets.train.spec()["gt_usm"] is True
+    assert {section.towards for section in opt.train.active.values()} == {"gt"}
 
 
 def test_pairs():
@@ -206,15 +207,20 @@ def test_pairs():
 
 def test_real_esrnet():
     opt = load("real_esrnet")
-    assert opt.train.l1_gt_usm and opt.datasets.train.spec()["gt_usm"] is True
+    assert (
+        opt.train.active["pix"].towards == "gt_usm" and opt.datasets.train.spec()["gt_usm"] is True
+    )
     plain = load("real_esrnet", "gt_usm=false")
-    assert not plain.train.l1_gt_usm and plain.datasets.train.spec()["gt_usm"] is False
-    assert opt.network_d is None and opt.train.gan_opt is None
+    assert (
+        plain.train.active["pix"].towards == "gt" and plain.datasets.train.spec()["gt_usm"] is False
+    )
+    assert opt.network_d is None and opt.train.adversarial is None
     # Its gt_usm is for all targets that there are.
     given = content("real_esrnet")
-    assert not opt.train.percep_gt_usm and opt.unused == []
+    assert list(opt.train.losses) == ["pix"] and opt.unused == []
     given["train"]["perceptual_opt"] = content("real_esrgan")["train"]["perceptual_opt"]
-    assert translate(given)[0]["train"]["percep_gt_usm"] is True
+    step = parse(TrainOptions, translate(given)[0], "").train
+    assert step.active["percep"].towards == "gt_usm"
 
 
 def test_esrgan_without_its_gan():
@@ -223,7 +229,7 @@ def test_esrgan_without_its_gan():
         del given["train"][key]
     del given["network_d"]
     opt = parse(TrainOptions, translate(given)[0], "")
-    assert opt.train.gan_mode == "standard" and opt.unused == []
+    assert list(opt.train.losses) == ["pix", "percep"] and opt.unused == []
 
 
 @pytest.mark.parametrize("name", ["ldl_opt", "artifacts_opt"])
@@ -232,15 +238,17 @@ def test_ldl_by_either_name(name: str):
     given["train"][name] = given["train"].pop("ldl_opt")
     ours, _ = translate(given)
     opt = parse(TrainOptions, ours, "")
-    assert opt.train.ldl_opt and opt.train.ldl_opt.spec()["loss_weight"] == 3.0
+    section = opt.train.active["ldl"]
+    assert section.weight == 3.0
+    assert section.spec() == {"type": "LDLLoss", "criterion": "L1Loss", "reduction": "mean"}
 
 
 def test_esrgan_is_relativistic_and_msrresnet_restarts():
-    assert load("esrgan").train.gan_mode == "relativistic"
+    assert load("esrgan").train.active["gan"].spec()["relativistic"] is True
     opt = load("msrresnet")
     assert opt.train.scheduler and opt.train.scheduler.type == "CosineAnnealingRestartLR"
     assert opt.datasets.train.spec()["meta_info"] == "names.txt"
-    assert opt.train.pixel_opt and opt.train.pixel_opt.type == "CharbonnierLoss"
+    assert opt.train.active["pix"].type == "CharbonnierLoss"
 
 
 def test_what_they_leave_out_is_what_it_is_there():
@@ -349,7 +357,7 @@ def test_our_own_keys_may_stand_in_them(tmp_path: Path):
     }
     assert opt.datasets.clean and opt.datasets.clean.share == 0.5
     assert opt.train.strength == 0.5 and opt.imports == ["json"] and opt.precision == "fp32"
-    assert opt.train.pixel_opt and opt.train.pixel_opt.outside == 3
+    assert opt.train.active["pix"].outside == 3
 
 
 # -------------------------------------------------------------------------------- refusals

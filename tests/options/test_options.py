@@ -100,11 +100,12 @@ def test_training_without_a_loss_or_with_half_a_gan():
     assert "no loss is given" in refusal(content, TrainOptions)
     with_texture = {
         **content,
-        "train": {**content["train"], "texture_opt": {"type": "LocalStdLoss"}},
+        "train": {**content["train"], "losses": {"tex": {"type": "LocalStdLoss"}}},
     }
-    assert parse(TrainOptions, with_texture, "file.yml").train.texture_opt
-    content["train"]["gan_opt"] = {"type": "GANLoss"}
-    assert "train.gan_opt needs network_d and train.optim_d" in refusal(content, TrainOptions)
+    assert parse(TrainOptions, with_texture, "file.yml").train.losses["tex"]
+    content["train"]["losses"] = {"gan": {"type": "GANLoss"}}
+    words = "train.losses.gan needs network_d and train.optim_d"
+    assert words in refusal(content, TrainOptions)
 
 
 @pytest.mark.parametrize("name", ["../elsewhere", ".", "..", "", "-x", ".hidden", "a b", "a\n"])
@@ -113,7 +114,7 @@ def test_a_run_has_a_folder_of_its_own(name: str):
         "name": name,
         "network_g": {"type": "X"},
         "datasets": {"train": {"type": "Y"}},
-        "train": {"total_iter": 1, "optim_g": {"lr": 1}, "pixel_opt": {"type": "L1Loss"}},
+        "train": {"total_iter": 1, "optim_g": {"lr": 1}, "losses": {"pix": {"type": "L1Loss"}}},
     }
     assert "name: must begin with a letter, digit or underscore" in refusal(content, TrainOptions)
     for good in ("a", "0", "_a", "a..b", "größe-2.1"):
@@ -129,47 +130,56 @@ def gan_free(**step: Any) -> dict[str, Any]:
         "train": {
             "total_iter": 100,
             "optim_g": {"lr": 1},
-            "pixel_opt": {"type": "L1Loss"},
             **step,
+            "losses": {"pix": {"type": "L1Loss"}, **step.get("losses", {})},
         },
     }
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "loss"),
+    ("path", "value"),
     [
-        ("network_d", {"type": "Z"}, "gan_opt"),
-        ("path:pretrain_network_d", "d.pth", "gan_opt"),
-        ("train:optim_d", {"lr": 1}, "gan_opt"),
-        ("train:gan_mode", "relativistic", "gan_opt"),
-        ("train:gan_gt_usm", True, "gan_opt"),
-        ("train:net_d_iters", 5, "gan_opt"),
-        ("train:net_d_init_iters", 50, "gan_opt"),
-        ("train:percep_gt_usm", True, "perceptual_opt"),
+        ("network_d", {"type": "Z"}),
+        ("path:pretrain_network_d", "d.pth"),
+        ("train:optim_d", {"lr": 1}),
+        ("train:net_d_iters", 5),
+        ("train:net_d_init_iters", 50),
     ],
 )
-def test_keys_that_do_nothing(path: str, value: Any, loss: str, tmp_path: Path):
+@pytest.mark.parametrize("off_by", ["train:losses:gan=null", "train:gan_opt=null"])
+def test_keys_that_do_nothing(path: str, value: Any, off_by: str):
     content = force(gan_free(), [f"{path}={json.dumps(value)}"])
     key = path.replace(":", ".")
-    words = f"{key}: not used without train.{loss}; add it, or leave these out"
+    words = f"{key}: not used without a GANLoss in train.losses; add it, or leave these out"
     assert words in refusal(content, TrainOptions)
     # Who turns the loss off by null knows; then they really do nothing.
-    off = parse(TrainOptions, force(content, [f"train:{loss}=null"]), "file.yml")
-    assert off.unused == [f"{key}: not used without train.{loss}"]
+    off = parse(TrainOptions, force(content, [off_by]), "file.yml")
+    assert off.unused == [f"{key}: not used without a GANLoss in train.losses"]
     assert all(off.updates_generator(iteration) for iteration in range(1, 101))
     dumped = resolved(off)
     assert parse(TrainOptions, dumped, "resolved") == off
 
 
-def test_sharpened_targets_of_losses_that_are_not_there():
-    content = gan_free(l1_gt_usm=True, pixel_opt=None)
-    content["train"] |= {"artifact_opt": {"type": "ArtifactMapLoss"}}
-    assert parse(TrainOptions, content, "").unused == [
-        "train.l1_gt_usm: not used without train.pixel_opt or train.texture_opt"
-    ]
-    del content["train"]["pixel_opt"]
-    words = "train.l1_gt_usm: not used without train.pixel_opt or train.texture_opt"
+@pytest.mark.parametrize(
+    ("flag", "value", "wanted"),
+    [
+        ("l1_gt_usm", True, "losses.pix or losses.tex"),
+        ("percep_gt_usm", True, "losses.percep"),
+        ("gan_gt_usm", True, "losses.gan"),
+        ("gan_mode", "relativistic", "losses.gan"),
+    ],
+)
+def test_old_flags_of_losses_that_are_not_there(flag: str, value: Any, wanted: str):
+    """A flag belongs to its loss: it goes with one that is turned off, and is refused without."""
+    art = {"art": {"type": "ArtifactMapLoss"}}
+    content = gan_free(**{flag: value})
+    content["train"]["losses"] = art
+    words = f"train: {flag}: not used without {wanted}; add it, or leave this out"
     assert words in refusal(content, TrainOptions)
+    name = wanted.split(" or ")[0].removeprefix("losses.")
+    content["train"]["losses"] = {**art, name: None}
+    opt = parse(TrainOptions, content, "")
+    assert opt.train.losses == {"art": opt.train.active["art"], name: None} and opt.unused == []
 
 
 @pytest.mark.parametrize(
@@ -188,7 +198,7 @@ def test_sharpened_targets_of_losses_that_are_not_there():
 )
 def test_a_generator_that_would_never_learn(initial: int | None, every: int, good: bool):
     gan = {
-        "gan_opt": {"type": "GANLoss"},
+        "losses": {"gan": {"type": "GANLoss"}},
         "optim_d": {"lr": 1},
         "net_d_init_iters": initial,
         "net_d_iters": every,
@@ -347,12 +357,14 @@ def test_shipped_files_are_valid_and_resolve_to_themselves(path: Path, tmp_path:
 
 def test_a_shipped_recipe_without_its_gan():
     """As one does where a discriminator does not fit into the memory."""
-    recipes = [path for path in SHIPPED if "\n  gan_opt:" in path.read_text("utf-8")]
+    recipes = [path for path in SHIPPED if "\n    gan:" in path.read_text("utf-8")]
     assert len(recipes) >= 3
     for path in recipes:
-        opt = load(TrainOptions, str(path), ["train:gan_opt=null"])
+        opt = load(TrainOptions, str(path), ["train:losses:gan=null"])
         (said,) = opt.unused
-        assert said.startswith("network_d, ") and said.endswith("not used without train.gan_opt")
+        assert said.startswith("network_d, ") and said.endswith(
+            "not used without a GANLoss in train.losses"
+        )
 
 
 def sections(model: type[BaseModel]) -> Iterator[type[BaseModel]]:

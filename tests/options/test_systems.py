@@ -97,7 +97,7 @@ def results(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_finetuning(system: str, results: Path):
-    opt = shrunken(system, results, "train:perceptual_opt=null")
+    opt = shrunken(system, results, "train:losses:percep=null")
     latest = train(opt)
     saved = torch.load(latest, weights_only=True)
     net = find(ARCH_REGISTRY, opt.network_g.type, "")(
@@ -112,7 +112,7 @@ def test_finetuning(system: str, results: Path):
 def test_with_the_perceptual_loss(results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The published layers of a VGG19; only its weights are random."""
     weights = save_vgg(tmp_path / "vgg.pth", "vgg19")
-    key = f"train:perceptual_opt:vgg_weights={weights}"
+    key = f"train:losses:percep:vgg_weights={weights}"
     model = DeSRAModel(shrunken("realesrgan", results, key))
     draw = torch.Generator().manual_seed(0)
     batch = {
@@ -125,7 +125,7 @@ def test_with_the_perceptual_loss(results: Path, tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "none"))
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"vgg19-dcbb9e9d\.pth .*train:perceptual_opt=null"):
+    with pytest.raises(InputError, match=r"vgg19-dcbb9e9d\.pth .*train:losses:percep=null"):
         DeSRAModel(shrunken("realesrgan", results))
 
 
@@ -147,7 +147,7 @@ def test_the_gentle_recipe(results: Path, tmp_path: Path):
         "datasets:num_workers=0",
         "train:total_iter=3",
         "train:warmup_iter=1",
-        "train:artifact_opt:target=0.99",
+        "train:losses:art:target=0.99",
         "device=cpu",
         "precision=fp32",
     ]
@@ -162,7 +162,7 @@ def test_the_gentle_recipe(results: Path, tmp_path: Path):
 
 
 def test_windows_need_crops_of_their_multiples(results: Path):
-    opt = shrunken("swinir", results, "datasets:train:gt_size=36", "train:perceptual_opt=null")
+    opt = shrunken("swinir", results, "datasets:train:gt_size=36", "train:losses:percep=null")
     with pytest.raises(InputError, match=r"gt_size: 36 / 4 must be a multiple of .*SwinIR, 8"):
         DeSRAModel(opt)
 
@@ -175,10 +175,9 @@ def test_the_published_settings(system: str):
         assert section is not None
         spec = section.spec()
         assert (section.type, spec["lr"], spec["betas"]) == ("Adam", 1e-4, [0.9, 0.99])
-    assert step.pixel_opt and step.pixel_opt.type == "L1Loss"
-    assert step.pixel_opt.spec()["loss_weight"] == (0.01 if system == "ldl" else 1.0)
-    assert step.perceptual_opt
-    spec = step.perceptual_opt.spec()
+    assert step.active["pix"].type == "L1Loss"
+    assert step.active["pix"].weight == (0.01 if system == "ldl" else 1.0)
+    spec = step.active["percep"].spec()
     assert (spec["vgg_type"], spec["perceptual_weight"]) == ("vgg19", 1.0)
     assert spec["layer_weights"] == {
         "conv1_2": 0.1,
@@ -187,15 +186,15 @@ def test_the_published_settings(system: str):
         "conv4_4": 1,
         "conv5_4": 1,
     }
-    assert step.gan_opt and step.gan_opt.spec()["loss_weight"] == 0.1
-    assert step.gan_opt.spec()["gan_type"] == "vanilla"
+    assert step.active["gan"].weight == 0.1
+    assert step.active["gan"].spec()["gan_type"] == "vanilla"
     assert step.ema_decay == 0.999
     assert opt.datasets.train.spec()["gt_size"] == 256
     assert opt.datasets.train.spec().get("use_rot", True) == (system == "swinir")
     assert opt.network_d and opt.network_d.spec()["num_feat"] == 64
-    assert (step.ldl_opt is not None) == (system == "ldl")
+    assert ("ldl" in step.losses) == (system == "ldl")
     assert opt.discriminator_first == 200
-    assert not (step.l1_gt_usm or step.percep_gt_usm or step.gan_gt_usm)
+    assert {section.towards for section in step.active.values()} == {"gt"}
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
