@@ -21,7 +21,7 @@ def test_the_pages_of_the_api_are_built_without_a_warning(tmp_path: Path):
     command = [sys.executable, str(ROOT / "scripts/docs/build.py"), str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    page = (tmp_path / "desra/models.html").read_text(encoding="utf-8")
+    page = (tmp_path / "desra/networks/sr_network.html").read_text(encoding="utf-8")
     assert 'id="SRNetwork.from_checkpoint"' in page and 'id="SRNetwork.__call__"' in page
     assert 'id="SRNetwork._fill"' not in page
     # A shape that is not marked as code loses its asterisks.
