@@ -33,3 +33,13 @@ def site(tmp_path: Path) -> Iterator[Site]:
     site = Site(save_compact(tmp_path / "served.pth").read_bytes())
     yield site
     site.close()
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An installed package of two networks for ncnn."""
+    from helpers.ncnn_packages import install
+
+    name = install(tmp_path / "site")
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    return name

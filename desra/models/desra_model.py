@@ -100,7 +100,7 @@ class DeSRAModel(TrainableModel):
     def __init__(self, opt: TrainOptions):
         step = opt.train
         self.opt = opt
-        self.device = distributed.own_device(select_device(opt.device))
+        self.device = distributed.local_device(select_device(opt.device))
         self.dtype = select_precision(opt.precision, self.device)
         # That of weights and samples: float32, unless torch has been told to take float64.
         self._exact = torch.get_default_dtype()
@@ -149,8 +149,8 @@ class DeSRAModel(TrainableModel):
             checkpoints.load_into(net, weights, f"path.pretrain_{key}")
         net.train()
         net = keep_residual_in_fp32(net).to(self.device, memory_format=_layout(net))  # pyright: ignore
-        distributed.same_everywhere(net)
-        return distributed.with_common_statistics(net, self.device)
+        distributed.broadcast_weights(net)
+        return distributed.sync_batch_norm(net, self.device)
 
     def _check_crops(self) -> None:
         """Check the size of crops.

@@ -41,7 +41,7 @@ class Update:
 
     def step(self) -> None:
         """Change the weights by what all processes have added; float16 passes over an overflow."""
-        distributed.average_gradients(self._parameters)
+        distributed.all_reduce_gradients(self._parameters)
         if self._clip is not None:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self._parameters, self._clip)

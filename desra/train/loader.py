@@ -1,4 +1,4 @@
-"""Which samples a run sees, and which process takes which of them."""
+"""The training data of a run: its dataset, the sampler of each process, and the loader."""
 
 import signal
 from collections.abc import Iterator
@@ -20,47 +20,60 @@ def _dataset(section: DatasetOptions, key: str, scale: int, seed: int) -> Any:
 
 
 def make_dataset(opt: TrainOptions) -> MixedDataset:
-    """The training samples: ``datasets.train`` and, by their shares, ``datasets.clean``."""
-    sections = {"datasets.train": opt.datasets.train, "datasets.clean": opt.datasets.clean}
-    given = {key: section for key, section in sections.items() if section is not None}
-    parts = [_dataset(s, key, opt.scale, opt.manual_seed) for key, s in given.items()]
-    return MixedDataset(parts, [s.share for s in given.values()], opt.manual_seed)
+    """Return the training samples: ``datasets.train`` and, by its share, ``datasets.clean``.
+
+    Raises:
+        InputError: an unknown type, or wrong arguments or data of a dataset.
+    """
+    sections = {"datasets.train": opt.datasets.train}
+    if opt.datasets.clean is not None:
+        sections["datasets.clean"] = opt.datasets.clean
+    datasets = [_dataset(s, key, opt.scale, opt.manual_seed) for key, s in sections.items()]
+    return MixedDataset(datasets, [s.share for s in sections.values()], opt.manual_seed)
 
 
 def samples_a_step(opt: TrainOptions) -> int:
-    """By all processes together."""
-    return opt.datasets.batch_size * opt.train.accumulate * distributed.count()
+    """Return how many samples all processes together take in a step."""
+    return opt.datasets.batch_size * opt.train.accumulate * distributed.world_size()
 
 
-class Shares(Sampler[int]):
-    """The sample numbers of one process.
+class RankSampler(Sampler[int]):
+    """The sample numbers of one process, as a sampler for a loader.
 
-    N processes with batches of b see together what one process with batches of N b sees, batch by
-    batch, also where a step accumulates several.
+    N processes with batches of b together see what one process with batches of N b sees, batch by
+    batch, also where a step accumulates several batches.
 
     Args:
         start: the first number of the first step.
-        steps: how many there are.
-        batch: samples that a process takes at a time, b.
-        accumulate: batches a step.
-        rank, count: which process, of how many.
+        steps: number of steps.
+        batch_size: samples of a batch in one process, b.
+        accumulate: batches of a step.
+        rank, world_size: which process, of how many.
 
     Example:
-        >>> [list(Shares(0, 2, 2, 1, rank, 2)) for rank in (0, 1)]
+        >>> [list(RankSampler(0, 2, 2, 1, rank, 2)) for rank in (0, 1)]
         [[0, 1, 4, 5], [2, 3, 6, 7]]
     """
 
-    def __init__(self, start: int, steps: int, batch: int, accumulate: int, rank: int, count: int):
+    def __init__(
+        self,
+        start: int,
+        steps: int,
+        batch_size: int,
+        accumulate: int,
+        rank: int,
+        world_size: int,
+    ):
         self._start, self._batches = start, steps * accumulate
-        self._size, self._rank, self._count = batch, rank, count
+        self._batch_size, self._rank, self._world_size = batch_size, rank, world_size
 
     def __iter__(self) -> Iterator[int]:
-        for number in range(self._batches):
-            first = self._start + (number * self._count + self._rank) * self._size
-            yield from range(first, first + self._size)
+        for batch in range(self._batches):
+            first = self._start + (batch * self._world_size + self._rank) * self._batch_size
+            yield from range(first, first + self._batch_size)
 
     def __len__(self) -> int:
-        return self._batches * self._size
+        return self._batches * self._batch_size
 
 
 def _prepare_worker(_worker: int) -> None:
@@ -73,14 +86,24 @@ def _prepare_worker(_worker: int) -> None:
 def make_loader(
     opt: TrainOptions, dataset: MixedDataset, start: int, steps: int
 ) -> DataLoader[dict[str, Any]]:
-    """What this process takes in ``steps`` steps from sample ``start`` on, a step at a time, each
-    sample the same whichever worker makes it."""
+    """Return the loader of this process; an item of it holds all samples of a step.
+
+    Which samples they are does not depend on the number of workers.
+
+    Args:
+        opt: the options of the run.
+        dataset: the training samples.
+        start: number of the first sample.
+        steps: number of steps.
+    """
     size, accumulate = opt.datasets.batch_size, opt.train.accumulate
     workers = opt.datasets.num_workers
     return DataLoader(
         dataset,
         batch_size=size * accumulate,
-        sampler=Shares(start, steps, size, accumulate, distributed.rank(), distributed.count()),
+        sampler=RankSampler(
+            start, steps, size, accumulate, distributed.rank(), distributed.world_size()
+        ),
         num_workers=workers,
         worker_init_fn=_prepare_worker,
         prefetch_factor=4 if workers else None,

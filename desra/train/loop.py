@@ -12,11 +12,11 @@ from desra.models.base_model import TrainableModel
 from desra.options.train import TrainOptions
 from desra.train import stop_request
 from desra.train.loader import samples_a_step
-from desra.train.pictures import Samples
-from desra.train.reports import Reports, above_the_bar
+from desra.train.loss_log import LossLog
+from desra.train.pictures import SamplePictures
+from desra.train.reports import Reports, logs_above_bar
 from desra.train.run_folder import RunFolder
 from desra.train.validation import Best, Validation
-from desra.train.watch import Losses
 from desra.utils import distributed
 from desra.utils.errors import InputError
 
@@ -46,7 +46,7 @@ class Run:
     samples: int = 0
     validation: Validation | None = None
     best: Best | None = None
-    pictures: Samples | None = None
+    pictures: SamplePictures | None = None
 
     @property
     def finished(self) -> str | None:
@@ -66,7 +66,7 @@ class Run:
         state = {
             "iteration": self.iteration,
             "samples": self.samples,
-            "processes": distributed.count(),
+            "processes": distributed.world_size(),
             "best": self.best.state() if self.best else None,
         }
         self.folder.save(self.model, state, number)
@@ -81,9 +81,9 @@ class Run:
         opt = self.opt
         total = opt.train.total_iter
         reports = Reports(self.folder.root / "tb", opt.name, self.iteration, total)
-        losses = Losses(self.folder.models)
+        losses = LossLog(self.folder.models)
         try:
-            with stop_request.heeded() as wish, above_the_bar():
+            with stop_request.deferred() as request, logs_above_bar():
                 if self.validation and not self.iteration:
                     reports.scores(0, self._scores(), " (before training)")
                 for batch in reports.timed(batches):
@@ -99,21 +99,21 @@ class Run:
                         self.save(self.iteration)
                     if done:
                         break
-                    if number := distributed.any_of(wish.signal):
-                        self._interrupted(number, losses, wish)
+                    if number := distributed.all_reduce_max(request.signal):
+                        self._interrupted(number, losses, request)
         finally:
             reports.close()
 
-    def _step(self, batch: dict[str, Any], losses: Losses) -> None:
+    def _step(self, batch: dict[str, Any], losses: LossLog) -> None:
         values = self.model.optimize(batch, self.iteration + 1)
         self.iteration += 1
         self.samples += samples_a_step(self.opt)
         losses.add(self.iteration, batch["name"], values)
 
-    def _look(self, due: "_Due", losses: Losses, reports: Reports) -> None:
+    def _look(self, due: "_Due", losses: LossLog, reports: Reports) -> None:
         """Check and tell the losses, and draw, where it is time."""
         # Where nothing has to be waited for, at once; else seldom, and still the right step named.
-        alone = self.model.device.type == "cpu" and distributed.count() == 1
+        alone = self.model.device.type == "cpu" and distributed.world_size() == 1
         if alone or due.save or due.losses or self.iteration % _CHECK_FREQ == 0:
             losses.check()
         if due.losses:
@@ -148,7 +148,7 @@ class Run:
                 f"`precision: fp32`. The last good checkpoint is in {self.folder.models}"
             )
 
-    def _interrupted(self, number: int, losses: Losses, wish: stop_request.Wish) -> None:
+    def _interrupted(self, number: int, losses: LossLog, request: stop_request.StopRequest) -> None:
         losses.check()
         self._check_weights()
         self.save()
@@ -159,7 +159,7 @@ class Run:
             self.iteration,
             self.folder.root,
         )
-        wish.grant(number)
+        request.grant(number)
 
 
 class _Due:

@@ -1,4 +1,4 @@
-"""The same few training samples again and again: what the network makes of them, before and now."""
+"""Pictures of a few training samples: the network's output before the run and now."""
 
 import torch
 import torch.nn.functional as F
@@ -11,33 +11,34 @@ from desra.models.base_model import TrainableModel
 _LOOKED_AT, _SHOWN = 16, 4
 
 
-class Samples:
-    """Those of the first samples that hold most artifacts.
+class SamplePictures:
+    """Pictures of those of the first samples that have most artifacts.
 
     Args:
-        dataset: a sample is a function of its number, so looking changes nothing.
-        model: as it is before the run.
+        dataset: the training samples. A sample is a function of its number, so taking some here
+            changes nothing in the run.
+        model: as it is before the run; gives ``preview(lq)``.
     """
 
     def __init__(self, dataset: MixedDataset, model: TrainableModel):
         samples = [dataset[number] for number in range(_LOOKED_AT)]
         samples.sort(key=lambda sample: -float(sample["mask"].mean()))
-        first = samples[:_SHOWN]
+        shown = samples[:_SHOWN]
         self._lq, self._gt, self._mask = (
-            torch.stack([sample[key] for sample in first]) for key in ("lq", "gt", "mask")
+            torch.stack([sample[key] for sample in shown]) for key in ("lq", "gt", "mask")
         )
-        self._before = self._made_by(model)
+        self._before = self._output(model)
 
-    def _made_by(self, model: TrainableModel) -> Tensor:
+    def _output(self, model: TrainableModel) -> Tensor:
         return model.preview(self._lq).float().cpu()
 
     def picture(self, model: TrainableModel) -> Tensor:
-        """A row for each sample: lq, before, now, gt, mask; float32 (3, H, W) in [0, 1]."""
+        """Draw a row for each sample: lq, before, now, gt, mask; float32 (3, H, W) in [0, 1]."""
         size = list(self._gt.shape[-2:])
         columns = [
             F.interpolate(self._lq, size, mode="nearest"),
             self._before,
-            self._made_by(model),
+            self._output(model),
             self._gt,
             self._mask.expand_as(self._gt),
         ]

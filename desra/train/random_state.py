@@ -1,4 +1,4 @@
-"""The random number generators of a process: seeded, kept, and set to where they were."""
+"""The random number generators of a process: seed them, get their state, set it again."""
 
 import random
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ import torch
 
 
 def seed_everything(seed: int) -> None:
-    """Python's, numpy's and torch's generators."""
+    """Seed Python's, numpy's and torch's generators."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 
 def rng_state(device: torch.device) -> dict[str, Any]:
-    """Those of this process, as tensors and plain values."""
+    """Return the states of all generators of this process, as tensors and plain values."""
     _, keys, *rest = np.random.get_state()
     return {
         "torch": torch.get_rng_state(),
@@ -27,7 +27,7 @@ def rng_state(device: torch.device) -> dict[str, Any]:
 
 
 def set_rng_state(state: Mapping[str, Any], device: torch.device) -> None:
-    """Go on where :func:`rng_state` was taken."""
+    """Set all generators of this process to where `rng_state` was called."""
     torch.set_rng_state(state["torch"])
     if state["cuda"] is not None and device.type == "cuda":
         torch.cuda.set_rng_state(state["cuda"], device)

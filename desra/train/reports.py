@@ -1,4 +1,4 @@
-"""What a run tells: the progress bar, the text log, TensorBoard. The main process alone tells."""
+"""The progress bar, the text log and TensorBoard of a run; the main process alone writes them."""
 
 import logging
 import time
@@ -22,9 +22,9 @@ Batch = TypeVar("Batch")
 
 @contextmanager
 def text_log(path: Path) -> Generator[None]:
-    """While inside, what is logged goes to ``path`` too; other processes log warnings only."""
+    """Log to the file ``path`` too, while inside; other processes log warnings only."""
     level = logger.level
-    if not distributed.is_main():
+    if not distributed.is_main_process():
         logger.setLevel(logging.WARNING)
         try:
             yield
@@ -43,53 +43,60 @@ def text_log(path: Path) -> Generator[None]:
         handler.close()
 
 
-def above_the_bar() -> AbstractContextManager[None]:
-    """While inside, what is logged to the console stands above the progress bar, not within it."""
+def logs_above_bar() -> AbstractContextManager[None]:
+    """Print log messages above the progress bar, not within it, while inside."""
     consoles = [h for h in logging.getLogger().handlers if type(h) is logging.StreamHandler]
     return logging_redirect_tqdm() if consoles else nullcontext()
 
 
 class Reports:
-    """Tells of a run from iteration ``start`` to ``total``.
+    """The reports of a run from iteration ``start`` to ``total``.
 
     Args:
-        folder: of TensorBoard's events.
+        folder: where TensorBoard's events go.
         name: of the run.
-        start, total: iterations done, and in all.
+        start: iterations that are done already.
+        total: iterations in all.
     """
 
     def __init__(self, folder: Path, name: str, start: int, total: int):
-        main = distributed.is_main()
+        main = distributed.is_main_process()
         self._writer = SummaryWriter(str(folder), purge_step=start + 1) if main else None
-        # Said only where it is meant: disable=False would overrule TQDM_DISABLE.
+        # Given only where it is True: disable=False would overrule TQDM_DISABLE.
         hidden: dict[str, Any] = {} if main else {"disable": True}
         self._bar = tqdm(
             total=total, initial=start, desc=name, unit="it", mininterval=1.0, **hidden
         )
-        self._start, self._total, self._began = start, total, time.monotonic()
-        self._told, self._waited = self._began, 0.0
+        self._start, self._total, self._start_time = start, total, time.monotonic()
+        self._last_report, self._waited = self._start_time, 0.0
 
     def timed(self, batches: Iterable[Batch]) -> Generator[Batch]:
-        """The batches; how long each is waited for is told with the losses."""
-        coming = iter(batches)
+        """Yield the batches, and measure how long each is waited for; `losses` reports that."""
+        remaining = iter(batches)
         while True:
-            began = time.monotonic()
-            batch = next(coming, None)
-            self._waited += time.monotonic() - began
+            start = time.monotonic()
+            batch = next(remaining, None)
+            self._waited += time.monotonic() - start
             if batch is None:
                 return
             yield batch
 
     def advance(self) -> None:
-        """A step is done."""
+        """Advance the progress bar by a step."""
         self._bar.update()
 
     def losses(self, iteration: int, means: Mapping[str, float], rate: float) -> None:
-        """Mean losses since the last time, the generator's learning rate, and the share of time in
-        which the step waited for samples."""
+        """Report losses, and the share of time since the last report that was spent waiting for
+        samples.
+
+        Args:
+            iteration: the number of steps done.
+            means: name of a loss -> its mean since the last report.
+            rate: the generator's learning rate.
+        """
         now = time.monotonic()
-        waiting = self._waited / max(now - self._told, 1e-9)
-        self._told, self._waited = now, 0.0
+        waiting = self._waited / max(now - self._last_report, 1e-9)
+        self._last_report, self._waited = now, 0.0
         if self._writer is None:
             return
         for name, value in means.items():
@@ -98,8 +105,8 @@ class Reports:
         self._writer.add_scalar("waiting_for_data", waiting, iteration)
         text = " ".join(f"{name} {value:.4g}" for name, value in means.items())
         self._bar.set_postfix_str(text)
-        each = (now - self._began) / max(iteration - self._start, 1)
-        left = timedelta(seconds=round(each * (self._total - iteration)))
+        seconds_a_step = (now - self._start_time) / max(iteration - self._start, 1)
+        left = timedelta(seconds=round(seconds_a_step * (self._total - iteration)))
         logger.info(
             "iter %d/%d eta %s data %.1f%% lr %.3g %s",
             iteration,
@@ -111,7 +118,13 @@ class Reports:
         )
 
     def scores(self, iteration: int, scores: Mapping[str, float], note: str) -> None:
-        """What a validation gave."""
+        """Report the scores of a validation.
+
+        Args:
+            iteration: the number of steps done.
+            scores: name -> value.
+            note: added to the line of the log.
+        """
         if self._writer is None:
             return
         for name, value in scores.items():
@@ -120,12 +133,12 @@ class Reports:
         logger.info("validation at %d: %s%s", iteration, text, note)
 
     def picture(self, iteration: int, image: Tensor) -> None:
-        """A grid of samples, (3, H, W) in [0, 1]."""
+        """Report a picture of samples, float (3, H, W) in [0, 1]."""
         if self._writer is not None:
             self._writer.add_image("samples/lq_before_now_gt_mask", image, iteration)
 
     def close(self) -> None:
-        """Write what is still held back."""
+        """Write what is not written yet, and close the progress bar."""
         self._bar.close()
         if self._writer is not None:
             self._writer.close()

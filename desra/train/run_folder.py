@@ -1,4 +1,4 @@
-"""The folder of a run: what it keeps, and whether it holds a run to go on with."""
+"""The folder of a run: its checkpoints and state, and whether the run in it can be resumed."""
 
 import json
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from desra.train.random_state import rng_state
 from desra.utils import distributed
 from desra.utils.errors import InputError, listed
 
-#: What may change when a run is resumed: its place, the device, how it is shared out and told, and
-#: how long it goes on. Nothing of it changes what a step computes, but for rounding.
+#: Options that may change when a run is resumed: its place, the device, workers, logging,
+#: validation and length. None of them changes what a step computes, except for rounding.
 FREE = (
     "name",
     "path.experiments_root",
@@ -32,23 +32,23 @@ FREE = (
 
 
 def identity(opt: TrainOptions) -> dict[str, Any]:
-    """Return the options that make a run what it is, by key path; those in `FREE` are left out.
+    """Return the options that must not change in a run, key path -> value: all but those in `FREE`.
 
-    What follows from ``train.total_iter`` unless it is given counts by its value, so a run may be
+    An option whose default follows from ``train.total_iter`` counts by its value. So a run may be
     extended where its schedule does not depend on the end.
     """
     settings = dict(flat(resolved(opt)))
-    kept = {
+    fixed = {
         key: value
         for key, value in settings.items()
         if not any(key == free or key.startswith(f"{free}.") for free in FREE)
         and not (key.startswith("train.losses.") and value is None)  # turned off: as if not there
     }
-    kept["train.net_d_init_iters"] = opt.discriminator_first
+    fixed["train.net_d_init_iters"] = opt.discriminator_first
     scheduler = opt.train.scheduler
     if scheduler and scheduler.type == "CosineAnnealingLR":
-        kept.setdefault("train.scheduler.T_max", opt.train.total_iter)
-    return json.loads(json.dumps(kept))
+        fixed.setdefault("train.scheduler.T_max", opt.train.total_iter)
+    return json.loads(json.dumps(fixed))
 
 
 class RunFolder:
@@ -56,7 +56,7 @@ class RunFolder:
 
     Args:
         opt: the options of the run.
-        data: what changes when the training data does.
+        data: a JSON-like value that changes when the training data does.
     """
 
     def __init__(self, opt: TrainOptions, data: Any = None):
@@ -68,33 +68,36 @@ class RunFolder:
         self.log = self.root / "train.log"
         self._opt, self._identity = opt, identity(opt)
         self._data = json.loads(json.dumps(data, default=str))
-        self._held = ExitStack()
+        self._lock = ExitStack()
 
     def open(self, overwrite: bool) -> dict[str, Any] | None:
-        """Make the folder, and return the state to resume from, if there is one.
+        """Make and lock the folder, and return the state to resume from; None: there is none.
+
+        Args:
+            overwrite: delete an earlier run in it first.
 
         Raises:
-            InputError: the folder holds a run of other options or data, without ``overwrite``, or
-                no run, with it; or another process trains there now.
+            InputError: without ``overwrite``: it holds a run of other options or data; with
+                ``overwrite``: it holds something that is no run; or another process trains in it.
         """
         signs = (manifest.OPTIONS, self.state_file.parent.name)
-        with ExitStack() as held:
-            held.enter_context(held_folder(self.root, "name", signs, overwrite))
+        with ExitStack() as lock:
+            lock.enter_context(held_folder(self.root, "name", signs, overwrite))
             state = checkpoints.read(self.state_file) if self.state_file.is_file() else None
             self._refuse_others(state)
             manifest.write_options(self.root, self._opt)  # first: it is what makes this a run
             self.models.mkdir(parents=True, exist_ok=True)
-            self._held = held.pop_all()
+            self._lock = lock.pop_all()
         return state
 
     def close(self) -> None:
-        """Let other processes train here."""
-        self._held.close()
+        """Unlock the folder."""
+        self._lock.close()
 
     def _refuse_others(self, state: dict[str, Any] | None) -> None:
         advice = "choose another name, or give --overwrite to delete it"
         if state is None:
-            if not any(self.models.glob("*.pth")) or self._options_there() == self._identity:
+            if not any(self.models.glob("*.pth")) or self._kept_identity() == self._identity:
                 return
             if not (self.root / manifest.OPTIONS).is_file():
                 advice = "choose another name"  # it is no run, and none of desra's to delete
@@ -115,8 +118,8 @@ class RunFolder:
                 f"{advice}"
             )
 
-    def _options_there(self) -> dict[str, Any] | None:
-        """Return what makes the run what it is, by the options in its folder; None: unreadable."""
+    def _kept_identity(self) -> dict[str, Any] | None:
+        """The identity of a run that was killed before it had saved a state."""
         file = self.root / manifest.OPTIONS
         try:
             return identity(parse(TrainOptions, read_yaml(file), str(file)))
@@ -126,17 +129,17 @@ class RunFolder:
     def save(
         self, model: TrainableModel, state: Mapping[str, Any], number: int | None = None
     ) -> None:
-        """Weights first, then the state that points past them; each replaces the last at once.
+        """Save the weights, then the state; each file replaces the last one at once.
 
-        All processes call it, and the main one writes.
+        All processes call it, and the main process writes.
 
         Args:
             model: what is saved.
-            state: what a run needs besides these and random states.
-            number: the iteration, for a checkpoint of its own; None: the latest only.
+            state: what a run needs to be resumed besides these and the random states.
+            number: the iteration, also saved as a checkpoint of its own; None: the latest only.
         """
-        rng = distributed.gather(rng_state(model.device))
-        if not distributed.is_main():
+        rng = distributed.all_gather(rng_state(model.device))
+        if not distributed.is_main_process():
             return
         weights = model.weights()
         if number is not None:
@@ -152,6 +155,6 @@ class RunFolder:
         checkpoints.save_atomically(content, self.state_file)
 
     def save_best(self, model: TrainableModel) -> None:
-        """The weights with the best score so far."""
-        if distributed.is_main():
+        """Save the weights as those with the best score so far."""
+        if distributed.is_main_process():
             checkpoints.save_atomically(model.weights(), self.best)

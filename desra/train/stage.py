@@ -11,7 +11,7 @@ from desra.options.train import TrainOptions
 from desra.registry import MODEL_REGISTRY, build, find, import_modules
 from desra.train.loader import make_dataset, make_loader, samples_a_step
 from desra.train.loop import Run
-from desra.train.pictures import Samples
+from desra.train.pictures import SamplePictures
 from desra.train.random_state import seed_everything, set_rng_state
 from desra.train.reports import text_log
 from desra.train.run_folder import RunFolder
@@ -41,20 +41,20 @@ def train(opt: TrainOptions, overwrite: bool = False, auto_resume: bool = True) 
         FloatingPointError: a loss is not finite; the last checkpoint is kept.
     """
     import_modules(opt.imports)
-    with distributed.joined(distributed.own_device(select_device(opt.device))):
+    with distributed.process_group(distributed.local_device(select_device(opt.device))):
         return _train(opt, overwrite)
 
 
 def _train(opt: TrainOptions, overwrite: bool) -> Path:
     seed_everything(opt.manual_seed)  # the same networks in all processes
     model = _model(opt)
-    if not distributed.is_main():
+    if not distributed.is_main_process():
         seed_everything(opt.manual_seed + distributed.rank())
     dataset = make_dataset(opt)  # bad data is said before a folder is made
     validation = Validation(opt) if opt.val else None
 
     folder = RunFolder(opt, dataset.fingerprint)
-    state = distributed.from_main(lambda: folder.open(overwrite))
+    state = distributed.broadcast(lambda: folder.open(overwrite))
     try:
         with text_log(folder.log):
             run = Run(opt, model, folder, validation=validation)
@@ -63,10 +63,11 @@ def _train(opt: TrainOptions, overwrite: bool) -> Path:
                 logger.info("%s is finished (%s); nothing to do", folder.root, run.finished)
                 return folder.latest
             dtype = str(model.dtype).split(".")[1]
-            for sentence in opt.unused if distributed.is_main() else ():
+            for sentence in opt.unused if distributed.is_main_process() else ():
                 logger.warning(sentence)
-            many = f", {distributed.count()} processes" if distributed.count() > 1 else ""
-            logger.info("%s on %s, %s%s", folder.root, model.device, dtype, many)
+            world_size = distributed.world_size()
+            processes = f", {world_size} processes" if world_size > 1 else ""
+            logger.info("%s on %s, %s%s", folder.root, model.device, dtype, processes)
             steps = opt.train.total_iter - run.iteration
             run.go(make_loader(opt, dataset, run.samples, steps))
             logger.info("finished (%s): %s", run.finished, folder.latest)
@@ -101,21 +102,21 @@ def _resume(run: Run, state: dict[str, Any] | None, dataset: MixedDataset) -> No
         run.iteration, run.samples = int(state["iteration"]), int(state["samples"])
     if run.finished:
         return
-    if opt.logger.image_freq and distributed.is_main():
-        run.pictures = Samples(dataset, model)  # before the weights of the state are loaded
+    if opt.logger.image_freq and distributed.is_main_process():
+        run.pictures = SamplePictures(dataset, model)  # before the weights of the state are loaded
     if state is None:
         return
     model.load_state(state)
     logger.info("resumed at iteration %d of %d", run.iteration, opt.train.total_iter)
-    if state["processes"] == distributed.count():
+    if state["processes"] == distributed.world_size():
         set_rng_state(state["rng"][distributed.rank()], model.device)
         return
-    # Samples go on where they were; random numbers have no successor in another division.
+    # SamplePictures go on where they were; random numbers have no successor in another division.
     seed_everything(opt.manual_seed + run.iteration + distributed.rank())
     logger.info(
         "the run had %d processes and has %d: a step takes %d samples now, and the result differs "
         "from that of an uninterrupted run",
         state["processes"],
-        distributed.count(),
+        distributed.world_size(),
         samples_a_step(opt),
     )

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that is granted between two steps."""
+"""Ctrl-C and SIGTERM as a request to stop, which is met between two steps."""
 
 import os
 import signal
@@ -8,41 +8,51 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 
-_WISHES = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass
-class Wish:
-    """To stop: the number of the signal, 0 without one."""
+class StopRequest:
+    """A request to stop the training.
+
+    Attributes:
+        signal: number of the signal that asked for it; 0: there is none.
+    """
 
     signal: int = 0
 
     def grant(self, number: int) -> None:
-        """End as the signal would have: KeyboardInterrupt, or exit status 143."""
+        """End the process as signal ``number`` would have.
+
+        Raises:
+            SystemExit: of status 143, for SIGTERM.
+            KeyboardInterrupt: for any other signal.
+        """
         if number == signal.SIGTERM:
             raise SystemExit(128 + number)
         raise KeyboardInterrupt
 
 
 @contextmanager
-def heeded() -> Generator[Wish]:
-    """While inside, the first signal is noted rather than acted upon.
+def deferred() -> Generator[StopRequest]:
+    """Note the first signal in the yielded request instead of acting on it, while inside.
 
-    A second Ctrl-C interrupts at once; not under torchrun, which sends each twice.
+    A second Ctrl-C interrupts at once; not under torchrun, which sends each signal twice. Outside
+    the main thread, which alone gets signals, this does nothing.
     """
-    wish = Wish()
+    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield wish  # only the main thread gets signals
+        yield request
         return
 
     def note(number: int, _frame: FrameType | None) -> None:
-        if wish.signal and "TORCHELASTIC_RUN_ID" not in os.environ:
+        if request.signal and "TORCHELASTIC_RUN_ID" not in os.environ:
             raise KeyboardInterrupt
-        wish.signal = number
+        request.signal = number
 
-    before = {number: signal.signal(number, note) for number in _WISHES}
+    handlers = {number: signal.signal(number, note) for number in _SIGNALS}
     try:
-        yield wish
+        yield request
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -159,9 +159,9 @@ class Validation:
             self._opt.precision,
             val.tile,
         )
-        own = self._scoring.subjects[distributed.rank() :: distributed.count()]
+        own = self._scoring.subjects[distributed.rank() :: distributed.world_size()]
         total = sum((self._scoring(subject, upscale) for subject in own), start=Tally())
-        first, *others = distributed.gather(total)
+        first, *others = distributed.all_gather(total)
         return sum(others, start=first).scores()
 
 

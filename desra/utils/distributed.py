@@ -1,13 +1,14 @@
-"""Training in several processes, as ``torchrun`` starts them; in one, all of this does nothing.
+"""Training in several processes, as ``torchrun`` starts them. In a single process all of this does
+nothing.
 
-Processes hold the same weights and take different samples. Gradients are averaged once a step,
-after all of it has been propagated, rather than by hooks while it is (DistributedDataParallel): a
-GAN's step runs each network several times, once with the discriminator's weights held, and
-accumulates; averaging at its end is right for all of that, and the same in any order.
+All processes hold the same weights and take different samples. Gradients are averaged once a step,
+after the whole backward pass, rather than by hooks during it (DistributedDataParallel): a GAN's
+step runs each network several times, once with the discriminator's weights held, and accumulates.
+Averaging at its end is right for all of that, and the same in any order.
 
-torch's own rather than Accelerate or Lightning Fabric: one ``Accelerator`` fixes device and
-precision for the whole life of a Python process, while `desra.train.train` may be called again with
-others; and both join processes by DistributedDataParallel, so what is in this module would remain.
+torch's own collectives rather than Accelerate or Lightning Fabric: one ``Accelerator`` fixes device
+and precision for the whole life of a Python process, while `desra.train.train` may be called again
+with others; and both wrap networks in DistributedDataParallel.
 """
 
 import os
@@ -18,64 +19,65 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from desra.utils.device import full_precision
 from desra.utils.errors import InputError
 
 Value = TypeVar("Value")
 Device = torch.device
 
-# What is said on the CPU goes through a group of its own, so that a GPU is not waited for.
-_control: Any = None
+# Python objects and tensors on the CPU go through a gloo group, so that a GPU is not waited for.
+# None: the default group, which is gloo already.
+_cpu_group: Any = None
 
 
-def count() -> int:
-    """How many processes train together."""
+def world_size() -> int:
+    """Return how many processes train together; 1 outside a process group."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this is, from 0."""
-    return dist.get_rank() if count() > 1 else 0
+    """Return the number of this process, from 0; 0 outside a process group."""
+    return dist.get_rank() if world_size() > 1 else 0
 
 
-def is_main() -> bool:
-    """Whether this is the one that writes."""
+def is_main_process() -> bool:
+    """Return whether this process has rank 0: it alone writes files and logs."""
     return rank() == 0
 
 
-def own_device(device: Device) -> Device:
-    """``cuda`` as the GPU of this process on this machine; any other device as it is.
+def local_device(device: Device) -> Device:
+    """Return the GPU of this process for ``cuda``, by ``LOCAL_RANK``; any other device unchanged.
 
     Raises:
         InputError: more processes than GPUs.
     """
-    number = os.environ.get("LOCAL_RANK")
-    if device.type != "cuda" or device.index is not None or number is None:
+    local_rank = os.environ.get("LOCAL_RANK")
+    if device.type != "cuda" or device.index is not None or local_rank is None:
         return device
-    if int(number) >= torch.cuda.device_count():
+    if int(local_rank) >= torch.cuda.device_count():
         raise InputError(
-            f"device: process {number} finds no GPU of its own among "
+            f"device: process {local_rank} finds no GPU of its own among "
             f"{torch.cuda.device_count()}; start fewer with --nproc_per_node, or use device: cpu"
         )
-    return Device("cuda", int(number))
+    return Device("cuda", int(local_rank))
 
 
 @contextmanager
-def joined(device: Device) -> Generator[None]:
-    """While inside, the processes that ``torchrun`` has started work together.
+def process_group(device: Device) -> Generator[None]:
+    """Join the processes that ``torchrun`` has started, while inside.
 
-    Without torchrun, or where the caller has joined them already, it adds nothing.
+    Does nothing without torchrun, or where the caller has made a process group already.
 
     Args:
-        device: what networks run on: NCCL joins GPUs, gloo processors.
+        device: what networks run on; the backend is NCCL for GPUs and gloo for CPUs.
 
     Raises:
-        InputError: several processes on a device that can't be joined.
+        InputError: several processes on another kind of device.
     """
-    global _control
-    wanted = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    if not wanted or dist.is_initialized():
+    global _cpu_group
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if not several or dist.is_initialized():
         yield
         return
     if device.type not in ("cpu", "cuda"):
@@ -86,102 +88,100 @@ def joined(device: Device) -> Generator[None]:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     if device.type == "cuda":
-        _control = dist.new_group(backend="gloo")
+        _cpu_group = dist.new_group(backend="gloo")
     try:
         yield
     finally:
-        _control = None
+        _cpu_group = None
         dist.destroy_process_group()
 
 
-# ---------------------------------------------------------------------------- small things said
+# ------------------------------------------------------------------------------ Python objects
 
 
-def gather(value: Value) -> list[Value]:
-    """What each process has, in the order of their ranks."""
-    if count() == 1:
+def all_gather(value: Value) -> list[Value]:
+    """Return the values of all processes, in the order of their ranks; values are pickled."""
+    if world_size() == 1:
         return [value]
-    values: list[Any] = [None] * count()
-    dist.all_gather_object(values, value, group=_control)
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value, group=_cpu_group)
     return values
 
 
-def from_main(make: Callable[[], Value]) -> Value:
-    """What ``make`` returns in the main process, in every process.
+def broadcast(make: Callable[[], Value]) -> Value:
+    """Call ``make`` in the main process, and return its result in every process.
 
     Raises:
-        InputError: it raised one.
-        Exception: what it raised, in the main process; the others, to which not every exception can
-            be sent, raise a RuntimeError that tells of it.
+        InputError: ``make`` raised one; raised in every process.
+        Exception: what ``make`` raised, in the main process. As not every exception can be pickled,
+            the other processes raise a RuntimeError with its text.
     """
-    if count() == 1:
+    if world_size() == 1:
         return make()
-    # Whether all is well, then the value or what is wrong and whether the user is to blame.
-    said: list[Any] = [None, None, None]
+    # Success, then the result or what failed, and the sentence of an InputError.
+    message: list[Any] = [None, None, None]
     failure: Exception | None = None
-    if is_main():
+    if is_main_process():
         try:
-            said = [True, make(), None]
+            message = [True, make(), None]
         except Exception as error:
             failure = error
-            said = [False, f"{type(error).__name__}: {error}", None]
+            message = [False, f"{type(error).__name__}: {error}", None]
             if isinstance(error, InputError):
-                said = [False, None, str(error)]
-    dist.broadcast_object_list(said, src=0, group=_control)
+                message = [False, None, str(error)]
+    dist.broadcast_object_list(message, src=0, group=_cpu_group)
     if failure is not None:
         raise failure
-    well, content, refusal = said
-    if well:
+    success, content, input_error = message
+    if success:
         return content
-    if refusal is not None:
-        raise InputError(refusal)
+    if input_error is not None:
+        raise InputError(input_error)
     raise RuntimeError(f"the main process failed: {content}")
-
-
-def any_of(flag: int) -> int:
-    """The largest of the processes' flags."""
-    if count() == 1:
-        return flag
-    value = torch.tensor(flag)
-    dist.all_reduce(value, dist.ReduceOp.MAX, group=_control)
-    return int(value)
-
-
-def average_on_cpu(values: Tensor) -> None:
-    """Replace values on the CPU by their means over the processes, in place."""
-    if count() > 1:
-        dist.all_reduce(values, group=_control)
-        values /= count()
 
 
 # ------------------------------------------------------------------------------------- tensors
 
 
-def average(tensors: Sequence[Tensor]) -> None:
-    """Replace each tensor by its mean over the processes, in place."""
-    if count() == 1:
+def all_reduce_max(number: int) -> int:
+    """Return the largest of the processes' integers."""
+    if world_size() == 1:
+        return number
+    value = torch.tensor(number)
+    dist.all_reduce(value, dist.ReduceOp.MAX, group=_cpu_group)
+    return int(value)
+
+
+def all_reduce_mean(tensors: Sequence[Tensor]) -> None:
+    """Replace each tensor by its mean over the processes, in place.
+
+    Args:
+        tensors: on one device, of any shapes and dtypes; the same ones in every process.
+    """
+    if world_size() == 1 or not tensors:
         return
-    for dtype in sorted({t.dtype for t in tensors}, key=str):  # the same order everywhere
-        group = [t for t in tensors if t.dtype == dtype]
-        flat = torch.cat([t.reshape(-1) for t in group])
-        dist.all_reduce(flat)
-        flat /= count()
-        parts = flat.split([t.numel() for t in group])
-        for tensor, part in zip(group, parts, strict=True):
+    group = _cpu_group if tensors[0].device.type == "cpu" else None
+    for dtype in sorted({t.dtype for t in tensors}, key=str):  # the same order in all processes
+        same_dtype = [t for t in tensors if t.dtype == dtype]
+        flat = torch.cat([t.reshape(-1) for t in same_dtype])
+        dist.all_reduce(flat, group=group)
+        flat /= world_size()
+        parts = flat.split([t.numel() for t in same_dtype])
+        for tensor, part in zip(same_dtype, parts, strict=True):
             tensor.copy_(part.view(tensor.shape))
 
 
-def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Make each gradient the mean of the processes' gradients.
+def all_reduce_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace each gradient by its mean over the processes, in place.
 
-    With losses that are means over equally many pixels this is the gradient that one process would
-    find in all samples together.
+    With losses that are means over equally many pixels this is the gradient that a single process
+    would get from all samples together.
     """
-    average([p.grad for p in parameters if p.grad is not None])
+    all_reduce_mean([p.grad for p in parameters if p.grad is not None])
 
 
-class _Sum(torch.autograd.Function):
-    """The sum over processes; each process's share gets the gradients of all of them."""
+class _AllReduceSum(torch.autograd.Function):
+    """The sum over processes; its backward sums the gradients (deprecated in torch itself)."""
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
@@ -191,64 +191,43 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        return _Sum.forward(ctx, gradients[0])
-
-
-def _mean_over_processes(tensor: Tensor) -> Tensor:
-    return _Sum.apply(tensor) / count()  # pyright: ignore[reportOperatorIssue]
+        return _AllReduceSum.forward(ctx, gradients[0])
 
 
 def mean(values: Tensor) -> Tensor:
-    """The mean of all elements in all processes, equally many in each, with its gradient."""
-    if count() == 1:
+    """Return the mean of all elements in all processes, a scalar that gradients pass through.
+
+    Args:
+        values: equally many elements in each process.
+    """
+    if world_size() == 1:
         return values.mean()
-    return _mean_over_processes(values.mean())
+    return _AllReduceSum.apply(values.mean()) / world_size()  # pyright: ignore[reportOperatorIssue]
 
 
-def same_everywhere(net: nn.Module) -> None:
-    """Give every process the main one's weights and buffers."""
-    if count() > 1:
+def broadcast_weights(net: nn.Module) -> None:
+    """Replace weights and buffers by those of the main process, in place."""
+    if world_size() > 1:
         for tensor in net.state_dict().values():
             dist.broadcast(tensor, src=0)
 
 
-class _SyncedBatchNorm(nn.BatchNorm2d):
-    """Batch statistics of all processes together; torch's own does so on GPUs only."""
+def sync_batch_norm(net: nn.Module, device: Device) -> nn.Module:
+    """Return ``net`` with batch statistics of the samples of all processes; names are unchanged.
 
-    def forward(self, input: Tensor) -> Tensor:
-        if not self.training:
-            return super().forward(input)
-        axes = (0, 2, 3)
-        images = full_precision(input)
-        centre = _mean_over_processes(images.mean(axes))
-        centred = images - centre[:, None, None]
-        variance = _mean_over_processes(centred.square().mean(axes))
-        if self.track_running_stats and self.momentum is not None:
-            assert self.running_mean is not None and self.running_var is not None
-            assert self.num_batches_tracked is not None
-            pixels = input.numel() // input.shape[1] * count()
-            with torch.no_grad():
-                self.num_batches_tracked += 1
-                self.running_mean.lerp_(centre.to(self.running_mean), self.momentum)
-                unbiased = variance * (pixels / max(pixels - 1, 1))
-                self.running_var.lerp_(unbiased.to(self.running_var), self.momentum)
-        normal = centred / torch.sqrt(variance + self.eps)[:, None, None]
-        if self.affine:
-            normal = normal * self.weight[:, None, None] + self.bias[:, None, None]
-        return normal.to(input.dtype)
+    On GPUs ``torch.nn.SyncBatchNorm``, which torch has for no other device.
 
-
-def with_common_statistics(net: nn.Module, device: Device) -> nn.Module:
-    """``net`` whose batch normalisation sees the samples of all processes; names are unchanged.
-
-    Spectral normalisation needs nothing: it depends on weights alone, which are the same.
+    Raises:
+        InputError: BatchNorm layers and several processes on a CPU.
     """
-    if count() == 1:
+    if world_size() == 1:
         return net
     if device.type == "cuda":
         return nn.SyncBatchNorm.convert_sync_batchnorm(net)
-    for module in net.modules():
-        # As the class holds no state of its own, changing it keeps weights, buffers and hooks.
-        if type(module) is nn.BatchNorm2d:
-            module.__class__ = _SyncedBatchNorm
+    if any(isinstance(module, _BatchNorm) for module in net.modules()):
+        raise InputError(
+            f"{type(net).__name__} has BatchNorm layers, whose statistics several processes share "
+            "on GPUs only; leave torchrun out, use GPUs, or choose a network without BatchNorm, "
+            "such as UNetDiscriminatorSN"
+        )
     return net

@@ -21,6 +21,7 @@ from desra.options.loading import parse
 from desra.options.train import TrainOptions
 from desra.registry import DATASET_REGISTRY, find
 from desra.utils import distributed
+from desra.utils.errors import InputError
 from helpers.small import change_step, train_settings
 
 STEPS = 20
@@ -38,7 +39,7 @@ CASES: dict[str, dict[str, Any]] = {
             }
         }
     },
-    "batch statistics": {"gan": True, "train": {"losses": {"pix": MASKED}}},
+    "vanilla": {"gan": True, "network_d": SPECTRAL, "train": {"losses": {"pix": MASKED}}},
     "spectral": {
         "gan": True,
         "network_d": SPECTRAL,
@@ -103,40 +104,51 @@ def record(case: str, folder: Path, batch: int) -> dict[str, Any]:
     gradients: dict[str, Tensor] = {}
 
     def recorded(self: DeSRAModel, data: dict[str, Any], iteration: int) -> dict[str, Tensor]:
-        found = optimize(self, data, iteration)
-        assert all(value.dtype == torch.float64 for value in found.values())
-        everyone = distributed.gather({name: value.item() for name, value in found.items()})
-        losses.append({n: sum(one[n] for one in everyone) / len(everyone) for n in found})
+        tensors = optimize(self, data, iteration)
+        assert all(value.dtype == torch.float64 for value in tensors.values())
+        values = distributed.all_gather({name: value.item() for name, value in tensors.items()})
+        losses.append({name: sum(v[name] for v in values) / len(values) for name in tensors})
         if iteration == 1:
             for key, net in (("g", self.net_g), ("d", self.net_d)):
                 for name, parameter in net.named_parameters() if net else ():
                     assert parameter.grad is not None
                     gradients[f"{key}.{name}"] = parameter.grad.clone()
-        return found
+        return tensors
 
     DeSRAModel.optimize = recorded  # type: ignore[method-assign]
     try:
         latest = train.train(opt_of(case, folder, batch))
     finally:
         DeSRAModel.optimize = optimize  # type: ignore[method-assign]
-    weights = torch.load(latest, weights_only=True) if distributed.is_main() else {}
+    weights = torch.load(latest, weights_only=True) if distributed.is_main_process() else {}
     return {"losses": losses, "gradients": gradients, "weights": weights}
 
 
 def poison(folder: Path) -> list[str]:
-    """What each process says to a sample that spoils the loss of one of them."""
+    """The error of each process where a sample spoils the loss of one of them."""
     try:
         train.train(opt_of("masked", folder / "poisoned", 2, poisoned=14))
     except FloatingPointError as error:
-        return distributed.gather(str(error))
+        return distributed.all_gather(str(error))
+    return []
+
+
+def refused(folder: Path) -> list[str]:
+    """The error of each process where the discriminator has BatchNorm layers."""
+    CASES["batch statistics"] = {"gan": True, "train": {"pixel_opt": MASKED}}
+    try:
+        train.train(opt_of("batch statistics", folder, 2))
+    except InputError as error:
+        return distributed.all_gather(str(error))
     return []
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     root, size = Path(sys.argv[1]), int(sys.argv[2])
-    with float64(), distributed.joined(torch.device("cpu")):
+    with float64(), distributed.process_group(torch.device("cpu")):
         results: dict[str, Any] = {case: record(case, root, size) for case in CASES}
         results["poisoned"] = poison(root)
-        if distributed.is_main():
+        results["refused"] = refused(root)
+        if distributed.is_main_process():
             torch.save(results, root / "results.pt")

@@ -1,3 +1,3 @@
 """Modules that take long to import."""
 
-HEAVY = ["torch", "torchvision", "cv2", "basicsr", "scipy", "pydantic", "spandrel", "numpy"]
+HEAVY = ["torch", "torchvision", "cv2", "basicsr", "scipy", "skimage", "spandrel", "numpy"]

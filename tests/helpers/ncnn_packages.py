@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from torch import nn
 
@@ -92,10 +91,8 @@ def compact(upscale: int = 3) -> nn.Module:
     return make("SRVGGNetCompact", num_feat=5, num_conv=2, upscale=upscale)
 
 
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An installed package of two networks; importing it would fail."""
-    root = tmp_path / "site"
+def install(root: Path) -> str:
+    """Write an installed package of two networks into ``root``; importing it would fail."""
     for i, name in enumerate(("NET_X4PLUS_UP4X", "NET_OTHER_UP3X")):
         write_compact(compact(4 - i), root / "pack" / name, FP16)
         for suffix in (".param", ".bin"):
@@ -106,5 +103,4 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: pack\nVersion: 1.0\n", "utf-8")
     files = [p.relative_to(root) for p in root.rglob("*.*") if p.is_file()]
     (info / "RECORD").write_text("".join(f"{p.as_posix()},,\n" for p in files), "utf-8")
-    monkeypatch.syspath_prepend(str(root))
     return "pack"

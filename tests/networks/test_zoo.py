@@ -333,7 +333,7 @@ def test_the_second_waits_for_the_first(
 @pytest.mark.slow
 def test_two_processes_at_once(site: Site, home: Path, tmp_path: Path):
     code = (
-        "import logging; from desra import zoo; logging.basicConfig(level=logging.INFO)\n"
+        "import logging; from desra.networks import zoo; logging.basicConfig(level=logging.INFO)\n"
         f"zoo.ZOO['net'] = zoo.Entry('n.pth', {{}}, 2, 'GAN', '', '', address={site.address!r})\n"
         "print(zoo.fetch('net', lambda part: None).stat().st_size)"
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import desra
 from desra.__main__ import STAGES
 from helpers.paths import ROOT
 from helpers.small import photograph, save_png
@@ -34,13 +35,17 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return wheel
 
 
+def test_the_version_is_that_of_the_package(wheel: Path):
+    assert wheel.name.startswith(f"desra-{desra.__version__}-")
+
+
 def test_the_wheel_carries_weights_and_options(wheel: Path):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         for path in [*ROOT.glob("options/**/*.yml"), *ROOT.glob("options/schema/*.json")]:
             inside = f"desra/assets/{path.relative_to(ROOT).as_posix()}"
             assert archive.read(inside) == path.read_bytes()
-    assert "desra/assets/options/detect.yml" in names
+    assert {"desra/assets/options/detect.yml", "desra/py.typed"} <= names
     modules = {p.relative_to(ROOT).as_posix() for p in ROOT.glob("desra/**/*.py")}
     assert modules <= names
     page = {p.relative_to(ROOT).as_posix() for p in ROOT.glob("desra/assets/report/*")}

@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from desra import train
 from desra.data.samples import MixedDataset
-from desra.train.pictures import Samples
+from desra.train.pictures import SamplePictures
 from helpers.training import opt_of, read, same
 
 
@@ -41,7 +41,7 @@ class Model:
 
 def test_rows_and_columns():
     model = Model()
-    samples = Samples(MixedDataset([Numbered()], [1.0], seed=0), model)
+    samples = SamplePictures(MixedDataset([Numbered()], [1.0], seed=0), model)
     model.learnt = 0.3
     picture = samples.picture(model)
     assert picture.shape == (3, 4 * 34 + 2, 5 * 34 + 2)

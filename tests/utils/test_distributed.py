@@ -57,39 +57,64 @@ def test_all_stop_where_one_finds_a_loss_that_is_not_finite(of_two: dict[str, An
     assert "l_g_pix, l_g_tex, l_g_art not finite at iteration 4 (samples: s14, s15)" in said[0]
 
 
+@pytest.mark.slow
+def test_batch_norm_is_refused_in_several_processes_on_a_cpu(of_two: dict[str, Any]):
+    first, second = of_two["refused"]
+    assert first == second and first.startswith("PatchDiscriminator has BatchNorm layers, whose")
+
+
+@pytest.mark.parametrize("layer", [nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d])
+def test_batch_norm_in_several_processes(layer: type[nn.Module], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    net, plain = nn.Sequential(nn.ReLU(), layer(3)), nn.Sequential(nn.Conv2d(3, 3, 1))
+    before = net.state_dict()
+    words = "Sequential has BatchNorm layers, .* on GPUs only; leave torchrun out, use GPUs, or"
+    with pytest.raises(InputError, match=words):
+        distributed.sync_batch_norm(net, torch.device("cpu"))
+    assert type(net[1]) is layer
+    synced = distributed.sync_batch_norm(net, torch.device("cuda"))
+    assert isinstance(synced, nn.Sequential) and type(synced[1]) is nn.SyncBatchNorm
+    assert synced.state_dict().keys() == before.keys()
+    assert distributed.sync_batch_norm(plain, torch.device("cpu")) is plain
+
+
 def test_a_gpu_for_each_process(monkeypatch: pytest.MonkeyPatch):
     cpu, cuda, second = (torch.device(name) for name in ("cpu", "cuda", "cuda:1"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.delenv("LOCAL_RANK", raising=False)
-    assert distributed.own_device(cuda) == cuda
+    assert distributed.local_device(cuda) == cuda
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert [distributed.own_device(d) for d in (cpu, cuda)] == [cpu, second]
-    assert distributed.own_device(torch.device("cuda:0")) == torch.device("cuda:0")
+    assert [distributed.local_device(d) for d in (cpu, cuda)] == [cpu, second]
+    assert distributed.local_device(torch.device("cuda:0")) == torch.device("cuda:0")
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(InputError, match=r"process 2 finds no GPU of its own among 2; start fewer"):
-        distributed.own_device(cuda)
+        distributed.local_device(cuda)
 
 
 def test_a_device_that_cannot_be_joined(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     words = "mps trains in one process; leave torchrun out, or use device: cpu"
-    with pytest.raises(InputError, match=words), distributed.joined(torch.device("mps")):
+    with pytest.raises(InputError, match=words), distributed.process_group(torch.device("mps")):
         pass
 
 
 def test_one_process_alone():
-    assert (distributed.count(), distributed.rank(), distributed.is_main()) == (1, 0, True)
-    assert distributed.gather("a") == ["a"]
-    assert distributed.any_of(15) == 15
+    assert (distributed.world_size(), distributed.rank(), distributed.is_main_process()) == (
+        1,
+        0,
+        True,
+    )
+    assert distributed.all_gather("a") == ["a"]
+    assert distributed.all_reduce_max(15) == 15
     values = torch.rand(2, 3, requires_grad=True)
     assert torch.equal(distributed.mean(values), values.mean())
     net = nn.BatchNorm2d(2)
-    assert type(distributed.with_common_statistics(net, torch.device("cpu"))) is nn.BatchNorm2d
+    assert distributed.sync_batch_norm(net, torch.device("cpu")) is net
     with pytest.raises(ValueError, match="said"):
-        distributed.from_main(lambda: int("said"))
+        distributed.broadcast(lambda: int("said"))
 
 
-_FROM_MAIN = """
+_BROADCAST = """
 import sys
 import torch
 from pathlib import Path
@@ -99,11 +124,11 @@ from desra.utils.errors import InputError
 def fails(error):
     raise error
 
-with distributed.joined(torch.device("cpu")):
-    said = [repr(distributed.from_main(lambda: 3 * distributed.rank() + 7))]
+with distributed.process_group(torch.device("cpu")):
+    said = [repr(distributed.broadcast(lambda: 3 * distributed.rank() + 7))]
     for error in (InputError("a: wrong"), KeyError("b"), ValueError("c")):
         try:
-            distributed.from_main(lambda: fails(error))
+            distributed.broadcast(lambda: fails(error))
         except Exception as caught:
             said.append(f"{type(caught).__name__} {caught}")
     Path(sys.argv[1], str(distributed.rank())).write_text("; ".join(said))
@@ -113,7 +138,7 @@ with distributed.joined(torch.device("cpu")):
 @pytest.mark.slow
 def test_what_the_main_process_says_and_raises(tmp_path: Path):
     """A crash of the main process is none of the user's faults in the others either."""
-    (tmp_path / "script.py").write_text(_FROM_MAIN)
+    (tmp_path / "script.py").write_text(_BROADCAST)
     ran = torchrun(2, tmp_path / "script.py", tmp_path)
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert (tmp_path / "0").read_text() == "7; InputError a: wrong; KeyError 'b'; ValueError c"

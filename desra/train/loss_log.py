@@ -1,4 +1,4 @@
-"""The losses since they were last told: their means, and the first that is not finite."""
+"""The losses of the last steps: their means, and the first that is not finite."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,38 +16,46 @@ class _Step(NamedTuple):
     losses: dict[str, Tensor]
 
 
-class Losses:
-    """Kept on the device as they come, so that a GPU is waited for when they are told only.
+class LossLog:
+    """The losses of the steps since the last call of `means`.
+
+    They stay on their device until then, so that a GPU is seldom waited for.
 
     Args:
-        kept: where the last good checkpoint is, for the message.
+        checkpoints: folder of the last good checkpoint, for the message.
     """
 
-    def __init__(self, kept: object):
+    def __init__(self, checkpoints: object):
         self._steps: list[_Step] = []
-        self._checked = 0  # of these
-        self._kept = kept
+        self._checked = 0  # how many of these
+        self._checkpoints = checkpoints
 
     def add(self, iteration: int, samples: Sequence[str], losses: dict[str, Tensor]) -> None:
-        """Note what a step gave: detached scalars."""
+        """Add the losses of a step.
+
+        Args:
+            iteration: of the step.
+            samples: their names.
+            losses: name -> a scalar without gradient.
+        """
         self._steps.append(_Step(iteration, samples, losses))
 
     def check(self) -> None:
-        """See whether all are finite; all processes together.
+        """Check that all losses are finite, in all processes together.
 
         Raises:
             FloatingPointError: names the loss, the iteration and the samples.
         """
-        # The gradients of one process have spoilt all others a step later.
-        found = [bad for bad in distributed.gather(self._first_bad()) if bad is not None]
-        if found:
-            _, sentence = min(found)
+        # The gradients of one process have spoilt all others a step later: the earliest counts.
+        faults = [fault for fault in distributed.all_gather(self._first_fault()) if fault]
+        if faults:
+            _, sentence = min(faults)
             raise FloatingPointError(
                 f"{sentence}; lower the learning rate (train.optim_g.lr), look at these samples, "
-                f"or use `precision: fp32`. The last good checkpoint is in {self._kept}"
+                f"or use `precision: fp32`. The last good checkpoint is in {self._checkpoints}"
             )
 
-    def _first_bad(self) -> tuple[int, str] | None:
+    def _first_fault(self) -> tuple[int, str] | None:
         steps = [step for step in self._steps[self._checked :] if step.losses]
         self._checked = len(self._steps)
         if not steps:
@@ -62,7 +70,7 @@ class Losses:
         return None  # a sum of finite losses may overflow
 
     def means(self) -> dict[str, float]:
-        """Over the steps that are kept and all processes; forgets these steps."""
+        """Return the mean of each loss over these steps and all processes, and forget the steps."""
         names = list(dict.fromkeys(name for step in self._steps for name in step.losses))
         means: list[Tensor] = []
         for name in names:
@@ -72,5 +80,5 @@ class Losses:
         if not means:
             return {}
         together = torch.stack(means).cpu().double()
-        distributed.average_on_cpu(together)
+        distributed.all_reduce_mean([together])
         return dict(zip(names, together.tolist(), strict=True))

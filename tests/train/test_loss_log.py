@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from desra.train.watch import Losses
+from desra.train.loss_log import LossLog
 
 
 def scalars(**values: float) -> dict[str, torch.Tensor]:
@@ -13,7 +13,7 @@ def scalars(**values: float) -> dict[str, torch.Tensor]:
 
 
 def test_means_are_over_the_steps_that_have_the_loss():
-    losses = Losses("models")
+    losses = LossLog("models")
     losses.add(1, ["a"], scalars(l_d=1.0))
     losses.add(2, ["b"], scalars(l_d=3.0, l_g=5.0))
     losses.check()
@@ -25,7 +25,7 @@ def test_means_are_over_the_steps_that_have_the_loss():
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_the_step_is_named_though_others_followed(bad: float):
-    losses = Losses("runs/x/models")
+    losses = LossLog("runs/x/models")
     losses.add(1, ["a"], scalars(l_d=1.0))
     losses.check()
     losses.add(2, ["b", "c"], scalars(l_d=1.0, l_g=bad))
@@ -39,6 +39,6 @@ def test_the_step_is_named_though_others_followed(bad: float):
 
 
 def test_finite_losses_may_overflow_in_their_sum():
-    losses = Losses("models")
+    losses = LossLog("models")
     losses.add(1, ["a"], scalars(one=3e38, two=3e38))
     losses.check()

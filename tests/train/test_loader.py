@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch.utils.data import DataLoader
 
-from desra.train.loader import Shares
+from desra.train.loader import RankSampler
 
 
 def steps(count: int, batch: int, accumulate: int, start: int = 0) -> list[list[list[int]]]:
@@ -15,7 +15,7 @@ def steps(count: int, batch: int, accumulate: int, start: int = 0) -> list[list[
             DataLoader(
                 range(1000),
                 batch_size=batch,
-                sampler=Shares(start, 3, batch, accumulate, rank, count),
+                sampler=RankSampler(start, 3, batch, accumulate, rank, count),
             )
         )
         for rank in range(count)
@@ -34,17 +34,17 @@ def test_many_processes_take_the_batches_of_one(accumulate: int):
 
 
 def test_nothing_twice_and_nothing_left_out():
-    shares = [Shares(7, 4, 2, 3, rank, 3) for rank in range(3)]
+    shares = [RankSampler(7, 4, 2, 3, rank, 3) for rank in range(3)]
     assert sorted(n for share in shares for n in share) == list(range(7, 7 + 4 * 2 * 3 * 3))
     assert all(len(share) == len(list(share)) == 24 for share in shares)
 
 
 def test_a_resumed_run_takes_what_comes_next():
-    whole = list(Shares(0, 10, 2, 2, 1, 2))
-    assert whole[4 * 4 :] == list(Shares(4 * 2 * 2 * 2, 6, 2, 2, 1, 2))
+    whole = list(RankSampler(0, 10, 2, 2, 1, 2))
+    assert whole[4 * 4 :] == list(RankSampler(4 * 2 * 2 * 2, 6, 2, 2, 1, 2))
 
 
 def test_numbers_go_on_where_they_were():
-    alone = Shares(6, 4, 1, 1, 0, 1)
+    alone = RankSampler(6, 4, 1, 1, 0, 1)
     assert list(alone) == [6, 7, 8, 9]
     assert len(alone) == 4

@@ -1,20 +1,7 @@
-"""A network for other programs. ``python -m desra.export WEIGHTS -o OUT.onnx``
+"""The formats that ``python -m desra.export`` writes."""
 
-``WEIGHTS`` is whatever `SRNetwork` loads: a checkpoint (a finetuned one for example), a
-name that ``python -m desra.weights list`` gives, or embedded:gan / embedded:mse. The ending of
-``OUT`` says what is written:
-
-- ``.onnx``: for any height, width and batch, float32; compared with torch in ONNX Runtime, and not
-  left behind if it differs by more than 1e-3 standard deviations of the output, less than a tenth
-  of a grey level (needs ``pip install "desra[export]"``),
-- ``.safetensors``: the (EMA) weights by their plain names, as spandrel and chaiNNer read them,
-- ``.pth``: the same as ``params_ema`` and ``params``, as Real-ESRGAN's and basicsr's tools do.
-"""
-
-import argparse
 import io
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +9,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from desra import cli
 from desra.io.files import atomic_write
 from desra.networks import checkpoints, onnx
 from desra.networks.load import Network, is_recognised, load_network
-from desra.options.loading import load
 from desra.options.sections import NetworkOptions
 from desra.utils.errors import InputError
 
@@ -57,6 +42,16 @@ def export(weights: str, output: Path, network_g: Mapping[str, Any] | None = Non
     with atomic_write(output) as file:
         file.write(content)
     return f"{output}: {network.name} x{network.scale}, {len(content) / 1e6:.1f} MB; {said}"
+
+
+def export_and_print(options: NetworkOptions, output: Path) -> None:
+    """Export the network that the options name, and print the line about the file.
+
+    Raises:
+        InputError: as `export`.
+    """
+    network_g = options.network_g.spec() if options.network_g else None
+    print(export(options.weights, output, network_g))
 
 
 def _onnx(network: Network, path: Path) -> tuple[bytes, str]:
@@ -95,39 +90,3 @@ _FORMATS: Mapping[str, Callable[[Network, Path], tuple[bytes, str]]] = {
     ".safetensors": _safetensors,
     ".pth": _pth,
 }
-
-
-def _parser() -> argparse.ArgumentParser:
-    purpose, _, details = (__doc__ or "").partition("\n\n")
-    parser = cli.Parser(
-        prog=cli.called("export"),
-        description=f"{purpose}\n\n{details}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("weights", metavar="WEIGHTS", help="the network")
-    parser.add_argument("-o", dest="output", type=Path, required=True, metavar="OUT")
-    parser.add_argument(
-        "--force_yml",
-        nargs="+",
-        default=[],
-        metavar="KEY:SUBKEY=VALUE",
-        action="extend",
-        help="the architecture, where it cannot be told from the weights: "
-        "'network_g={type: EDSR, num_in_ch: 3, num_out_ch: 3}'",
-    )
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command line; status 2 for wrong arguments or files."""
-    args = _parser().parse_args(argv)
-
-    def work() -> None:
-        net = load(NetworkOptions, None, args.force_yml, {"weights": args.weights})
-        print(export(net.weights, args.output, net.network_g.spec() if net.network_g else None))
-
-    return cli.status_of(work)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -15,12 +15,10 @@ from desra.networks import zoo
 from desra.networks.ncnn import PACKAGE, package_models
 from desra.networks.sr_network import SRNetwork
 from desra.networks.zoo import ZOO, Entry
-from helpers.ncnn_packages import FP16, compact, package, write_compact
+from helpers.ncnn_packages import FP16, compact, write_compact
 from helpers.small import photograph, save_compact
-from helpers.zoo import NETWORK_G, sha256, site
+from helpers.zoo import NETWORK_G, sha256
 from helpers.zoo_server import Site
-
-__all__ = ["package", "site"]  # the fixtures
 
 PACKED = {"type": "SRVGGNetCompact", "num_feat": 5, "num_conv": 2, "upscale": 4}
 
