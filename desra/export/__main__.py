@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from desra import cli, export
-from desra.options.sections import NetworkOptions
 from desra.options.loading import load
+from desra.options.sections import NetworkOptions
 
 
 def _parser() -> argparse.ArgumentParser:
