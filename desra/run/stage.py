@@ -10,11 +10,9 @@ from typing import Any
 from desra.detect import detect
 from desra.evaluate import evaluate
 from desra.io import manifest
-from desra.io.files import atomic_write, sha256_of
+from desra.io.files import atomic_write
 from desra.io.lock import held_folder
-from desra.networks import checkpoints
 from desra.options.base import Strict
-from desra.options.comparing import flat
 from desra.options.detect import DetectOptions
 from desra.options.loading import fingerprint, parse, resolved
 from desra.options.report import ReportOptions
@@ -22,31 +20,16 @@ from desra.options.run import RunOptions
 from desra.registry import import_modules
 from desra.report import report
 from desra.run import images, remaining, review, table
+from desra.run.identity import identified, identity
 from desra.run.lineage import FILE, SIDES, Lineage, Record
 from desra.run.networks import Networks, find_networks
 from desra.run.verdict import spent, verdict, why_stop
 from desra.train import train
-from desra.train.run_folder import identity
 from desra.utils.errors import InputError, listed
 
 logger = logging.getLogger("desra")
 
 
-#: What may change when a run goes on: it decides what is done next, not what a round was.
-FREE = (
-    "input",
-    "output",
-    "device",
-    "max_rounds",
-    "min_gain",
-    "min_detail",
-    "review",
-    "sr_gan",
-    "sr_mse",
-    "detect",
-    "train",
-    "evaluate",
-)
 _FEW = 20  # regions to learn from
 
 
@@ -282,8 +265,8 @@ class Rounds:
         after = train(plan)
         self._note(record, "train", plan)
         record.network = {
-            "before": _identified(self._weights(before)),
-            "after": _identified(str(after)),
+            "before": identified(self._weights(before)),
+            "after": identified(str(after)),
         }
 
     def _evaluate(self, record: Record, name: str) -> None:
@@ -321,7 +304,7 @@ class Rounds:
             with atomic_write(final) as file:
                 file.write(Path(self._weights(name)).read_bytes())
         lineage.stopped = reason
-        lineage.final = final and _identified(str(final))
+        lineage.final = final and identified(str(final))
         lineage.save()
         if lineage.rounds:
             table.write(lineage, self.output, opt.sample_area)
@@ -353,29 +336,6 @@ class Rounds:
         return report(parse(ReportOptions, content, "report"))
 
 
-def _identified(weights: str) -> dict[str, str]:
-    return {"weights": weights, "sha256": sha256_of(checkpoints.resolve(weights))}
-
-
-def _identity(opt: RunOptions, networks: Networks) -> dict[str, Any]:
-    """What must be the same when a run goes on, by key path."""
-    none, settings = Path("none"), resolved(opt)
-    detection = resolved(opt.detect_options(none, none, networks.gan, None, networks.scale))
-    for key in ("input", "output", "device", "on_error", "sr_gan", "sr_mse", "export"):
-        del detection[key]
-    training = identity(
-        opt.train_options(none, [], networks.network_g, networks.scale, "none", "none")
-    )
-    comparison = resolved(opt.evaluate_options(none, none, none, None))
-    del comparison["device"]
-    return {
-        **dict(flat({key: value for key, value in settings.items() if key not in FREE})),
-        **dict(flat({"detect": detection, "train": training, "evaluate": comparison})),
-        "sr_gan": _identified(networks.gan.weights)["sha256"],
-        "sr_mse": networks.mse and _identified(networks.mse.weights)["sha256"],
-    }
-
-
 def run(opt: RunOptions, overwrite: bool = False) -> dict[str, Any]:
     """Detect, finetune, detect, evaluate, round after round.
 
@@ -396,8 +356,8 @@ def run(opt: RunOptions, overwrite: bool = False) -> dict[str, Any]:
     networks = find_networks(opt)
     opt = opt.for_network(str(networks.network_g["type"]))
     with held_folder(Path(opt.output), "output", (FILE,), overwrite):
-        original = _identified(networks.gan.weights)
-        known = _identity(opt, networks)
+        original = identified(networks.gan.weights)
+        known = identity(opt, networks)
         rounds = Rounds(opt, networks, Lineage(Path(opt.output), resolved(opt), known, original))
         try:
             reason = rounds.go()
