@@ -34,7 +34,7 @@ _FEW = 20  # regions to learn from
 
 
 class Review(Exception):
-    """A human is to look at masks before the run goes on.
+    """The pause of a run, in which a human is to look at masks.
 
     Attributes:
         folders: what detect wrote, by the network's name.
@@ -59,7 +59,7 @@ class Rounds:
         self.output = Path(opt.output)
 
     def go(self) -> str:
-        """All rounds that there are to be.
+        """Do all rounds that there are to be.
 
         Returns:
             Why there is no further one.
@@ -83,7 +83,7 @@ class Rounds:
         return reason
 
     def _stopped(self, number: int) -> str | None:
-        """Why a round is not to be; None: it is, or is begun."""
+        """Say why a round is not to be; None: it is, or is begun."""
         if len(self.lineage.rounds) >= number:
             return None
         against, limit = self._against(number), self.opt.max_rounds
@@ -96,7 +96,7 @@ class Rounds:
         return reason
 
     def _against(self, number: int) -> str | None:
-        """What speaks against a round, unless there are new images."""
+        """Say what speaks against a round, unless there are new images."""
         if self.lineage.nothing == number:
             return self._nothing(number)
         last = self.lineage.rounds[-1] if self.lineage.rounds else None
@@ -124,18 +124,18 @@ class Rounds:
 
     @property
     def _current_name(self) -> str:
-        """The folder of the network that the next round starts from."""
+        """Name of the folder of the network that the next round starts from."""
         kept = self.lineage.kept
         return f"round_{kept.round}" if kept else "original"
 
     def _weights(self, name: str) -> str:
-        """Of the network whose folder it is."""
+        """Return the weights of the network whose folder is named."""
         if name == "original":
             return self.networks.gan.weights
         return str(self.output / name / "train" / "models" / "net_g_latest.pth")
 
     def _detect(self, record: Record, name: str) -> None:
-        """On all images of the run, by the network whose folder is named."""
+        """Detect on all images of the run, by the network whose folder is named."""
         self._headline(record.round, f"detect, {self._weights(name)}")
         for side in SIDES:
             if self.lineage.images(side):
@@ -144,7 +144,7 @@ class Rounds:
                 self._note(record, f"detect {name} {side}", plan)
 
     def _note(self, record: Record, stage: str, plan: Strict) -> None:
-        """The options of a stage."""
+        """Note the options of a stage in the record of its round."""
         settings = resolved(plan)
         record.options = record.options or {}
         record.options[stage] = {"fingerprint": fingerprint(settings), **settings}
@@ -166,7 +166,7 @@ class Rounds:
         )
 
     def _enough(self, record: Record) -> bool:
-        """Whether there is anything to finetune away; says so where it is little."""
+        """Return whether there is anything to finetune away; the log says where it is little."""
         if "train" in record.seconds:
             return True
         plan = self._plan(self._current_name, "finetuned")
@@ -191,7 +191,7 @@ class Rounds:
         return count > 0
 
     def _nothing(self, number: int) -> str:
-        """Why there is no further round, where nothing is found."""
+        """Say why there is no further round, where nothing is found."""
         if number > 1:
             return "nothing is found any more in the images to finetune on"
         plan = self._plan("original", "heldout")
@@ -321,7 +321,7 @@ class Rounds:
             logger.info("Look at %s", page)
 
     def _report(self, name: str, side: str) -> Path:
-        """The page of the images of one side, before the first round and by the network named."""
+        """Make the page of one side: before the first round, and by the network named."""
         settings = manifest.write_options(self.output, self.opt)
         finetuned = name != "original"
         content = {
