@@ -1,7 +1,7 @@
 """What makes a run this run: what must be the same when it goes on."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,13 @@ FREE = (
     "train",
     "evaluate",
 )
-#: Of a stage: what the run sets, which is here by its own key or follows from the networks.
-_SET_BY_THE_RUN = [f"{stage}.{key}" for stage, keys in OWN.items() for key in keys]
-_FREE_OF_STAGES = ("detect.on_error",)
+_KEPT = ("scale", "network_g")  # what the networks are
+#: Keys of the stages that tell nothing: the run sets them (what is the user's is here by its own
+#: key), or they change no result.
+_LEFT_OUT = (
+    "detect.on_error",
+    *(f"{stage}.{key}" for stage, keys in OWN.items() for key in keys if key not in _KEPT),
+)
 #: As version 0.1.0 named a loss, which today is train.train.losses.<name>.
 _OLDER_LOSS = re.compile(r"train\.train\.\w+_opt\b")
 
@@ -70,13 +74,11 @@ def identity(opt: RunOptions, networks: Networks) -> dict[str, Any]:
 
 def chosen(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings that a user chose, by key path: without what the run sets itself."""
-    return {key: value for key, value in settings.items() if not _below(key, _SET_BY_THE_RUN)}
 
+    def left_out(key: str) -> bool:
+        return any(key == path or key.startswith(f"{path}.") for path in _LEFT_OUT)
 
-def _below(key: str, sections: Iterable[str]) -> bool:
-    return any(
-        key == section or key.startswith(f"{section}.") for section in (*sections, *_FREE_OF_STAGES)
-    )
+    return {key: value for key, value in settings.items() if not left_out(key)}
 
 
 def refuse_other(output: Path, known: Mapping[str, Any], identity: Mapping[str, Any]) -> None:

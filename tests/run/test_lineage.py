@@ -72,7 +72,7 @@ BROKEN = {
 OLDER = {
     "identity": {
         "key": "a",
-        "detect.scale": 4,
+        "detect.device": "cpu",
         "train.name": "train",
         "train.path.pretrain_network_g": "none",
         "evaluate.before": "none",
