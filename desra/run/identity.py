@@ -1,6 +1,5 @@
 """What makes a run this run: what must be the same when it goes on."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,8 +35,6 @@ _LEFT_OUT = (
     "detect.on_error",
     *(f"{stage}.{key}" for stage, keys in OWN.items() for key in keys if key not in _KEPT),
 )
-#: As version 0.1.0 named a loss, which today is train.train.losses.<name>.
-_OLDER_LOSS = re.compile(r"train\.train\.\w+_opt\b")
 
 
 def identified(weights: str) -> dict[str, str]:
@@ -92,15 +89,7 @@ def refuse_other(output: Path, known: Mapping[str, Any], identity: Mapping[str, 
     Raises:
         InputError: they differ.
     """
-    known = chosen(known)
-    older = [key for key in known.keys() - identity.keys() if _OLDER_LOSS.match(key)]
-    if older:
-        raise InputError(
-            f"output: {output} holds a run that desra 0.1.0 began, which named the losses "
-            f"otherwise ({listed(sorted(older))}); finish it with that version, choose another "
-            "output, or give --overwrite to delete it"
-        )
-    if changed := differences(known, identity):
+    if changed := differences(chosen(known), identity):
         raise InputError(
             f"output: {output} holds a run with other options ({listed(changed)}); choose "
             "another output, or give --overwrite to delete it"

@@ -26,7 +26,7 @@ def test_what_the_run_sets_has_no_part_in_it(lq: Path, tmp_path: Path):
     own = [f"{stage}.{key}" for stage, names in OWN.items() for key in names]
     there = [key for key in own if any(k == key or k.startswith(f"{key}.") for k in first)]
     assert sorted(there) == ["detect.scale", "train.network_g", "train.scale"]
-    changed = keys("a", evaluate={"bootstrap": {"seed": 5}})
+    changed = keys("a", evaluate={"sheet_rows": 1, "bootstrap": {"seed": 5}})
     with pytest.raises(InputError, match=r"other options \(evaluate\.bootstrap\.seed: 0 -> 5\)"):
         refuse_other(tmp_path, first, changed)
     refuse_other(tmp_path, {**first, "evaluate.sheet": "none", "detect.masks": None}, first)

@@ -117,14 +117,6 @@ def test_a_run_of_version_0_1_0_goes_on(tmp_path: Path):
     assert again["identity"] == {"key": "a"}
 
 
-def test_a_run_of_version_0_1_0_with_its_names_of_losses_is_refused(tmp_path: Path):
-    identity = {**OLDER["identity"], "train.train.keep_it_opt.type": "L1Loss"}
-    (tmp_path / "lineage.json").write_text(json.dumps({**OLDER, "identity": identity}))
-    words = r"a run that desra 0\.1\.0 began, .*keep_it_opt\.type.*finish it with that version"
-    with pytest.raises(InputError, match=words):
-        lineage(tmp_path, key="a")
-
-
 def test_another_run_and_what_is_none(tmp_path: Path):
     lineage(tmp_path, key="a").save()
     words = r"output: .* holds a run with other options \(key: a -> b\); .*--overwrite"
