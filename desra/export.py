@@ -26,8 +26,8 @@ from desra import cli
 from desra.io.files import atomic_write
 from desra.networks import checkpoints, onnx
 from desra.networks.load import Network, is_recognised, load_network
-from desra.options.detect import NetworkOptions
 from desra.options.loading import load
+from desra.options.sections import NetworkOptions
 from desra.utils.errors import InputError
 
 

@@ -42,6 +42,8 @@ _restore_functional_tensor()
 # Importing any part of basicsr imports all of it, which fills its registries.
 from basicsr.archs import vgg_arch  # noqa: E402
 from basicsr.data import degradations as kernels  # noqa: E402
+from basicsr.losses.basic_loss import PerceptualLoss as BasicsrPerceptualLoss  # noqa: E402
+from basicsr.losses.gan_loss import GANLoss as BasicsrGANLoss  # noqa: E402
 from basicsr.metrics.niqe import calculate_niqe  # noqa: E402
 from basicsr.models.lr_scheduler import CosineAnnealingRestartLR, MultiStepRestartLR  # noqa: E402
 from basicsr.utils.img_process_util import usm_sharp  # noqa: E402
@@ -59,6 +61,8 @@ __all__ = [
     "LOSS_REGISTRY",
     "MODEL_REGISTRY",
     "VGG_FOLDER",
+    "BasicsrGANLoss",
+    "BasicsrPerceptualLoss",
     "CosineAnnealingRestartLR",
     "MultiStepRestartLR",
     "build",
@@ -75,6 +79,8 @@ VGG_FOLDER = vgg_arch.VGG_PRETRAIN_PATH.rpartition("/")[0]
 
 # basicsr registers the classes that Real-ESRGAN also registers under this suffix.
 _SUFFIX = "_basicsr"
+# desra registers the classes that take the place of one of basicsr's under this suffix.
+_OWN_SUFFIX = "_desra"
 # Folders of desra whose modules register classes -> how the names of these modules end.
 _REGISTERING = {"archs": "_arch", "losses": "_loss", "data": "_dataset", "models": "_model"}
 
@@ -115,7 +121,9 @@ def import_modules(names: Iterable[str]) -> None:
 
 
 def find(registry: Registry, name: str, key: str) -> Any:
-    """The class registered under ``name``, or under basicsr's suffixed form of it.
+    """Return the class registered under ``name``, or under a suffixed form of it.
+
+    desra's form comes first: its ``GANLoss`` and ``PerceptualLoss`` take the place of basicsr's.
 
     Args:
         registry: one of basicsr's registries.
@@ -127,10 +135,10 @@ def find(registry: Registry, name: str, key: str) -> Any:
     """
     _register_own()
     known = dict(iter(registry))
-    for candidate in (name, name + _SUFFIX):
+    for candidate in (name + _OWN_SUFFIX, name, name + _SUFFIX):
         if candidate in known:
             return known[candidate]
-    names = sorted(n.removesuffix(_SUFFIX) for n in known)
+    names = sorted({n.removesuffix(_SUFFIX).removesuffix(_OWN_SUFFIX) for n in known})
     raise InputError(
         f"{key}.type: '{name}' is not registered; {did_you_mean(name, names)} "
         "(a class of your own is loaded with `import: [your_module]`)"

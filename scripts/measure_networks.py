@@ -26,7 +26,6 @@ from desra.io.images import read_image, write_image
 from desra.io.listing import list_images
 from desra.metrics.quality import niqe, psnr
 from desra.networks.pair import SRPair
-from desra.networks.sr_network import SRNetwork
 from desra.options.degradation import Degradation
 
 Image = NDArray[np.uint8]
@@ -53,7 +52,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4, help="so many, spread over the folder")
     args = parser.parse_args()
 
-    pair = SRPair(SRNetwork.from_checkpoint(args.model), SRNetwork.from_checkpoint(args.partner))
+    pair = SRPair.from_checkpoints(args.model, args.partner)
     scale, finders = pair.scale, {"paper": MaskRule(), "evidence": MaskRule(min_area=1000)}
     scores: dict[str, list[list[float]]] = {"bicubic": [], "sr_mse": [], "sr_gan": []}
     found: dict[str, list[list[float]]] = {name: [] for name in finders}
@@ -71,7 +70,7 @@ def main() -> None:
             quality = niqe(image)
             scores[name].append([psnr(image, gt), np.nan if quality is None else quality])
         D = artifact_map(sr.mse, sr.gan)
-        for name, similarity in (("paper", D), ("evidence", evidence(sr.mse, sr.gan, lq))):
+        for name, similarity in (("paper", D), ("evidence", evidence(sr))):
             mask = full_size_mask(similarity, gt.shape, finders[name])
             low = (similarity < finders[name].threshold).mean()
             found[name].append([similarity.mean(), low, mask.mean(), find_regions(mask).count])

@@ -90,7 +90,7 @@ def circumstances(before: str, val: ValOptions) -> dict[str, Any]:
     """All that a point depends on, but for the network after and the strength."""
     sections = resolved(val)
     rows = manifest.read_results(str(val.dataroot), "--detected").values()
-    detector = find_detector(val.detector.type, {"sr_mse", "lq"}, "--detector")
+    detector = find_detector(val.detector.type, {"mse", "lq"}, "--detector")
     return {
         "before": sha256_of(checkpoints.resolve(before)),
         "detected": fingerprint([[row.stem, row.settings] for row in rows]),

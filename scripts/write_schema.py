@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from desra.options.app import AppOptions
 from desra.options.base import Strict
@@ -34,11 +35,23 @@ MODELS: dict[str, type[Strict]] = {
 }
 
 
+def _for_people(schema: Any) -> Any:
+    """Cut from the descriptions what docstrings say to those who program (errors, examples)."""
+    if isinstance(schema, list):
+        return [_for_people(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    content = {key: _for_people(part) for key, part in schema.items()}
+    if isinstance(text := content.get("description"), str):
+        content["description"] = text.split("\n\nRaises:")[0]
+    return content
+
+
 def schema_text(model: type[Strict]) -> str:
     """The JSON schema of an options file, by the names that YAML uses."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **model.model_json_schema(by_alias=True),
+        **_for_people(model.model_json_schema(by_alias=True)),
     }
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 

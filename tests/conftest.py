@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from helpers.small import photograph, save_png
+from helpers.small import photograph, save_compact, save_png
+from helpers.zoo_server import Site
 
 
 @pytest.fixture
@@ -23,3 +25,11 @@ def lq(tmp_path: Path) -> Path:
     for i in range(5):
         save_png(tmp_path / "lq" / f"p{i}.png", photograph(i, 32, 40))
     return tmp_path / "lq"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A download site that serves a small network."""
+    site = Site(save_compact(tmp_path / "served.pth").read_bytes())
+    yield site
+    site.close()

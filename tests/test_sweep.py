@@ -9,11 +9,19 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import yaml
 from scipy import ndimage
 
-from desra.artifacts import MaskRule, artifact_map, artifact_mask, find_regions, full_size_mask
+from desra.artifacts import (
+    MaskRule,
+    WindowSpec,
+    artifact_map,
+    artifact_mask,
+    find_regions,
+    full_size_mask,
+)
 from desra.detect import detect
-from desra.detectors import find_detector
+from desra.detectors import Images, find_detector
 from desra.io.annotations import write_labelme
 from desra.io.images import read_rgb8, write_image
 from desra.metrics.mask_scores import count_mask, mean_iou
@@ -22,6 +30,7 @@ from desra.options.loading import parse
 from desra.options.sections import DetectorOptions
 from desra.options.sweep import SweepOptions
 from desra.sweep import Row, count_areas, main, sweep
+from desra.utils.errors import InputError
 from helpers.small import photograph
 
 AREAS = [0, 60, 150, 100000]
@@ -171,7 +180,7 @@ def detected_by_default(folder: Path, scale: int, with_lq: bool) -> DetectOption
 
 def sweep_by_default(opt: DetectOptions) -> Row:
     """The row of detect's threshold and area."""
-    area = opt.mask.rule(scale=opt.scale).min_area
+    area = int(opt.mask.resolve((96, 128), opt.scale).min_area)
     (row,) = sweep(
         options(
             Path(opt.output),
@@ -204,9 +213,9 @@ def test_lr_images_that_are_gone_are_done_without_and_that_is_said(
     row = sweep_by_default(opt)
     masked = [int((cv2.imread(str(tmp_path / "detect/mask/0.png"), 0) > 127).sum())]
     mse, gan = (read_rgb8(tmp_path / f"detect/{kind}/1.png") for kind in ("sr_mse", "sr_gan"))
-    rule = opt.mask.rule(scale=2)
+    rule = opt.mask.resolve((96, 128), 2)
     for lq in (None, cv2.resize(mse, (64, 48))):
-        D = find_detector("evidence", ["sr_mse"])(mse, gan, lq, scale=2)
+        D = find_detector("evidence", ["mse"])(Images(gan, mse, lq, scale=2))
         masked.append(int(full_size_mask(D, gan.shape, rule).sum()))
     assert row.masked_pixels == masked[0] + masked[1] != masked[0] + masked[2]
     assert "1 of 2 LR images that detect had are gone" in caplog.text and "1.png" in caplog.text
@@ -228,6 +237,35 @@ def test_another_detector_or_window_than_detects_is_said(
     (results / "options.yml").unlink()  # a folder of before it was kept
     sweep(options(results, detector={"type": "local_ssim"}))
     assert "made with" not in caplog.text
+
+
+def test_what_is_not_given_is_as_detect_had_it(
+    results: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The folder's detector is the paper's, which is not the default."""
+    content = yaml.safe_load((results / "options.yml").read_text())
+    content["window"]["size"], content["mask"]["dilate"] = 7, 1
+    (results / "options.yml").write_text(yaml.safe_dump(content))
+
+    def row(**given: Any) -> Row:
+        common = {"input": str(results), "output": str(results.parent / "sweep")}
+        rule = {"thresholds": [0.7], "min_areas": [0]}
+        (row,) = sweep(parse(SweepOptions, {**common, **rule, **given}, "test"))
+        return row
+
+    papers = {"type": "relative_local_variance"}
+    kept = row()
+    assert "made with" not in caplog.text
+    assert kept == row(detector=papers, window={"size": 7}, dilate=1)
+    mse, gan = pictures(results, "a")
+    D = artifact_map(mse, gan, WindowSpec(size=7))
+    mask = full_size_mask(D, gan.shape, MaskRule(dilate=1, min_area=0))
+    assert kept.regions == find_regions(mask).count and kept.masked_pixels == mask.sum()
+    assert row(dilate=3).masked_pixels > kept.masked_pixels
+    (results / "options.yml").unlink()  # then it is as detect's defaults
+    assert row() == row(detector={"type": "evidence"}, window={}, dilate=3)
+    with pytest.raises(InputError, match="kernel must be odd"):
+        row(kernel=4)
 
 
 def test_csv_and_printed_table(results: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -6,7 +6,7 @@ and of that a `Verdict` for each `Choice` of settings.
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,13 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from desra.artifacts import border_between, delete_artifacts, find_regions, full_size_mask
-from desra.finder import ArtifactFinder
+from desra.artifacts import DeletionSpec, MaskRule, WindowSpec, border_between, find_regions
+from desra.finder import ArtifactFinder, Artifacts
 from desra.io.drawing import map_in_colour, overlay
 from desra.io.files import StrPath
 from desra.io.images import Pixels, enlarge, image_size, read_image
-from desra.networks.pair import SRImages, SRPair
 from desra.options.app import AppOptions
-from desra.options.detect import MaskOptions
-from desra.options.loading import parse, resolved
-from desra.options.sections import DeletionOptions, WindowOptions
+from desra.options.loading import resolved
 from desra.report.pictures import view_size
 from desra.utils.errors import InputError
 
@@ -55,16 +52,14 @@ class Inspected:
     """An image after the networks.
 
     Attributes:
-        sr: both SR images, uint8 (H, W, 3).
-        D: the similarity map, float64 (H - 2b, W - 2b).
+        artifacts: both SR images, uint8 (H, W, 3), and the map.
         alpha: uint8 (H, W), or None.
         lq: what to show of the input, uint8 (h, w, 3).
         notes: what was converted, such as "gray to RGB".
         seconds: that the networks and the map took.
     """
 
-    sr: SRImages
-    D: NDArray[np.float64]
+    artifacts: Artifacts
     alpha: Pixels | None
     lq: Image
     notes: tuple[str, ...]
@@ -73,12 +68,12 @@ class Inspected:
     @property
     def map(self) -> Image:
         """D in colour, uint8 (H, W, 3), the border where it is not defined white."""
-        size = self.sr.gan.shape[:2]
-        if self.D.size == 0:
+        D, size = self.artifacts.map, self.artifacts.gan.shape[:2]
+        if D.size == 0:
             return np.full((*size, 3), 255, np.uint8)
-        border = border_between(self.D.shape, size)
+        border = border_between(D.shape, size)
         framed = ((border, border), (border, border), (0, 0))
-        return np.pad(map_in_colour(self.D), framed, constant_values=255)
+        return np.pad(map_in_colour(D), framed, constant_values=255)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,13 +111,12 @@ class Inspector:
         opt: the options.
 
     Raises:
-        InputError: as `SRPair.from_options` and `desra.detectors.find_detector`.
+        InputError: as `ArtifactFinder.from_options`.
     """
 
     def __init__(self, opt: AppOptions):
-        available = {"lq"} if opt.sr_mse is None else {"lq", "sr_mse"}
-        self.opt, self.pair = opt, SRPair.from_options(opt.sr_gan, opt.sr_mse, opt.tile, opt)
-        self.finder = ArtifactFinder(opt, self.pair.scale, available)
+        self.opt = opt
+        self.finder = ArtifactFinder.from_options(opt)
         self._networks = threading.Lock()  # the tiles of a pair are its state
 
     @property
@@ -147,13 +141,12 @@ class Inspector:
         picture = read_image(path)
         lq = picture.rgb8
         with self._networks:
-            sr = self.pair(lq, Path(path).stem)
-        D = self.finder.map(sr.mse, sr.gan, lq)
+            images = self.finder.upscale(lq, Path(path).stem)
+        artifacts = self.finder.look(images)
         alpha = picture.alpha8
         return Inspected(
-            sr=sr,
-            D=D,
-            alpha=None if alpha is None else enlarge(alpha, sr.gan.shape[:2]),
+            artifacts=artifacts,
+            alpha=None if alpha is None else enlarge(alpha, images.gan.shape[:2]),
             lq=lq,
             notes=picture.notes,
             seconds=time.perf_counter() - start,
@@ -166,12 +159,11 @@ class Inspector:
             InputError: a setting out of range.
         """
         start = time.perf_counter()
-        mask_options, deletion = self._sections(choice)
-        rule = mask_options.rule(seen.sr.gan.shape[:2], self.pair.scale)
-        mask = full_size_mask(seen.D, seen.sr.gan.shape, rule)
-        blended = delete_artifacts(seen.sr.mse, seen.sr.gan, mask, deletion.spec())
+        artifacts = seen.artifacts.by(*self._settings(choice))
+        mask, blended = artifacts.mask, artifacts.deleted()
         seconds = time.perf_counter() - start
-        return Verdict(mask, blended, find_regions(mask).count, rule.min_area, seconds)
+        area = int(artifacts.rule.min_area)
+        return Verdict(mask, blended, find_regions(mask).count, area, seconds)
 
     def as_yaml(self, choice: Choice) -> str:
         """The sections of detect's options that a choice amounts to.
@@ -179,23 +171,20 @@ class Inspector:
         Raises:
             InputError: a setting out of range.
         """
-        mask, deletion = self._sections(choice)
-        window = self.opt.window
-        content = {
-            "detector": resolved(self.opt.detector),
-            **({} if window == WindowOptions() else {"window": resolved(window)}),
-            "mask": resolved(mask),
-            "deletion": resolved(deletion),
-        }
+        rule, deletion = self._settings(choice)
+        chosen = resolved(self.opt.model_copy(update={"mask": rule, "deletion": deletion}))
+        keys = ["detector", "window", "mask", "deletion"]
+        if self.opt.window == WindowSpec():
+            keys.remove("window")
+        content = {key: chosen[key] for key in keys}
         return yaml.safe_dump(content, sort_keys=False, default_flow_style=None, width=1000)
 
-    def _sections(self, choice: Choice) -> tuple[MaskOptions, DeletionOptions]:
-        areas = {"threshold": choice.threshold, "min_area": choice.min_area}
-        soft = {"strength": choice.strength, "feather": choice.feather}
-        return (
-            parse(MaskOptions, {**resolved(self.opt.mask), **areas}, "settings"),
-            parse(DeletionOptions, soft, "settings"),
-        )
+    def _settings(self, choice: Choice) -> tuple[MaskRule, DeletionSpec]:
+        try:
+            rule = replace(self.opt.mask, threshold=choice.threshold, min_area=choice.min_area)
+            return rule, DeletionSpec(choice.strength, choice.feather)
+        except ValueError as error:
+            raise InputError(f"settings: {error}") from error
 
 
 def shown(image: NDArray[Any]) -> Image:

@@ -37,7 +37,7 @@ class Session:
 
     def save(self, kind: str, pixels: Any, alpha: Any = None) -> str:
         """Write a PNG of that kind for the page, in place of an earlier one; its path."""
-        path = Path(self.folder.name) / f"{self.seen.sr.stem}_{kind}.png"
+        path = Path(self.folder.name) / f"{self.seen.artifacts.images.stem}_{kind}.png"
         write_image(path, pixels, alpha)
         return str(path)
 
@@ -78,10 +78,15 @@ class Actions:
         except InputError as error:
             return [None, None, str(error).replace(path, name), None, None, None, None]
         session = Session(seen, tempfile.TemporaryDirectory(prefix="desra_app_"))
-        views = {"lq": seen.lq, "gan": seen.sr.gan, "mse": seen.sr.mse, "map": seen.map}
+        views = {
+            "lq": seen.lq,
+            "gan": seen.artifacts.gan,
+            "mse": seen.artifacts.mse,
+            "map": seen.map,
+        }
         small = {kind: shown(image) for kind, image in views.items()}
-        said = f"{name}: x{self._inspector.pair.scale} is {_size(seen.sr.gan)} pixels"
-        if small["gan"].shape != seen.sr.gan.shape:
+        said = f"{name}: x{seen.artifacts.images.factor} is {_size(seen.artifacts.gan)} pixels"
+        if small["gan"].shape != seen.artifacts.gan.shape:
             said += f", shown as {_size(small['gan'])}"
         said += f"; networks and map took {seen.seconds:.2f} s"
         paths = [session.save(f"{kind}_view", image) for kind, image in small.items()]
@@ -103,7 +108,7 @@ class Actions:
             return [str(error), "", None, None, None]
         views = {
             "mask": shown(verdict.mask),
-            "overlay": shown_overlay(shown(session.seen.sr.gan), verdict.mask),
+            "overlay": shown_overlay(shown(session.seen.artifacts.gan), verdict.mask),
             "blended": shown(verdict.blended),
         }
         paths = [session.save(f"{kind}_view", image) for kind, image in views.items()]

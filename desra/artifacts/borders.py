@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 
 def border_between(inner: tuple[int, ...], outer: tuple[int, ...]) -> int:
-    """Width of the border that ``outer`` has around a centred ``inner``, the same on four sides.
+    """Return the width of the border around a centred ``inner``, the same on all four sides.
 
     Only the first two numbers of each shape, height and width, are looked at.
 
@@ -30,7 +30,7 @@ def border_between(inner: tuple[int, ...], outer: tuple[int, ...]) -> int:
 
 
 def crop_to(image: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """The centre of ``image``, ``(H, W, ...)``, with the height and width of ``shape``. A view.
+    """Return the centre of ``image``, ``(H, W, ...)``, as high and wide as ``shape``; a view.
 
     An empty ``shape`` (the map of an image smaller than the window) gives an empty view.
 

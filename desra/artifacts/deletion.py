@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import cv2
 import numpy as np
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
+from desra.artifacts.bounds import SECTION, check_bounds
 from desra.artifacts.pseudo_gt import check_fit
 from desra.artifacts.row_bands import bands
 
@@ -21,31 +23,28 @@ _SEAM_REACH = 32  # where that Gaussian ends
 
 @dataclass(frozen=True)
 class DeletionSpec:
-    """How artifacts are deleted.
-
-    Attributes:
-        strength: share of MSE-SR inside the mask, in [0, 1].
-        feather: pixels inside the mask's edge over which that share rises from 0; 0: a hard edge.
-            The rim that is left is what the mask's dilation added around the artifact.
+    """Deletion without finetuning: MSE-SR in place of artifacts, with a soft edge.
 
     Raises:
         ValueError: a value out of range.
     """
 
-    strength: float = 1.0
-    feather: float = 8.0
+    __pydantic_config__: ClassVar[Any] = SECTION
+
+    strength: Annotated[float, Ge(0), Le(1)] = 1.0
+    """Share of the MSE-SR image inside the mask."""
+    feather: Annotated[float, Ge(0), Le(1024)] = 8.0
+    """Pixels of the SR image, inside the mask's edge, over which that share rises from 0; 0: a hard
+    edge. The rim that is left is what the mask's dilation added around the artifact."""
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.strength <= 1.0:
-            raise ValueError(f"deletion strength must be in [0, 1], got {self.strength}")
-        if not 0.0 <= self.feather <= 1024.0:
-            raise ValueError(f"deletion feather must be in [0, 1024], got {self.feather}")
+        check_bounds(self, "deletion")
 
 
 def deletion_weight(
     mask: Mask, spec: DeletionSpec = DeletionSpec(), rows: slice | None = None
 ) -> NDArray[np.float64]:
-    """The share of MSE-SR in each pixel.
+    """Return the share of MSE-SR in each pixel.
 
     With d the distance of a pixel's centre to that of the nearest pixel outside the mask, and
     t = (d - 1/2) / feather clipped to [0, 1], it is ``strength (3 t^2 - 2 t^3)`` inside and 0
@@ -85,7 +84,7 @@ def delete_artifacts(
     spec: DeletionSpec = DeletionSpec(),
     rows: slice | None = None,
 ) -> Image:
-    """GAN-SR whose artifacts give way to MSE-SR: ``w sr_mse + (1 - w) sr_gan``.
+    """Return GAN-SR whose artifacts gave way to MSE-SR: ``w sr_mse + (1 - w) sr_gan``.
 
     w is the `deletion_weight`: where it is 0 (all pixels outside the mask) the result is exactly
     ``sr_gan``, where it is 1 exactly ``sr_mse``.
@@ -125,7 +124,7 @@ def delete_artifacts(
 def seam_step(
     sr_mse: Image, sr_gan: Image, mask: Mask, spec: DeletionSpec = DeletionSpec()
 ) -> float | None:
-    """The step in colour that `delete_artifacts` adds along the outline of the mask.
+    """Measure the step in colour that `delete_artifacts` adds along the outline of the mask.
 
     The step at a point of the outline is the mean colour inside the mask minus that outside, each
     weighted by a Gaussian of 8 pixels around the point. Deletion changes nothing outside, so what

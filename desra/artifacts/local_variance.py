@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import cv2
 import numpy as np
+from annotated_types import Ge, Gt
 from numpy.typing import NDArray
+
+from desra.artifacts.bounds import SECTION, check_bounds
 
 Map = NDArray[np.float64]
 
@@ -20,32 +23,30 @@ _STRIP = 64
 
 @dataclass(frozen=True)
 class WindowSpec:
-    """The patch in which texture is measured, and the constants that depend on the value range.
+    """The Gaussian window of the local variance (Eq. 2) and the range behind its constant C.
 
-    The defaults are those of the paper's released code.
-
-    Attributes:
-        size: side of the Gaussian window in pixels, odd.
-        sigma: standard deviation of the Gaussian in pixels.
-        data_range: largest value that a pixel can have: 255 for 8 bit, 65535 for 16 bit.
-        k2: the K2 of SSIM; C = (k2 * data_range)^2 keeps D stable where both images are flat.
+    evidence, the default detector, has windows of its own: of these keys size alone plays a part
+    there, in the border that the map lacks. The defaults are those of the paper's released code.
 
     Raises:
         ValueError: a value that makes no window.
     """
 
-    size: int = 11
-    sigma: float = 1.5
-    data_range: float = 255.0
-    k2: float = 0.03
+    __pydantic_config__: ClassVar[Any] = SECTION
+
+    size: Annotated[int, Ge(1)] = 11
+    """Side in pixels, odd."""
+    sigma: Annotated[float, Gt(0)] = 1.5
+    """Standard deviation in pixels."""
+    data_range: Annotated[float, Gt(0)] = 255.0
+    """Largest pixel value: 255 for 8 bits, 65535 for 16; C = (k2 data_range)^2."""
+    k2: Annotated[float, Gt(0)] = 0.03
+    """The K2 of SSIM: C keeps D stable where both images are flat."""
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.size % 2 == 0:
             raise ValueError(f"window size must be odd and at least 1, got {self.size}")
-        for name in ("sigma", "data_range", "k2"):
-            value: float = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                raise ValueError(f"window {name} must be a positive number, got {value}")
+        check_bounds(self, "window")
 
     @property
     def border(self) -> int:
@@ -53,8 +54,8 @@ class WindowSpec:
         return self.size // 2
 
     def map_size(self, shape: tuple[int, ...]) -> tuple[int, int]:
-        """(height, width) of the map of an image whose ``shape`` starts with its own height and
-        width: whole windows only, so 0 where the image is smaller than the window.
+        """Return (height, width) of the map of an image, whose ``shape`` starts with its own height
+        and width: whole windows only, so 0 where the image is smaller than the window.
 
         Example:
             >>> WindowSpec().map_size((120, 8, 3))
@@ -82,7 +83,7 @@ class WindowSpec:
 def artifact_map(
     sr_mse: NDArray[Any], sr_gan: NDArray[Any], window: WindowSpec = WindowSpec()
 ) -> Map:
-    """Similarity map D of an SR pair: high where the texture is the same, **low at an artifact**.
+    """Return the similarity map D of an SR pair: 1 where texture is alike, **low at an artifact**.
 
     With s the local standard deviation in a Gaussian window, for each colour channel,
 
@@ -123,7 +124,7 @@ def artifact_map(
 def absolute_difference_map(
     sr_mse: NDArray[Any], sr_gan: NDArray[Any], window: WindowSpec = WindowSpec()
 ) -> Map:
-    """Squared difference of local texture, (s_gan - s_mse)^2, mean over the channels (Eq. 3).
+    """Return the squared difference of local texture, (s_gan - s_mse)^2, channels averaged (Eq. 3).
 
     What the paper compares its relative difference with: it grows with the contrast of the
     image. **High at an artifact**, in squared grey levels: 0 or more, without an upper bound
@@ -137,7 +138,7 @@ def absolute_difference_map(
 
 
 def local_std(image: NDArray[Any], window: WindowSpec = WindowSpec()) -> Map:
-    """Local standard deviation of each channel, in grey levels (Eq. 2).
+    """Return the local standard deviation of each channel, in grey levels (Eq. 2).
 
     Args:
         image: as the images of `artifact_map`.

@@ -2,47 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal
 
 import cv2
 import numpy as np
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
 
 from desra.artifacts.borders import border_between
+from desra.artifacts.bounds import SECTION, check_bounds
 
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class MaskRule:
-    """How a similarity map becomes a mask. The defaults are those of the paper's released code.
+    """The rule by which a similarity map becomes a mask, and the section ``mask`` of the options.
 
-    Attributes:
-        threshold: a pixel fires where D is below it, in [0, 1].
-        kernel: side of the square structuring element in pixels, odd.
-        erode: erosions, which remove specks.
-        dilate: dilations after them, which join what is near.
-        min_area: a region is kept when it has **more** pixels than this.
+    ``MaskRule()`` is the paper's, as its released code has it. Where the options say nothing it is
+    evidence's, with an area of 1000 px_at_x4, and with `protocol: released` the paper's.
 
     Raises:
         ValueError: a value out of range.
+
+    Example:
+        >>> MaskRule(min_area=1000, min_area_unit="px_at_x4").resolve((200, 200), scale=2).min_area
+        250
     """
 
-    threshold: float = 0.7
-    kernel: int = 5
-    erode: int = 1
-    dilate: int = 3
-    min_area: int = 4000
+    __pydantic_config__: ClassVar[Any] = SECTION
+
+    threshold: Annotated[float, Ge(0), Le(1)] = 0.7
+    """A pixel with D below this is a candidate; the default of evidence and of the paper's."""
+    kernel: Annotated[int, Ge(1)] = 5
+    """Side of the square structuring element in pixels, odd."""
+    erode: Annotated[int, Ge(0)] = 1
+    """How often it erodes, which removes specks."""
+    dilate: Annotated[int, Ge(0)] = 3
+    """How often it dilates after that, which joins what is near."""
+    min_area: Annotated[float, Ge(0)] = 4000
+    """A region is kept if its area is greater than this."""
+    min_area_unit: Literal["px", "px_at_x4", "px_per_megapixel"] = "px"
+    """px: pixels of the SR image; px_at_x4: pixels at scale 4, for other scales times (scale/4)^2;
+    px_per_megapixel: pixels for each million pixels of the SR image."""
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.threshold <= 1.0:
-            raise ValueError(f"mask threshold must be in [0, 1], got {self.threshold}")
-        if self.kernel < 1 or self.kernel % 2 == 0:
+        if self.kernel % 2 == 0 or self.kernel < 1:
             raise ValueError(f"mask kernel must be odd and at least 1, got {self.kernel}")
-        for name in ("erode", "dilate", "min_area"):
-            value: int = getattr(self, name)
-            if value < 0:
-                raise ValueError(f"mask {name} must be 0 or more, got {value}")
+        check_bounds(self, "mask")
+
+    def resolve(self, sr_size: tuple[int, ...], scale: int) -> MaskRule:
+        """Return the same rule with ``min_area`` in pixels of one SR image, rounded to an integer.
+
+        Args:
+            sr_size: shape of the SR image; it starts with height and width.
+            scale: upscaling factor of the network that made it.
+        """
+        factor = {
+            "px": 1.0,
+            "px_at_x4": (scale / 4) ** 2,
+            "px_per_megapixel": sr_size[0] * sr_size[1] / 1e6,
+        }[self.min_area_unit]
+        return replace(self, min_area=round(self.min_area * factor), min_area_unit="px")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,22 +86,22 @@ class Regions:
 
 
 def artifact_mask(D: NDArray[np.floating], rule: MaskRule = MaskRule(), border: int = 0) -> Mask:
-    """Artifacts of a similarity map.
+    """Return the mask of the artifacts in a similarity map.
 
     ``D < threshold``, eroded, dilated, holes filled (`fill_holes`), and of what is left the
     8-connected regions that have more than ``min_area`` pixels.
 
     Args:
         D: similarity map, floating ``(h, w)``, low = artifact; may have no elements.
-        rule: threshold, morphology and area; the paper's by default.
+        rule: threshold, morphology and area in pixels; the paper's by default.
         border: pixels of False to add on every side, to give the map's border back.
 
     Returns:
         bool ``(h + 2 * border, w + 2 * border)``, True = artifact.
 
     Raises:
-        ValueError: D is not two-dimensional or has NaN (which would read "clean"), or ``border``
-            is negative.
+        ValueError: D is not two-dimensional or has NaN (which would read "clean"), ``border`` is
+            negative, or the rule's area is not in pixels.
 
     Example:
         >>> D = np.ones((100, 100))
@@ -91,7 +113,7 @@ def artifact_mask(D: NDArray[np.floating], rule: MaskRule = MaskRule(), border: 
 
 
 def candidates(D: NDArray[np.floating], rule: MaskRule = MaskRule()) -> Mask:
-    """``D < threshold``; the step of `artifact_mask` that looks at single pixels.
+    """Return the candidates, ``D < threshold``: the step of `artifact_mask` that looks at pixels.
 
     Args:
         D: similarity map, floating ``(h, w)``, or any rows of it; may have no elements.
@@ -111,7 +133,7 @@ def candidates(D: NDArray[np.floating], rule: MaskRule = MaskRule()) -> Mask:
 
 
 def clean_up(low: Mask, rule: MaskRule = MaskRule(), border: int = 0) -> Mask:
-    """The rest of `artifact_mask`: morphology, holes, area; it looks at the whole map.
+    """Return the mask of the candidates: morphology, holes, area; the rest of `artifact_mask`.
 
     Args:
         low: the `candidates`, bool ``(h, w)``.
@@ -121,8 +143,13 @@ def clean_up(low: Mask, rule: MaskRule = MaskRule(), border: int = 0) -> Mask:
         bool ``(h + 2 * border, w + 2 * border)``.
 
     Raises:
-        ValueError: ``border`` is negative.
+        ValueError: ``border`` is negative, or the rule's area is not in pixels.
     """
+    if rule.min_area_unit != "px":
+        raise ValueError(
+            f"the rule's min_area is in {rule.min_area_unit}; rule.resolve(sr_size, scale) gives "
+            "it in px of an image"
+        )
     if border < 0:
         raise ValueError(f"border must be 0 or more, got {border}")
     if low.size == 0:
@@ -137,7 +164,7 @@ def clean_up(low: Mask, rule: MaskRule = MaskRule(), border: int = 0) -> Mask:
 def full_size_mask(
     D: NDArray[np.floating], shape: tuple[int, ...], rule: MaskRule = MaskRule()
 ) -> Mask:
-    """`artifact_mask` in the size of the image that D was computed from, whatever its size.
+    """Return the `artifact_mask` in the size of the image that D was computed from.
 
     Args:
         D: similarity map of an image, floating ``(h, w)``.
@@ -154,7 +181,7 @@ def full_size_mask(
 
 
 def full_size_clean_up(low: Mask, shape: tuple[int, ...], rule: MaskRule = MaskRule()) -> Mask:
-    """`clean_up` in the size of the image, as `full_size_mask`: bool ``(H, W)``."""
+    """Return `clean_up` in the size of the image, as `full_size_mask`: bool ``(H, W)``."""
     if low.size == 0:
         return np.zeros(shape[:2], np.bool_)
     return clean_up(low, rule, border_between(low.shape, shape))
@@ -197,8 +224,8 @@ def find_regions(mask: Mask) -> Regions:
     return Regions(np.asarray(labels, np.int32), areas)
 
 
-def _keep_large(mask: Mask, min_area: int) -> Mask:
-    found = find_regions(mask)
-    keep = found.areas > min_area
+def _keep_large(mask: Mask, min_area: float) -> Mask:
+    regions = find_regions(mask)
+    keep = regions.areas > min_area
     keep[0] = False
-    return keep[found.labels]
+    return keep[regions.labels]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 def compose_pseudo_gt(
     sr_mse: NDArray[Any], sr_gan: NDArray[Any], mask: NDArray[np.bool_]
 ) -> NDArray[Any]:
-    """MSE-SR inside the mask, GAN-SR outside: ``M * sr_mse + (1 - M) * sr_gan`` (Eq. 10).
+    """Return MSE-SR inside the mask, GAN-SR outside: ``M * sr_mse + (1 - M) * sr_gan`` (Eq. 10).
 
     Args:
         sr_mse: ``(H, W)`` or ``(H, W, C)``, any dtype.
@@ -34,7 +34,7 @@ def compose_pseudo_gt(
 
 
 def check_fit(sr_mse: NDArray[Any], sr_gan: NDArray[Any], mask: NDArray[np.bool_]) -> None:
-    """Whether images and mask belong together, as `compose_pseudo_gt` needs it.
+    """Refuse images and a mask that do not belong together, as `compose_pseudo_gt` needs it.
 
     Raises:
         ValueError: they do not.

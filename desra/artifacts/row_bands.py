@@ -8,6 +8,6 @@ _ROWS = 512
 
 
 def bands(height: int) -> Iterator[slice]:
-    """The rows of an image in bands of at most 512, each with start and stop."""
+    """Yield the rows of an image in bands of at most 512, each with start and stop."""
     for top in range(0, height, _ROWS):
         yield slice(top, min(top + _ROWS, height))

@@ -73,7 +73,7 @@ def _measure(
     images = np.zeros(len(names), np.int64)
     for pair in tqdm(pairs, desc="calibrate", unit="image"):
         gan, mse = read_rgb8(pair.gan), read_rgb8(pair.mse)
-        D = artifact_map(mse, gan, opt.window.spec())
+        D = artifact_map(mse, gan, opt.window)
         labels = np.zeros(D.shape, np.uint8) if segmenter is None else segmenter(gan, pair.stem)
         before = calibration.counts.sum(axis=1)
         calibration.update(D, labels)

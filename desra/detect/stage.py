@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,26 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from desra.artifacts import (
-    apply_class_weights,
-    compose_pseudo_gt,
-    crop_to,
-    delete_artifacts,
-    find_regions,
-    seam_step,
-)
+from desra.artifacts import apply_class_weights, crop_to, find_regions
 from desra.detect.jobs import Job, check, find_jobs, sr_size
-from desra.detectors import Detector
+from desra.detectors import Detector, Images
 from desra.detectors.segment import Segmenter, make_segmenter, segment_weights
-from desra.finder import ArtifactFinder, log_seams
+from desra.finder import ArtifactFinder, Artifacts, log_seams
 from desra.io import drawing, manifest
 from desra.io.annotations import find_human_masks, write_coco, write_labelme
-from desra.io.files import remove_unfinished, scratch, sha256_of
+from desra.io.files import remove_unfinished, sha256_of
 from desra.io.images import Picture, Pixels, enlarge, read_image, to_uint8
 from desra.io.png import with_alpha, write_png
 from desra.io.results import whole_mask
 from desra.networks import checkpoints
-from desra.networks.pair import SRImages, SRPair, partner_of
+from desra.networks.pair import partner_of
 from desra.options.detect import DetectOptions
 from desra.options.loading import fingerprint, resolved
 from desra.registry import import_modules
@@ -44,7 +37,7 @@ logger = logging.getLogger("desra")
 
 
 def _settings_hash(opt: DetectOptions, detector: Detector) -> str:
-    """A hash of all that decides the results of an image except what belongs to that image."""
+    """Return a hash of all that decides results but what belongs to a single image."""
     settings = resolved(opt)
     if own := detector.fingerprint():
         settings["detector"]["fingerprint"] = own
@@ -89,22 +82,18 @@ class Found:
     """What detection made of a job.
 
     Attributes:
-        given: the job.
-        sr: both SR images.
+        loaded: the job.
+        artifacts: SR images, map and mask.
         alpha: (H, W) in their type, or None.
-        map8: uint8 (H - 2b, W - 2b), 255 D'.
-        mask: bool (H, W).
-        mean_D: mean of D'; None where there is no map.
+        regions: how many there are in the mask.
         seam: the step in colour at the seams of the deletion; None without.
         notes: what was converted.
     """
 
-    given: Loaded
-    sr: SRImages
+    loaded: Loaded
+    artifacts: Artifacts
     alpha: Pixels | None
-    map8: NDArray[np.uint8]
-    mask: NDArray[np.bool_]
-    mean_D: float | None
+    regions: int
     seam: float | None
     notes: tuple[str, ...]
 
@@ -123,14 +112,10 @@ class Detection:
 
     def __init__(self, opt: DetectOptions, jobs: list[Job], segmenter: Segmenter | None):
         self.opt, self.segmenter = opt, segmenter
-        finished = opt.input.sr_gan is not None
-        available = {"lq"} if all(job.lq for job in jobs) else set[str]()
-        if finished or opt.sr_mse is not None:
-            available.add("sr_mse")
-        self.finder = ArtifactFinder(opt, opt.scale, available)
-        self.pair: SRPair | None = None
-        if not finished:
-            self.pair = SRPair.from_options(opt.sr_gan, opt.sr_mse, opt.tile, opt, opt.scale)
+        given: set[str] | None = None
+        if opt.input.sr_gan is not None:
+            given = {"mse", "lq"} if all(job.lq for job in jobs) else {"mse"}
+        self.finder = ArtifactFinder.from_options(opt, given=given, folder=opt.output)
         self.weights = segment_weights(opt.segment, segmenter.names) if segmenter else np.ones(0)
         sizes = {job.stem: sr_size(job, opt.scale) for job in jobs}
         self.human = find_human_masks(opt.masks, sizes) if opt.masks else {}
@@ -161,64 +146,67 @@ class Detection:
                 finished = gan, mse
         return Loaded(job, lq, finished, seconds)
 
-    def find(self, given: Loaded) -> Found:
-        """Both SR images, the map and the mask; what is large lies on disk."""
-        opt, job, seconds = self.opt, given.job, given.seconds
+    def find(self, loaded: Loaded) -> Found:
+        """Find the artifacts of a job; what is large lies on disk."""
+        job, seconds = loaded.job, loaded.seconds
         with seconds("sr"):
-            sr, alpha, notes = self._sr(given)
-        shape, lq, weigh = sr.gan.shape, given.lq.rgb if given.lq else None, None
+            images, alpha, notes = self._images(loaded)
+        weigh = None
         if self.segmenter is not None:
             with seconds("segment"):
-                labels = self.segmenter(to_uint8(sr.gan), job.stem)
-                labels = crop_to(labels, self.finder.window.map_size(shape))
+                labels = self.segmenter(to_uint8(images.gan), job.stem)
+                labels = crop_to(labels, self.finder.window.map_size(images.gan.shape))
                 weigh = partial(_weighted, labels=labels, weights=self.weights)
         with seconds("map"):
-            found = self.finder.compare(sr.mse, sr.gan, lq, opt.output, weigh)
+            artifacts = self.finder.look(images, weigh)
         with seconds("mask"):
             if job.stem in self.human:
-                mask = self.human[job.stem].mask()
+                artifacts = replace(artifacts, drawn=self.human[job.stem].mask())
                 notes.append("mask: by a human")
-            else:
-                mask = self.finder.mask(found.low, shape)
+            regions = find_regions(artifacts.mask).count
         seam = None
-        if opt.deletion is not None:
+        if self.opt.deletion is not None:
             with seconds("seam"):
-                seam = seam_step(sr.mse, sr.gan, mask, opt.deletion.spec())
-        return Found(given, sr, alpha, found.map8, mask, found.mean, seam, tuple(notes))
+                seam = artifacts.seam()
+        return Found(loaded, artifacts, alpha, regions, seam, tuple(notes))
 
-    def _sr(self, given: Loaded) -> tuple[SRImages, Pixels | None, list[str]]:
-        """Both SR images, alpha in their size, and what was converted."""
-        stem, lq = given.job.stem, given.lq
-        notes = list(lq.notes) if lq else []
-        if given.finished:
-            gan, mse = given.finished
+    def _images(self, loaded: Loaded) -> tuple[Images, Pixels | None, list[str]]:
+        """The images of a job, alpha in the size of the SR images, and what was converted."""
+        stem, picture, scale = loaded.job.stem, loaded.lq, self.opt.scale
+        notes = list(picture.notes) if picture else []
+        if loaded.finished:
+            gan, mse = loaded.finished
             notes += [f"sr_gan: {n}" for n in gan.notes] + [f"sr_mse: {n}" for n in mse.notes]
+            lq = picture.rgb if picture else None
             if gan.rgb.dtype == mse.rgb.dtype:
-                return SRImages(stem, mse=mse.rgb, gan=gan.rgb), gan.alpha, notes
+                images = Images(gan.rgb, mse.rgb, lq, scale=scale, stem=stem)
+                return images, gan.alpha, notes
             # The pseudo ground truth is made of both.
             notes.append("rounded to 8 bits, as the partner is")
-            return SRImages(stem, mse=mse.rgb8, gan=gan.rgb8), gan.alpha8, notes
-        assert self.pair is not None and lq is not None  # jobs are of one kind
-        deep = self.opt.sr_bits == 16 and lq.rgb.dtype == np.uint16
-        make = partial(scratch, folder=self.opt.output)
-        sr = self.pair(lq.rgb, stem, 16 if deep else 8, make)
-        alpha = None if lq.alpha is None else enlarge(lq.alpha, sr.gan.shape[:2], deep)
-        return sr, alpha, notes
+            return Images(gan.rgb8, mse.rgb8, lq, scale=scale, stem=stem), gan.alpha8, notes
+        assert picture is not None  # jobs are of one kind
+        deep = self.opt.sr_bits == 16 and picture.rgb.dtype == np.uint16
+        images = self.finder.upscale(picture.rgb, stem, 16 if deep else 8)
+        alpha = picture.alpha
+        if alpha is not None:
+            alpha = enlarge(alpha, images.gan.shape[:2], deep)
+        return images, alpha, notes
 
     def write(self, found: Found) -> manifest.Row:
-        """Write the files of an image; its row."""
-        job, lq, seconds = found.given.job, found.given.lq, found.given.seconds
+        """Write the files of an image and return its row of the manifest."""
+        job, lq, seconds = found.loaded.job, found.loaded.lq, found.loaded.seconds
+        mask = found.artifacts.mask
         with seconds("write"):
             self._write_files(found)
         return manifest.Row(
             stem=job.stem,
             lq=str(job.lq) if job.lq else None,
             lq_size=(lq.rgb.shape[0], lq.rgb.shape[1]) if lq else None,
-            sr_size=(found.mask.shape[0], found.mask.shape[1]),
+            sr_size=(mask.shape[0], mask.shape[1]),
             scale=self.opt.scale,
-            mask_pixels=int(found.mask.sum()),
-            regions=find_regions(found.mask).count,
-            mean_D=found.mean_D,
+            mask_pixels=int(mask.sum()),
+            regions=found.regions,
+            mean_D=found.artifacts.mean,
             seconds=dict(seconds),
             settings=self.hashes[job.stem],
             notes=found.notes,
@@ -226,38 +214,31 @@ class Detection:
         )
 
     def _write_files(self, found: Found) -> None:
-        sr, alpha, mask, map8 = found.sr, found.alpha, found.mask, found.map8
+        artifacts, alpha = found.artifacts, found.alpha
+        gan, mse, mask = artifacts.gan, artifacts.mse, artifacts.mask
         drawn = drawing.Overlay(mask)
-
-        def pseudo_gt(rows: slice) -> Pixels:
-            return compose_pseudo_gt(sr.mse[rows], sr.gan[rows], mask[rows])
-
         colour: dict[str, Callable[[slice], Pixels]] = {
-            "sr_gan": lambda rows: with_alpha(sr.gan[rows], alpha, rows),
-            "sr_mse": lambda rows: with_alpha(sr.mse[rows], alpha, rows),
-            "pseudo_gt": lambda rows: with_alpha(pseudo_gt(rows), alpha, rows),
-            "overlay": lambda rows: drawn.rows(to_uint8(sr.gan[rows]), rows.start),
+            "sr_gan": lambda rows: with_alpha(gan[rows], alpha, rows),
+            "sr_mse": lambda rows: with_alpha(mse[rows], alpha, rows),
+            "pseudo_gt": lambda rows: with_alpha(artifacts.pseudo_gt(rows), alpha, rows),
+            "overlay": lambda rows: drawn.rows(to_uint8(gan[rows]), rows.start),
         }
         if self.opt.deletion is None:
             self._file(found, "deleted").unlink(missing_ok=True)  # of other settings
         else:
-            deletion = self.opt.deletion.spec()
-
-            def deleted(rows: slice) -> Pixels:
-                return delete_artifacts(sr.mse, sr.gan, found.mask, deletion, rows)
-
-            colour["deleted"] = lambda rows: with_alpha(deleted(rows), alpha, rows)
+            colour["deleted"] = lambda rows: with_alpha(artifacts.deleted(rows), alpha, rows)
         for kind, rows_of in colour.items():
-            write_png(self._file(found, kind), len(sr.gan), rows_of)
-        if map8.size == 0:  # an image smaller than the window
-            map8 = np.zeros((1, 1), np.uint8)
-        elif self.opt.protocol == "released":
-            mask = crop_to(mask, map8.shape)
-        write_png(self._file(found, "map"), len(map8), map8.__getitem__)
+            write_png(self._file(found, kind), len(gan), rows_of)
+        if artifacts.map.size == 0:  # an image smaller than the window
+            write_png(self._file(found, "map"), 1, np.zeros((1, 1), np.uint8).__getitem__)
+        else:
+            write_png(self._file(found, "map"), len(artifacts.map), artifacts.map8)
+            if self.opt.protocol == "released":
+                mask = crop_to(mask, artifacts.map.shape)
         write_png(self._file(found, "mask"), len(mask), mask.__getitem__)
 
     def _file(self, found: Found, kind: str) -> Path:
-        return manifest.result(Path(self.opt.output), kind, found.given.job.stem)
+        return manifest.result(Path(self.opt.output), kind, found.loaded.job.stem)
 
 
 def _weighted(

@@ -10,7 +10,7 @@ _C = WindowSpec(data_range=1.0).constant  # Eq. 7, for images in [0, 1]
 
 
 def relative_map(sr: Tensor, reference: Tensor) -> Tensor:
-    """``D = (2 s_sr s_ref + C) / (s_sr^2 + s_ref^2 + C)``, the mean over channels (Eq. 7).
+    """Return ``D = (2 s_sr s_ref + C) / (s_sr^2 + s_ref^2 + C)``, the mean over channels (Eq. 7).
 
     Args:
         sr, reference: float32 (N, C, H, W) in [0, 1]; H and W of 6 or more.
@@ -19,14 +19,14 @@ def relative_map(sr: Tensor, reference: Tensor) -> Tensor:
         float32 (N, 1, H, W) in [0, 1], 1 where the texture is the same; images are mirrored at
         their borders.
     """
-    of_sr, of_reference = local_std(sr), local_std(reference)
-    similarity = (2 * of_sr * of_reference + _C) / (of_sr.square() + of_reference.square() + _C)
+    std_sr, std_reference = local_std(sr), local_std(reference)
+    similarity = (2 * std_sr * std_reference + _C) / (std_sr.square() + std_reference.square() + _C)
     return similarity.mean(dim=1, keepdim=True)
 
 
 @LOSS_REGISTRY.register()
 class ArtifactMapLoss(nn.Module):
-    """``max(0, target - D(sr, gt))``: what the paper's map would still find, and nothing beyond.
+    """The artifacts that the paper's map would still find: ``max(0, target - D(sr, gt))``.
 
     Against the pseudo ground truth, ``gt`` is the MSE-SR output inside the mask. A pixel loss asks
     for that output itself there, so a network learns to blur; this one is content as soon as the
@@ -48,6 +48,6 @@ class ArtifactMapLoss(nn.Module):
         self.loss_weight, self.target, self.reduction = loss_weight, target, reduction
 
     def forward(self, sr: Tensor, gt: Tensor) -> Tensor:
-        """float32 (N, C, H, W) twice -> a scalar, or (N, 1, H, W) for ``none``."""
+        """Return a scalar, or (N, 1, H, W) for ``none``; ``sr``, ``gt``: float32 (N, C, H, W)."""
         loss = self.loss_weight * (self.target - relative_map(sr, gt)).clamp(min=0)
         return loss.mean() if self.reduction == "mean" else loss

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 def gaussian_window(size: int, sigma: float, like: Tensor) -> Tensor:
-    """The ``size`` weights of a Gaussian of ``sigma`` pixels, sum 1, of ``like``'s kind."""
+    """Return the ``size`` weights of a Gaussian of ``sigma`` pixels, sum 1, of ``like``'s kind."""
     x = torch.arange(size, device=like.device, dtype=like.dtype) - size // 2
     weights = torch.exp(-(x**2) / (2 * sigma**2))
     return weights / weights.sum()

@@ -1,10 +1,10 @@
-"""What each pixel counts in a loss, by the artifact mask."""
+"""The weight of each pixel in a loss, by the artifact mask."""
 
 from torch import Tensor
 
 
 def pixel_weight(mask: Tensor, inside: float, outside: float) -> Tensor:
-    """The factor of each pixel: ``inside`` where ``mask`` is 1, ``outside`` where it is 0.
+    """Return the factor of each pixel: ``inside`` where ``mask`` is 1, ``outside`` where it is 0.
 
     Args:
         mask: float (N, 1, H, W) in [0, 1].
@@ -17,7 +17,7 @@ def pixel_weight(mask: Tensor, inside: float, outside: float) -> Tensor:
 
 
 def weigh_gradient(output: Tensor, weight: Tensor) -> Tensor:
-    """``output`` itself, whose gradient is multiplied by ``weight``.
+    """Return ``output`` itself, whose gradient is multiplied by ``weight``.
 
     For losses that are no sum over pixels (adversarial, perceptual): what such a loss asks of a
     pixel is weighed when it arrives there. For one that is such a sum it is the same as weighing

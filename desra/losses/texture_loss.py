@@ -8,7 +8,7 @@ from desra.registry import LOSS_REGISTRY
 
 
 def local_std(image: Tensor, size: int = 11, sigma: float = 1.5, eps: float = 1e-6) -> Tensor:
-    """Standard deviation in a Gaussian window around each pixel, channel by channel.
+    """Return the standard deviation in a Gaussian window around each pixel, channel by channel.
 
     Args:
         image: float32 (N, C, H, W) in [0, 1]; H and W greater than ``size // 2``.
@@ -28,7 +28,9 @@ def local_std(image: Tensor, size: int = 11, sigma: float = 1.5, eps: float = 1e
 
 @LOSS_REGISTRY.register()
 class LocalStdLoss(nn.Module):
-    """|std(sr) - std(gt)|: how much texture there is, wherever in the window it lies.
+    """The difference of the amount of texture, ``|std(sr) - std(gt)|``.
+
+    Where in the window the texture lies does not matter.
 
     A pixel loss alone answers uncertainty with blur, outside the mask too. This one keeps the
     amount of texture there without holding every pixel.
@@ -45,6 +47,6 @@ class LocalStdLoss(nn.Module):
         self.loss_weight, self.reduction = loss_weight, reduction
 
     def forward(self, sr: Tensor, gt: Tensor) -> Tensor:
-        """float32 (N, C, H, W) twice -> a scalar, or (N, C, H, W) for ``none``."""
+        """Return a scalar, or (N, C, H, W) for ``none``; ``sr``, ``gt``: float32 (N, C, H, W)."""
         loss = self.loss_weight * (local_std(sr) - local_std(gt)).abs()
         return loss.mean() if self.reduction == "mean" else loss

@@ -10,7 +10,7 @@ _AMOUNT, _THRESHOLD = 0.5, 10 / 255
 
 
 def usm_sharp(image: Tensor) -> Tensor:
-    """``image`` sharpened where it differs from its blur by more than 10 grey levels.
+    """Return ``image`` sharpened where it differs from its blur by more than 10 grey levels.
 
     The arithmetic of basicsr's ``USMSharp`` with its defaults, filtered by rows and columns: the
     same numbers at a fraction of the time.
@@ -26,8 +26,8 @@ def usm_sharp(image: Tensor) -> Tensor:
     """
     if min(image.shape[-2:]) <= _SIZE // 2:
         raise InputError(
-            f"train: sharpened targets (l1_gt_usm, percep_gt_usm, gan_gt_usm) need crops of at "
-            f"least {_SIZE // 2 + 1} pixels, not {min(image.shape[-2:])}: raise gt_size"
+            f"train.losses: sharpened targets (towards: gt_usm) need crops of at least "
+            f"{_SIZE // 2 + 1} pixels, not {min(image.shape[-2:])}: raise gt_size"
         )
     window = gaussian_window(_SIZE, _SIGMA, like=image)
     residual = image - correlate(image, window)

@@ -1,4 +1,4 @@
-"""One training step: losses that know the mask, adversarial loss, EMA. Trains and finetunes."""
+"""The model that trains and finetunes: one step of losses that know the mask, of D, of the EMA."""
 
 import copy
 import re
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from desra.models.base_model import TrainableModel
 from desra.models.low_rank import add_low_rank, merged
 from desra.models.objective import Objective, Targets
 from desra.models.recompute import recompute_blocks
@@ -32,8 +33,8 @@ from desra.utils.errors import InputError, listed
 
 
 def _let_learn(net: nn.Module, patterns: Sequence[str], rank: int | None) -> None:
-    """Only weights in whose names one of ``patterns`` is found go on learning; none: all do. With
-    ``rank`` they learn by low-rank deltas.
+    """Let those weights learn in whose names one of ``patterns`` is found; none: all. With ``rank``
+    they learn by low-rank deltas.
 
     Raises:
         InputError: a pattern that is found in no name, or that no delta fits.
@@ -54,8 +55,11 @@ def _let_learn(net: nn.Module, patterns: Sequence[str], rank: int | None) -> Non
 
 
 def _layout(net: nn.Module) -> torch.memory_format:
-    """channels_last, which convolutions like; but networks with fully connected layers reshape
-    their features, some (VGGStyleDiscriminator) as only the usual layout allows."""
+    """Return channels_last, which convolutions like, unless there are fully connected layers.
+
+    Networks with these reshape their features, some (VGGStyleDiscriminator) as only the usual
+    layout allows.
+    """
     dense = any(isinstance(module, nn.Linear) for module in net.modules())
     return torch.contiguous_format if dense else torch.channels_last
 
@@ -69,7 +73,7 @@ class _Part(NamedTuple):
 
 
 def _add(losses: dict[str, Tensor], name: str, value: Tensor, parts: int) -> None:
-    """Take a part's value into the mean over parts."""
+    """Add a part's share of the mean over parts."""
     share = value.detach() / parts
     losses[name] = losses[name] + share if name in losses else share
 
@@ -80,11 +84,11 @@ def _set_requires_grad(net: nn.Module, wanted: bool) -> None:
 
 
 @MODEL_REGISTRY.register()
-class DeSRAModel:
+class DeSRAModel(TrainableModel):
     """A generator, perhaps a discriminator, their optimisers, and the step that updates them.
 
-    With ``pixel_opt`` alone it trains an MSE-SR network; with ``gan_opt`` a GAN-SR network; with
-    samples of (lq, pseudo ground truth, mask) it finetunes artifacts away (DeSRA, section 3.3).
+    With a pixel loss alone it trains an MSE-SR network, with an adversarial loss a GAN-SR network.
+    With samples of (lq, pseudo ground truth, mask) it finetunes artifacts away (DeSRA, sec. 3.3).
 
     Args:
         opt: the options of the run.
@@ -122,7 +126,7 @@ class DeSRAModel:
         self.optimizers = {"g": make_optimizer(step.optim_g, self.net_g, "train.optim_g")}
 
         self.net_d: nn.Module | None = None
-        if step.gan_opt:
+        if step.adversarial:
             assert opt.network_d and step.optim_d  # TrainOptions has made sure
             self.net_d = self._network(opt.network_d, opt.path.pretrain_network_d, "network_d")
             self.optimizers["d"] = make_optimizer(step.optim_d, self.net_d, "train.optim_d")
@@ -149,7 +153,9 @@ class DeSRAModel:
         return distributed.with_common_statistics(net, self.device)
 
     def _check_crops(self) -> None:
-        """Some networks take crops of one size (VGGStyleDiscriminator), or of multiples (SwinIR).
+        """Check the size of crops.
+
+        Some networks take one size (VGGStyleDiscriminator), some multiples of one (SwinIR).
 
         Raises:
             InputError: the datasets make others.
@@ -159,33 +165,28 @@ class DeSRAModel:
         window = max(size for size in windows if isinstance(size, int))
         for name in ("train", "clean"):
             section = getattr(self.opt.datasets, name)
-            given = section.spec().get("gt_size") if section else None
-            if wanted is not None and given not in (None, wanted):
+            size = section.spec().get("gt_size") if section else None
+            if wanted is not None and size not in (None, wanted):
                 raise InputError(
                     f"network_d: {type(self.net_d).__name__} judges crops of {wanted} pixels, but "
-                    f"datasets.{name}.gt_size is {given}; make them equal (input_size may be 128 "
+                    f"datasets.{name}.gt_size is {size}; make them equal (input_size may be 128 "
                     "or 256) or use UNetDiscriminatorSN, which takes any size"
                 )
-            if isinstance(given, int) and given // self.opt.scale % window:
+            if isinstance(size, int) and size // self.opt.scale % window:
                 raise InputError(
-                    f"datasets.{name}.gt_size: {given} / {self.opt.scale} must be a multiple of "
+                    f"datasets.{name}.gt_size: {size} / {self.opt.scale} must be a multiple of "
                     f"the window of {type(self.net_g).__name__}, {window}"
                 )
 
     # ------------------------------------------------------------------------------------- step
 
     def optimize(self, batch: dict[str, Any], iteration: int) -> dict[str, Tensor]:
-        """One step.
+        """Make one step, see :meth:`TrainableModel.optimize`.
 
-        Args:
-            batch: ``lq`` float32 (N, 3, h, w), ``gt`` float32 ``(N, 3, h*scale, w*scale)``, both in
-                [0, 1]; ``mask`` float32 ``(N, 1, h*scale, w*scale)``, 1 on artifacts; perhaps
-                ``gt_usm``, ``gt`` sharpened. It is taken in ``train.accumulate`` equal parts, of
-                which N must be a multiple.
-            iteration: counted from 1.
+        The batch is taken in ``train.accumulate`` equal parts.
 
-        Returns:
-            The losses by name, detached scalars, of this process.
+        Raises:
+            InputError: it cannot be cut into so many.
         """
         parts = self._parts(batch)
         losses: dict[str, Tensor] = {}
@@ -207,7 +208,7 @@ class DeSRAModel:
         return losses
 
     def _advance_schedules(self) -> None:
-        """By an iteration, also where a network has made no step (yet)."""
+        """Advance by an iteration, also where a network has made no step (yet)."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected call of `lr_scheduler.step")
             for scheduler in self.schedulers.values():
@@ -215,7 +216,7 @@ class DeSRAModel:
                     scheduler.step()
 
     def _parts(self, batch: dict[str, Any]) -> list[_Part]:
-        """The batch on the device, in as many parts as a step accumulates."""
+        """Return the batch on the device, in as many parts as a step accumulates."""
         count = self.opt.train.accumulate
         if len(batch["lq"]) % count:
             raise InputError(
@@ -238,27 +239,27 @@ class DeSRAModel:
     def _propagate_g(
         self, part: _Part, update: bool, parts: int, losses: dict[str, Tensor]
     ) -> Tensor:
-        """What the generator makes of a part; its losses are propagated and added to ``losses``."""
+        """Propagate the generator's losses of a part, add them to ``losses``, return its output."""
         with torch.set_grad_enabled(update), autocast(self.device, self.dtype):
             output = full_precision(self.net_g(part.lq))
         if update:
-            found = self._losses_g(output, part.lq, part.targets, part.mask)
-            self._updates["g"].add(torch.stack(list(found.values())).sum() / parts)
-            for name, loss in found.items():
+            terms = self._losses_g(output, part.lq, part.targets, part.mask)
+            self._updates["g"].add(torch.stack(list(terms.values())).sum() / parts)
+            for name, loss in terms.items():
                 _add(losses, name, loss, parts)
         return output.detach()
 
     def _propagate_d(
         self, part: _Part, fake: Tensor, parts: int, losses: dict[str, Tensor]
     ) -> None:
-        """The same for the discriminator."""
-        for half in self.objective.discriminator(self._judge, fake, part.targets):
+        """Propagate the discriminator's losses of a part and add them to ``losses``."""
+        for half in self.objective.discriminator(self._discriminate, fake, part.targets):
             self._updates["d"].add(half.loss / parts)
             _add(losses, f"l_d_{half.name}", half.loss, parts)
             _add(losses, f"out_d_{half.name}", half.logits.mean(), parts)
 
-    def _judge(self, images: Tensor) -> Tensor:
-        """The discriminator's logits, float32."""
+    def _discriminate(self, images: Tensor) -> Tensor:
+        """Return the discriminator's logits, float32."""
         assert self.net_d is not None
         images = images.contiguous(memory_format=_layout(self.net_d))
         with autocast(self.device, self.dtype):
@@ -266,17 +267,17 @@ class DeSRAModel:
 
     @torch.no_grad()
     def _fixed(self, net: nn.Module, lq: Tensor) -> Tensor:
-        """What a network that does not learn makes of ``lq``, float32."""
+        """Return the output of a network that does not learn, float32."""
         with autocast(self.device, self.dtype):
             return full_precision(net(lq))
 
     def _losses_g(
         self, output: Tensor, lq: Tensor, targets: Targets, mask: Tensor
     ) -> dict[str, Tensor]:
-        """The generator's losses by name, with gradients, to be summed."""
+        """Return the generator's losses by name, with gradients, to be summed."""
         average = before = None
         if self.objective.needs_average:
-            assert self.ema is not None  # StepOptions has made sure
+            assert self.ema is not None  # Objective has made sure
             average = self._fixed(self.ema.module, lq)
         if self.objective.needs_before:
             assert self.net_preserved is not None
@@ -284,27 +285,29 @@ class DeSRAModel:
         if self.net_d is None:
             return self.objective.generator(output, targets, mask, None, average, before)
         _set_requires_grad(self.net_d, False)
-        losses = self.objective.generator(output, targets, mask, self._judge, average, before)
+        losses = self.objective.generator(
+            output, targets, mask, self._discriminate, average, before
+        )
         _set_requires_grad(self.net_d, True)
         return losses
 
     # ------------------------------------------------------------------------------ checkpoints
 
     def weights(self) -> dict[str, dict[str, Tensor]]:
-        """``params`` and ``params_ema`` of the generator, as Real-ESRGAN's tools read them."""
+        """Return ``params`` and ``params_ema``, as Real-ESRGAN's tools read them."""
         params = merged(self.net_g)
         ema = merged(self.ema.module) if self.ema is not None else params
         return {"params": self._weakened(params), "params_ema": self._weakened(ema)}
 
     def _weakened(self, params: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``params`` drawn back towards the weights before training, by ``train.strength``."""
+        """Return ``params`` drawn back towards those before training, by ``train.strength``."""
         strength = self.opt.train.strength
         if self.net_before is None or strength == 1:
             return params
         return checkpoints.blended(self.net_before.state_dict(), params, strength)
 
     def averaged(self) -> nn.Module:
-        """A network with the weights that are saved as ``params_ema``, in eval mode."""
+        """Return a network with the weights that are saved as ``params_ema``, in eval mode."""
         trained = self.net_g if self.ema is None else self.ema.module
         plain = self.net_before if self.opt.train.low_rank else trained  # without deltas
         assert plain is not None  # __init__ has made it
@@ -314,7 +317,7 @@ class DeSRAModel:
 
     @torch.no_grad()
     def preview(self, lq: Tensor) -> Tensor:
-        """What the averaged network makes now: (N, 3, h, w) -> ``(N, 3, h*scale, w*scale)``."""
+        """Return the averaged network's output: (N, 3, h, w) -> ``(N, 3, h*scale, w*scale)``."""
         net = self.net_g if self.ema is None else self.ema.module
         learning = net.training
         net.eval()
@@ -323,7 +326,7 @@ class DeSRAModel:
         return output
 
     def state(self) -> dict[str, Any]:
-        """All that a resumed run needs besides the iteration."""
+        """Return all that a resumed run needs besides the iteration."""
         return {
             "net_g": self.net_g.state_dict(),
             "net_d": self.net_d.state_dict() if self.net_d is not None else None,
@@ -334,7 +337,7 @@ class DeSRAModel:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Continue from what :meth:`state` gave."""
+        """Go on from what :meth:`state` returned."""
         self.net_g.load_state_dict(state["net_g"])
         if self.net_d is not None:
             self.net_d.load_state_dict(state["net_d"])

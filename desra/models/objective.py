@@ -1,111 +1,154 @@
 """What a training step minimises: the losses of the options, built once, each by its name."""
 
+import inspect
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from desra.losses.gan_loss import Judge, Judged, discriminator_losses, generator_loss
-from desra.losses.ldl_loss import artifact_weight
+from desra.losses.gan_loss import AdversarialLoss, Discriminator, DiscriminatorLoss
 from desra.losses.masked import pixel_weight, weigh_gradient
+from desra.losses.needs import AVERAGE, DISCRIMINATOR, needs_of
 from desra.losses.usm import usm_sharp
-from desra.models.vgg import find_weights, load_features
-from desra.options.train import MaskedLossOptions, StepOptions
-from desra.registry import LOSS_REGISTRY, build, vgg_from
+from desra.models.vgg import load_vgg
+from desra.options.train import LossOptions, StepOptions
+from desra.registry import LOSS_REGISTRY, build, find, vgg_from
 from desra.utils.errors import InputError
 
 
 class Targets(NamedTuple):
-    """What each kind of loss takes for the truth: float32 (N, 3, H, W), ``gt`` or it sharpened."""
+    """What the losses of a batch compare the output with: float32 (N, 3, H, W) in [0, 1]."""
 
     gt: Tensor
-    pixel: Tensor
-    perceptual: Tensor
-    gan: Tensor
+    """The (pseudo) ground truth."""
+    gt_usm: Tensor | None = None
+    """The same sharpened, if a loss asks for it."""
 
 
-class _Masked(NamedTuple):
-    """A loss and what pixels count in it."""
+class _Term(NamedTuple):
+    """A loss of the sum, and what it is called with."""
 
+    name: str
     loss: Any
-    section: MaskedLossOptions
+    section: LossOptions
+    per_pixel: bool
+    """Whether it gives a value a pixel, which the mask weighs; else its gradient is weighed."""
+    factor: float
+    """What its value is multiplied by: the section's weight, where the loss does not do so."""
+    needs: frozenset[str]
 
-    def weight(self, mask: Tensor) -> Tensor:
-        return pixel_weight(mask, self.section.inside, self.section.outside)
+    def values(
+        self, output: Tensor, target: Tensor, mask: Tensor, **needed: Any
+    ) -> list[Tensor | None]:
+        """Return its scalars: one; of basicsr's perceptual loss features and style, or None.
 
-    def mean(self, output: Tensor, target: Tensor, mask: Tensor) -> Tensor:
-        """Of a loss that gives a value a pixel.
-
-        A plain mean over all pixels: basicsr's own weighted mean divides by the sum of the weights,
-        so that a crop's artifacts would weigh less the more of them it holds.
+        Raises:
+            InputError: a loss that should give a value a pixel does not.
         """
-        return (self.loss(output, target) * self.weight(mask)).mean()
+        arguments = {key: value for key, value in needed.items() if key in self.needs}
+        weight = pixel_weight(mask, self.section.inside, self.section.outside)
+        if self.per_pixel:
+            each = self.loss(output, target, **arguments)
+            if each.shape[-2:] != mask.shape[-2:]:
+                raise InputError(
+                    f"train.losses.{self.name}: with reduction none, {self.section.type} must give "
+                    f"a value a pixel, (N, C, {mask.shape[-2]}, {mask.shape[-1]}), not "
+                    f"{tuple(each.shape)}"
+                )
+            # A plain mean over all pixels: basicsr's own weighted mean divides by the sum of the
+            # weights, so that a crop's artifacts would weigh less the more of them it holds.
+            return [self._scaled((each * weight).mean())]
+        if not self.section.inside == self.section.outside == 1:
+            output = weigh_gradient(output, weight)
+        result = self.loss(output, target, **arguments)
+        parts = result if isinstance(result, tuple) else (result,)
+        return [part if part is None else self._scaled(part) for part in parts]
 
-    def seen(self, output: Tensor, mask: Tensor) -> Tensor:
-        """``output`` for a loss that gives one value a batch: its gradient is weighed."""
-        if self.section.inside == self.section.outside == 1:
-            return output
-        return weigh_gradient(output, self.weight(mask))
+    def _scaled(self, value: Tensor) -> Tensor:
+        return value if self.factor == 1 else self.factor * value
 
 
 class Objective:
     """The losses of both networks.
 
     Args:
-        step: the options; their sections name the losses and weigh them.
-        device: where perceptual networks go.
+        step: the options; ``losses`` are summed in their order.
+        device: where losses that hold networks go.
 
     Raises:
-        InputError: unknown losses, arguments that they do not take, or no VGG weights.
+        InputError: unknown losses, arguments that they do not take, what a loss needs is not there,
+            or no VGG weights.
     """
 
     def __init__(self, step: StepOptions, device: torch.device):
-        self._step = step
         self._device = device
-        self._pixel = self._masked(step.pixel_opt, "pixel_opt", reduction="none")
-        self._texture = self._masked(step.texture_opt, "texture_opt", reduction="none")
-        self._artifact = self._masked(step.artifact_opt, "artifact_opt", reduction="none")
-        self._ldl = self._masked(step.ldl_opt, "ldl_opt", reduction="none")
-        self._preserve = {
-            name: self._masked(section, key, reduction="none")
-            for name, key, section in (
-                ("l_g_keep", "preserve_opt", step.preserve_opt),
-                ("l_g_keep_tex", "preserve_texture_opt", step.preserve_texture_opt),
-            )
-        }
-        self._gan = self._masked(step.gan_opt, "gan_opt")
-        self._relativistic = step.gan_mode == "relativistic"
-        self._perceptual = self._masked(step.perceptual_opt, "perceptual_opt")
+        self._terms = [self._term(name, section) for name, section in step.active.items()]
+        self._adversarial = self._the_adversarial()
+        for term in self._terms:
+            if AVERAGE in term.needs and not step.ema_decay:
+                raise InputError(
+                    f"train.losses.{term.name}: {term.section.type} needs the moving average: set "
+                    "ema_decay, such as 0.999"
+                )
 
-    def _masked(self, section: MaskedLossOptions | None, key: str, **extra: Any) -> _Masked | None:
-        if section is None:
-            return None
-        spec = section.spec()
-        if section.type == "PerceptualLoss" and spec.get("criterion") == "l2":
-            raise InputError(f"train.{key}.criterion: l2 is broken in basicsr; use l1 or fro")
-        with vgg_from(self._vgg):
-            loss = build(LOSS_REGISTRY, spec, f"train.{key}", **extra)
+    def _term(self, name: str, section: LossOptions) -> _Term:
+        key, spec = f"train.losses.{name}", section.spec()
+        cls = find(LOSS_REGISTRY, section.type, key)
+        taken = inspect.signature(cls).parameters
+        extra: dict[str, Any] = {}
+        if "reduction" in taken:
+            extra["reduction"] = "none"
+        if "loss_weight" in taken:
+            extra["loss_weight"] = section.weight
+        with vgg_from(partial(load_vgg, weights=spec.get("vgg_weights"), key=key)):
+            loss = build(LOSS_REGISTRY, spec, key, **extra)
         if isinstance(loss, nn.Module):
             loss = loss.to(self._device, torch.get_default_dtype()).requires_grad_(False)
-        return _Masked(loss, section)
+        try:
+            needs = needs_of(loss)
+        except ValueError as error:
+            raise InputError(f"{key}: {section.type}: {error}") from error
+        factor = 1.0 if "loss_weight" in taken else section.weight
+        return _Term(name, loss, section, "reduction" in taken, factor, needs)
 
-    def _vgg(self, vgg_type: str) -> nn.Module:
-        section = self._step.perceptual_opt
-        return load_features(vgg_type, find_weights(vgg_type, section and section.vgg_weights))
+    def _the_adversarial(self) -> _Term | None:
+        """The loss of the discriminator, which the options know by the name of its type."""
+        for term in self._terms:
+            kind, named = term.section.type, term.section.adversarial
+            if named and not isinstance(term.loss, AdversarialLoss):
+                raise InputError(
+                    f"train.losses.{term.name}: {kind} must be a subclass of "
+                    "desra.losses.gan_loss.AdversarialLoss, since its name ends in GANLoss"
+                )
+            if DISCRIMINATOR in term.needs and not named:
+                raise InputError(
+                    f"train.losses.{term.name}: {kind} needs the discriminator, so its name must "
+                    "end in GANLoss"
+                )
+        return next((term for term in self._terms if term.section.adversarial), None)
+
+    def loss(self, name: str) -> Any:
+        """Return the loss of a name, as it was built.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {term.name: term.loss for term in self._terms}[name]
 
     @property
     def needs_average(self) -> bool:
-        """Whether :meth:`generator` takes what the averaged network makes (for LDL's map)."""
-        return self._ldl is not None
+        """Whether :meth:`generator` takes the output of the averaged network."""
+        return any(AVERAGE in term.needs for term in self._terms)
 
     @property
     def needs_before(self) -> bool:
-        """Whether :meth:`generator` takes what the network before makes."""
-        return any(self._preserve.values())
+        """Whether :meth:`generator` takes the output of the network before."""
+        return any(term.section.towards == "before" for term in self._terms)
 
     def targets(self, gt: Tensor, gt_usm: Tensor | None = None) -> Targets:
-        """The truths of a batch, sharpened where the options say so.
+        """Return the truths of a batch, sharpened if a loss asks for that.
 
         Args:
             gt: float32 (N, 3, H, W) in [0, 1].
@@ -114,65 +157,67 @@ class Objective:
         Raises:
             InputError: crops too small for sharpening.
         """
-        wanted = (self._step.l1_gt_usm, self._step.percep_gt_usm, self._step.gan_gt_usm)
-        if any(wanted) and gt_usm is None:
+        if not any(term.section.towards == "gt_usm" for term in self._terms):
+            return Targets(gt)
+        if gt_usm is None:
             with torch.no_grad():
                 gt_usm = usm_sharp(gt)
-        return Targets(gt, *(gt_usm if want and gt_usm is not None else gt for want in wanted))
+        return Targets(gt, gt_usm)
 
     def generator(
         self,
         output: Tensor,
         targets: Targets,
         mask: Tensor,
-        judge: Judge | None = None,
+        discriminator: Discriminator | None = None,
         average: Tensor | None = None,
         before: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """The generator's losses by name, to be summed.
+        """Return the generator's losses by their names in the log, to be summed.
 
         Args:
-            output: what it made, float32 (N, 3, H, W).
+            output: the generator's, float32 (N, 3, H, W).
             targets: of the same shape.
             mask: float32 (N, 1, H, W), 1 on artifacts.
-            judge: the discriminator, with ``gan_opt``; its parameters should need no gradient.
-            average, before: what the averaged network, and the network before, make of the same lq.
+            discriminator: for an adversarial loss; its parameters should need no gradient.
+            average, before: the outputs of the averaged network and of the network before for the
+                same lq.
 
         Returns:
-            Scalars with gradients.
+            Scalars with gradients, ``l_g_<name>``. The style part of a perceptual loss is
+            ``l_g_style``, or ``l_g_<name>_style`` where that is taken.
         """
         losses: dict[str, Tensor] = {}
-        if self._pixel:
-            losses["l_g_pix"] = self._pixel.mean(output, targets.pixel, mask)
-        if self._texture:
-            losses["l_g_tex"] = self._texture.mean(output, targets.pixel, mask)
-        if self._artifact:
-            losses["l_g_art"] = self._artifact.mean(output, targets.gt, mask)
-        if self._ldl:
-            assert average is not None
-            weight = artifact_weight(targets.gt, output, average)
-            losses["l_g_ldl"] = self._ldl.mean(weight * output, weight * targets.gt, mask)
-        for name, preserve in self._preserve.items():
-            if preserve:
-                assert before is not None
-                losses[name] = preserve.mean(output, before, mask)
-        if self._perceptual:
-            seen = self._perceptual.seen(output, mask)
-            found = self._perceptual.loss(seen, targets.perceptual)
-            # basicsr's gives (features, style), either of them None; others one value.
-            parts = found if isinstance(found, tuple) else (found, None)
-            for name, part in zip(("l_g_percep", "l_g_style"), parts, strict=True):
-                if part is not None:
-                    losses[name] = part
-        if self._gan:
-            assert judge is not None
-            seen = self._gan.seen(output, mask)
-            losses["l_g_gan"] = generator_loss(
-                self._gan.loss, judge, seen, targets.gan, self._relativistic
-            )
+        names = {f"l_g_{term.name}" for term in self._terms}
+        needed = {AVERAGE: average, DISCRIMINATOR: discriminator}
+        for term in self._terms:
+            target = self._target(term, targets, before)
+            values = term.values(output, target, mask, **needed)
+            style = "l_g_style"
+            if style in names or style in losses:
+                style = f"l_g_{term.name}_style"
+            for name, value in zip((f"l_g_{term.name}", style), values, strict=False):
+                if value is not None:
+                    losses[name] = value
         return losses
 
-    def discriminator(self, judge: Judge, fake: Tensor, targets: Targets) -> Iterator[Judged]:
-        """The discriminator's losses, each to be propagated before the next is made."""
-        assert self._gan is not None
-        return discriminator_losses(self._gan.loss, judge, fake, targets.gan, self._relativistic)
+    def _target(self, term: _Term, targets: Targets, before: Tensor | None = None) -> Tensor:
+        target = {"gt": targets.gt, "gt_usm": targets.gt_usm, "before": before}[
+            term.section.towards
+        ]
+        assert target is not None  # by targets() and needs_before
+        return target
+
+    def discriminator(
+        self, discriminator: Discriminator, fake: Tensor, targets: Targets
+    ) -> Iterator[DiscriminatorLoss]:
+        """Yield the discriminator's losses, each to be propagated before the next is made.
+
+        Args:
+            discriminator: its parameters need gradients.
+            fake: the generator's output, float32 (N, 3, H, W); needs no gradient.
+            targets: of the same shape.
+        """
+        term = self._adversarial
+        assert term is not None
+        return term.loss.discriminator_losses(fake, self._target(term, targets), discriminator)

@@ -1,31 +1,22 @@
 """The GAN-SR network and its MSE-SR partner, run on one tile grid."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from desra.detectors.images import Images
 from desra.io.images import enlarge
 from desra.networks.sr_network import SRNetwork
 from desra.networks.zoo import ZOO
-from desra.options.base import CommonOptions
-from desra.options.detect import PARTNER, NetworkOptions, TileOptions
+from desra.options.sections import PARTNER, NetworkOptions, PairSections, Tiles
 from desra.utils.errors import InputError
 
 
-@dataclass(frozen=True)
-class SRImages:
-    """The two outputs for one LR image: uint8 or uint16 (H, W, 3), RGB, of equal size."""
-
-    stem: str
-    mse: NDArray[Any]
-    gan: NDArray[Any]
-
-
 def partner_of(gan: NetworkOptions, mse: NetworkOptions | None) -> NetworkOptions | None:
-    """The MSE-trained partner that the options mean; None: they want none.
+    """Return the MSE-trained partner that the options mean; None: they want none.
 
     Args:
         gan: the section of the GAN network.
@@ -47,7 +38,7 @@ def partner_of(gan: NetworkOptions, mse: NetworkOptions | None) -> NetworkOption
 
 
 class SRPair:
-    """Both networks of the method, to be called with one LR image.
+    """The GAN-SR network and its MSE-SR partner, to be called with one LR image.
 
     Args:
         gan: the network whose artifacts are looked for.
@@ -58,9 +49,8 @@ class SRPair:
 
     Example:
         >>> import numpy as np
-        >>> from desra.models import SRNetwork, SRPair
-        >>> pair = SRPair(SRNetwork.from_checkpoint("embedded:gan"),
-        ...               SRNetwork.from_checkpoint("embedded:mse"))  # or SRPair.embedded()
+        >>> from desra.models import SRPair
+        >>> pair = SRPair.from_checkpoints("embedded:gan", "embedded:mse")  # or SRPair.embedded()
         >>> sr = pair(np.zeros((8, 6, 3), np.uint8))
         >>> sr.gan.shape, sr.mse.shape
         ((32, 24, 3), (32, 24, 3))
@@ -78,29 +68,41 @@ class SRPair:
 
     @classmethod
     def embedded(cls, **settings: Any) -> "SRPair":
-        """The two networks that ship with desra (x4)."""
-        return cls(
-            SRNetwork.from_checkpoint("embedded:gan", **settings),
-            SRNetwork.from_checkpoint("embedded:mse", **settings),
-        )
+        """Load the two networks that ship with desra (x4)."""
+        return cls.from_checkpoints("embedded:gan", "embedded:mse", **settings)
 
     @classmethod
-    def from_options(
-        cls,
-        gan: NetworkOptions,
-        mse: NetworkOptions | None,
-        tile: TileOptions,
-        common: CommonOptions,
-        scale: int | None = None,
+    def from_checkpoints(
+        cls, gan: str | Path, mse: str | Path | None = None, **settings: Any
     ) -> "SRPair":
-        """Load the networks that two sections of the options name, see `partner_of`.
+        """Load two networks.
+
+        Args:
+            gan, mse: weights, as of :meth:`SRNetwork.from_checkpoint`; without ``mse`` the
+                bicubically upscaled image takes its place.
+            settings: ``device``, ``precision``, ``tiles`` of :class:`SRNetwork`.
 
         Raises:
             InputError: as :meth:`SRNetwork.from_checkpoint`, or their scales differ.
         """
-        mse = partner_of(gan, mse)
-        partner = SRNetwork.from_options(mse, tile, common, scale) if mse is not None else None
-        return cls(SRNetwork.from_options(gan, tile, common, scale), partner)
+        partner = None if mse is None else SRNetwork.from_checkpoint(mse, **settings)
+        return cls(SRNetwork.from_checkpoint(gan, **settings), partner)
+
+    @classmethod
+    def from_options(cls, opt: PairSections, scale: int | None = None) -> "SRPair":
+        """Load the networks that the options of a stage name, see `partner_of`.
+
+        Raises:
+            InputError: as :meth:`SRNetwork.from_checkpoint`, or their scales differ.
+        """
+        mse = partner_of(opt.sr_gan, opt.sr_mse)
+        partner = None if mse is None else SRNetwork.from_options(mse, opt.tile, opt, scale)
+        return cls(SRNetwork.from_options(opt.sr_gan, opt.tile, opt, scale), partner)
+
+    @property
+    def gives(self) -> frozenset[str]:
+        """What it gives detectors beside ``gan``, by the fields of `Images`."""
+        return frozenset({"lq", "flipped"} if self.mse is None else {"mse", "lq", "flipped"})
 
     def __call__(
         self,
@@ -108,30 +110,48 @@ class SRPair:
         stem: str = "",
         bits: Literal[8, 16] = 8,
         make: Callable[[tuple[int, ...], np.dtype[Any]], NDArray[Any]] = np.empty,
-    ) -> SRImages:
-        """Upscale ``lq``, uint8 or uint16 (h, w, 3) RGB, with both networks.
+        flipped: bool = False,
+    ) -> Images:
+        """Upscale an LR image with both networks.
 
         Args:
-            lq: the LR image.
+            lq: uint8 or uint16 ``(h, w, 3)`` RGB.
             stem: its name.
             bits: of the results.
             make: gives the arrays that they are written into, such as :func:`files.scratch`.
+            flipped: also upscale the image mirrored left to right, by the GAN-trained network.
 
         Returns:
-            Both results, ``(h*scale, w*scale, 3)``.
+            ``gan``, ``mse`` and ``lq``, with ``flipped`` where it is asked for; the results are
+            ``(h*scale, w*scale, 3)``.
 
         Raises:
             ValueError, InputError: as :meth:`SRNetwork.__call__`.
         """
         shape, dtype = self.gan.result_of(lq.shape, bits)
-        gan = self.gan(lq, bits, make(shape, dtype))
+        gan = make(shape, dtype)
+        mirrored = make(shape, dtype) if flipped else None
+        runs = [(self.gan, lq, gan)]
+        if mirrored is not None:
+            runs.append((self.gan, lq[:, ::-1], mirrored))
         if self.mse is None:
-            return SRImages(stem, mse=enlarge(lq, shape[:2], bits == 16), gan=gan)
-        mse = make(shape, dtype)
-        while True:
-            self.mse.tiles = self.gan.tiles
-            self.mse(lq, bits, mse)
-            if self.mse.tiles == self.gan.tiles:
-                return SRImages(stem, mse=mse, gan=gan)
-            self.gan.tiles = self.mse.tiles  # memory ran out: both again, on the smaller tiles
-            self.gan(lq, bits, gan)
+            mse = enlarge(lq, shape[:2], bits == 16)
+        else:
+            mse = make(shape, dtype)
+            runs.append((self.mse, lq, mse))
+        self._run(runs, bits)
+        back = None if mirrored is None else mirrored[:, ::-1]
+        return Images(gan, mse, lq, scale=self.scale, stem=stem, flipped=back)
+
+    def _run(
+        self, runs: list[tuple[SRNetwork, NDArray[Any], NDArray[Any]]], bits: Literal[8, 16]
+    ) -> None:
+        """Run networks on one tile grid; where memory runs out, all again on the smaller tiles."""
+        grids: list[Tiles] = []
+        while not grids or any(grid != grids[-1] for grid in grids):
+            grids = []
+            for network, image, result in runs:
+                network.tiles = self.gan.tiles
+                network(image, bits, result)
+                self.gan.tiles = network.tiles
+                grids.append(network.tiles)

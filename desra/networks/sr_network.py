@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from desra.networks.load import load_network
 from desra.networks.sensitive import keep_in_fp32
-from desra.networks.tiling import Tiles, halved, strips
+from desra.networks.tiling import halved, strips
 from desra.options.base import CommonOptions
-from desra.options.detect import NetworkOptions, TileOptions
+from desra.options.sections import NetworkOptions, Tiles
 from desra.utils.device import (
     autocast,
     is_out_of_memory,
@@ -32,7 +32,7 @@ class _OutOfMemory(Exception):
 
 
 class SRNetwork:
-    """An SR network behind a plain function of images.
+    """One SR network as a plain function of images.
 
     Load one by :meth:`from_checkpoint`, and call it with an image: an array of RGB pixels, as
     :func:`desra.io.images.read_image` (``read_image("a.png").rgb``), Pillow and scikit-image give
@@ -44,8 +44,7 @@ class SRNetwork:
         device: auto (cuda if there is one, else mps, else cpu), or torch's name, such as "cuda:1".
         precision: what the network computes in: fp32, bf16, fp16 (not on a CPU), or auto: bf16
             where the device has it natively, fp16 on an older GPU, else fp32.
-        tiles: how large images are cut, in input pixels; None: ``Tiles(size=384, overlap=32)``,
-            and ``Tiles(0, 0)`` never cuts.
+        tiles: how large images are cut, in input pixels; ``Tiles(0, 0)`` never cuts.
 
     Attributes:
         scale: the factor.
@@ -80,11 +79,11 @@ class SRNetwork:
         scale: int,
         device: str = "auto",
         precision: str = "auto",
-        tiles: Tiles | None = None,
+        tiles: Tiles = Tiles(),
     ):
         self.device = select_device(device)
         self.dtype = select_precision(precision, self.device)
-        self.scale, self.tiles = scale, tiles or Tiles()
+        self.scale, self.tiles = scale, tiles
         self._said_fp32 = False
         net = keep_in_fp32(keep_residual_in_fp32(net.eval().requires_grad_(False)))
         self.net = net.to(self.device, memory_format=torch.channels_last)  # pyright: ignore
@@ -121,7 +120,7 @@ class SRNetwork:
     def from_options(
         cls,
         section: NetworkOptions,
-        tile: TileOptions,
+        tile: Tiles,
         common: CommonOptions,
         scale: int | None = None,
     ) -> "SRNetwork":
@@ -136,7 +135,7 @@ class SRNetwork:
             scale,
             device=common.device,
             precision=common.precision,
-            tiles=Tiles(tile.size, tile.overlap),
+            tiles=tile,
         )
 
     def __call__(
@@ -181,7 +180,7 @@ class SRNetwork:
     def result_of(
         self, shape: tuple[int, ...], bits: Literal[8, 16] = 8
     ) -> tuple[tuple[int, int, int], np.dtype[Any]]:
-        """Shape and type of the result for an image of ``shape`` (H, W, 3)."""
+        """Return shape and type of the result for an image of ``shape`` (H, W, 3)."""
         dtype = np.dtype(np.uint8 if bits == 8 else np.uint16)
         return (shape[0] * self.scale, shape[1] * self.scale, 3), dtype
 

@@ -8,10 +8,11 @@ same grid.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from desra.options.sections import Tiles
 
 SMALLEST_TILE = 64  # below it most of a tile would be overlap, and a network takes little memory
 _FLOOR = 1e-3  # weight of the outer part of an overlap
@@ -19,35 +20,8 @@ _WIDTH = 0.25  # share of the overlap, in its middle, over which the weight rise
 _UNIT = 8  # of a tile's start, in pixels: the window of SwinIR, twice the folding of RRDBNet x1
 
 
-@dataclass(frozen=True)
-class Tiles:
-    """How images are cut.
-
-    Args:
-        size: side of a tile in input pixels; 0: never cut.
-        overlap: input pixels that neighbours share; less than half of ``size``. With 24 or more,
-            networks that look about that far (the embedded ones) stay within 0.2 grey levels of
-            the whole image, with 16 within 3, with 8 within 26. Networks that look much further
-            (RRDBNet of 23 blocks) differ in their texture near the seams with any overlap: with 32
-            by up to 30 grey levels, with 64 by up to 12. What fits into a tile is not cut.
-
-    Raises:
-        ValueError: negative values, or an overlap that is too large.
-    """
-
-    size: int = 384
-    overlap: int = 32
-
-    def __post_init__(self) -> None:
-        if self.size < 0 or self.overlap < 0 or (self.size and 2 * self.overlap >= self.size):
-            raise ValueError(
-                f"tile size {self.size} and overlap {self.overlap}: both at least 0, and the "
-                "overlap less than half of the size"
-            )
-
-
 def spans(length: int, tiles: Tiles) -> list[tuple[int, int]]:
-    """(start, stop) of the tiles along an axis of ``length``.
+    """Return (start, stop) of the tiles along an axis of ``length``.
 
     As few tiles as ``size`` allows, and these about equally long, so that little is computed twice.
     All but the last have one length. They start at multiples of 8, as networks that look through
@@ -65,7 +39,7 @@ def spans(length: int, tiles: Tiles) -> list[tuple[int, int]]:
 
 
 def halved(tiles: Tiles, height: int, width: int) -> Tiles | None:
-    """Tiles half as large as those that an image of ``height`` x ``width`` is cut into.
+    """Return tiles half as large as those that an image of ``height`` x ``width`` is cut into.
 
     Returns:
         None if those are as small as tiles get (``SMALLEST_TILE``).
@@ -101,7 +75,7 @@ def _ramp(span: tuple[int, int], length: int, overlap: int, scale: int) -> Tenso
 def strips(
     net: Callable[[Tensor], Tensor], lq: Tensor, scale: int, tiles: Tiles
 ) -> Iterator[Tensor]:
-    """``net(lq)``, tile by tile, in strips of the full width from top to bottom.
+    """Yield ``net(lq)``, tile by tile, in strips of the full width from top to bottom.
 
     A strip is handed out as soon as no tile below reaches into it, so that no more than a row of
     tiles is held.

@@ -18,6 +18,9 @@ class Strict(BaseModel):
     )
     reads_basicsr: ClassVar[bool] = False
     """Whether a file of basicsr's kind will do, see :mod:`desra.options.foreign`."""
+    losses_in: ClassVar[tuple[str, ...]] = ()
+    """The section that holds ``losses``, which :mod:`desra.options.loss_forms` also reads in other
+    forms; none: ()."""
 
 
 class RegisteredClass(BaseModel):

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from desra.artifacts import WindowSpec
 from desra.options.base import CommonOptions, Strict
-from desra.options.sections import SegmentOptions, WindowOptions
+from desra.options.sections import SegmentOptions, Window
 
 
 class CalibrateInputOptions(Strict):
@@ -39,7 +40,7 @@ class CalibrateOptions(CommonOptions):
     """More than this share of a class's pixels must lie within its intervals."""
     intervals: Annotated[int, Field(ge=1)] = 20
     """Into how many equal intervals [0, 1] is cut."""
-    window: WindowOptions = WindowOptions()
+    window: Window = WindowSpec()
     """Local variance; as in detect."""
     plots: bool = False
     """Draw the shares of each class into plots/; needs `pip install 'desra[plot]'`."""

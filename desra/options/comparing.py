@@ -22,3 +22,15 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         for key in dict.fromkeys([*old, *new])
         if old.get(key, nothing) != new.get(key, nothing)
     ]
+
+
+def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the nested sections that `flat` makes ``a.b``, value of."""
+    sections: dict[str, Any] = {}
+    for path, value in settings.items():
+        *parents, last = path.split(".")
+        place = sections
+        for key in parents:
+            place = place.setdefault(key, {})
+        place[last] = value
+    return sections

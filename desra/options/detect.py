@@ -5,20 +5,16 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, model_validator
 
-from desra.artifacts import MaskRule
-from desra.options.base import CommonOptions, NotNegative, RegisteredClass, Strict
+from desra.artifacts import DeletionSpec
+from desra.options.base import CommonOptions, Strict
 from desra.options.sections import (
     PAPERS_DETECTOR,
-    DeletionOptions,
-    DetectorOptions,
+    PAPERS_MASK,
+    FinderSections,
+    MapSections,
+    PairSections,
     SegmentOptions,
-    WindowOptions,
 )
-
-#: The paper's rule for the mask, as its released code has it.
-#: What sr_mse.weights says to mean the partner that is known of sr_gan.weights.
-PARTNER = "partner"
-PAPERS_MASK = {"threshold": 0.7, "min_area": 4000, "min_area_unit": "px"}
 
 
 class InputOptions(Strict):
@@ -41,68 +37,8 @@ class InputOptions(Strict):
         return self
 
 
-class NetworkOptions(Strict):
-    """An SR network: weights, and the architecture where it cannot be told from them."""
-
-    weights: str
-    """A checkpoint (.pth or .safetensors), a name that `python -m desra.weights list` gives, or
-    embedded:gan / embedded:mse; sr_mse also takes `partner`, the one that the list names."""
-    network_g: RegisteredClass | None = None
-    """The architecture; left out, it is found from the weights."""
-
-
-class TileOptions(Strict):
-    """Tiles bound the memory; both networks run on the same grid."""
-
-    size: Annotated[int, Field(ge=0)] = 384
-    """Side of a tile in LR pixels; 0: the whole image at once."""
-    overlap: Annotated[int, Field(ge=0)] = 32
-    """LR pixels that neighbouring tiles share; blended."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> "TileOptions":
-        if self.size and 2 * self.overlap >= self.size:
-            raise ValueError(f"overlap {self.overlap} must be less than half of size {self.size}")
-        return self
-
-
-class MaskOptions(Strict):
-    """From the map to the mask."""
-
-    threshold: NotNegative = 0.7
-    """A pixel with D below this is a candidate; the default of evidence and of the paper's."""
-    kernel: Annotated[int, Field(ge=1)] = 5
-    """Side of the square structuring element in pixels."""
-    erode: Annotated[int, Field(ge=0)] = 1
-    """How often it erodes."""
-    dilate: Annotated[int, Field(ge=0)] = 3
-    """How often it dilates after that."""
-    min_area: NotNegative = 1000
-    """A region is kept if its area is greater than this; with `protocol: released` the paper's
-    is the default, 4000 px."""
-    min_area_unit: Literal["px", "px_at_x4", "px_per_megapixel"] = "px_at_x4"
-    """px: pixels of the SR image; px_at_x4: pixels at scale 4, for other scales times (scale/4)^2;
-    px_per_megapixel: pixels for each million pixels of the SR image."""
-
-    def rule(self, sr_size: tuple[int, int] = (1000, 1000), scale: int = 4) -> MaskRule:
-        """The same for the functions of :mod:`desra.artifacts`, for an SR image of (H, W)."""
-        height, width = sr_size
-        factor = {
-            "px": 1.0,
-            "px_at_x4": (scale / 4) ** 2,
-            "px_per_megapixel": height * width / 1e6,
-        }[self.min_area_unit]
-        area = round(self.min_area * factor)
-        return MaskRule(self.threshold, self.kernel, self.erode, self.dilate, area)
-
-    @model_validator(mode="after")
-    def _valid(self) -> "MaskOptions":
-        self.rule()
-        return self
-
-
-class DetectOptions(CommonOptions):
-    """``python -m desra.detect``: LR images or SR pairs -> map, mask, pseudo ground truth."""
+class _Files(CommonOptions):
+    """What detect reads and writes."""
 
     input: InputOptions
     """What to look at."""
@@ -111,24 +47,23 @@ class DetectOptions(CommonOptions):
     redone only if settings changed."""
     scale: Annotated[int, Field(ge=1)] = 4
     """Upscaling factor; both networks must have it."""
-    sr_gan: NetworkOptions = NetworkOptions(weights="embedded:gan")
-    """The GAN-trained network, whose artifacts are looked for."""
-    sr_mse: NetworkOptions | None = NetworkOptions(weights=PARTNER)
-    """Its MSE- or L1-trained partner, the reference; null: the bicubically upscaled LR image."""
-    tile: TileOptions = TileOptions()
-    """How large images are cut for the networks."""
-    window: WindowOptions = WindowOptions()
-    """Local variance."""
-    detector: DetectorOptions = DetectorOptions()
-    """What makes the similarity map."""
+
+
+class _Classes(Strict):
+    """What the pixels show."""
+
     segment: SegmentOptions = SegmentOptions()
     """Class ids, whose weights spare textures that an MSE-SR network cannot make (Eq. 9)."""
-    mask: MaskOptions = MaskOptions()
-    """Threshold, morphology, area."""
+
+
+# In options.yml the keys stand in the order of the bases, the last one first.
+class DetectOptions(FinderSections, _Classes, MapSections, PairSections, _Files):
+    """``python -m desra.detect``: LR images or SR pairs -> map, mask, pseudo ground truth."""
+
     masks: str | None = None
     """Masks by a human, used instead of the detected ones for the images that have one: a folder
     of LabelMe files or of mask images (0 and 255), or a COCO file."""
-    deletion: DeletionOptions | None = None
+    deletion: DeletionSpec | None = None
     """Also write deleted/<stem>.png: the GAN-SR image with its artifacts replaced; null: don't."""
     export: list[Literal["labelme", "coco"]] = []
     """Also write the masks for correction by hand: labelme/<stem>.json, coco.json."""

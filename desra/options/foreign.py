@@ -8,6 +8,7 @@ ESRGANModel's loss is relativistic, a missing ``ema_decay`` is 0.
 from collections.abc import Mapping
 from typing import Any, cast
 
+from desra.options import loss_forms
 from desra.options.base import CommonOptions
 from desra.options.degradation import Degradation
 from desra.options.keys import Content, Keys
@@ -111,7 +112,7 @@ def translate(content: Mapping[str, Any]) -> tuple[Content, list[str]]:
     sharpened = {key: bool(top.take(key, False)) for key in _FLAGS}
     step = _step(top.section("train"), model)
     if top.take("gt_usm") and high_order:  # RealESRNetModel's, which leaves pairs as they are
-        sharpened |= {"l1_gt_usm": True, "percep_gt_usm": bool(step.get("perceptual_opt"))}
+        sharpened |= {"l1_gt_usm": True, "percep_gt_usm": _has_perceptual(step)}
     ours["train"] = sharpened | step
     usm = any(sharpened.values()) or (model in _REAL_ESRGAN and high_order)
     datasets = top.section("datasets")
@@ -149,17 +150,27 @@ def _logger(logger: Keys) -> Content:
 
 
 def _step(step: Keys, model: str) -> Content:
-    """``train``."""
+    """``train``; its losses, see :mod:`desra.options.loss_forms`."""
     ours: Content = {"ema_decay": 0, "net_d_init_iters": 0}  # what theirs are where not given
-    if model in _RELATIVISTIC and step.has("gan_opt"):
-        ours["gan_mode"] = "relativistic"
+    losses = step.take_given({*loss_forms.OLD_KEYS, loss_forms.LDLS_KEY, "losses"})
+    try:
+        ours |= loss_forms.rewrite(losses, ldls=True)
+    except InputError as error:
+        raise InputError(f"train: {error}") from error
+    sections = ours.get("losses")
+    gan: Any = cast(Content, sections).get("gan") if isinstance(sections, dict) else None
+    if model in _RELATIVISTIC and isinstance(gan, dict):
+        cast(Content, gan).setdefault("relativistic", True)
     warmup = step.take("warmup_iter", -1)
     ours["warmup_iter"] = 0 if warmup == -1 else warmup
     if (scheduler := step.take("scheduler")) is not None:
         ours["scheduler"] = _scheduler(scheduler)
-    if (artifacts := step.take("artifacts_opt")) is not None:  # LDL's name
-        ours["ldl_opt"] = artifacts
     return ours | step.take_given(StepOptions.model_fields)
+
+
+def _has_perceptual(step: Content) -> bool:
+    sections: Any = step.get("losses")
+    return isinstance(sections, dict) and bool(cast(Content, sections).get("percep"))
 
 
 def _scheduler(scheduler: Any) -> Any:

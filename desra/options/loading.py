@@ -1,12 +1,13 @@
 """From a YAML file to a checked section, and back to plain data."""
 
+import dataclasses
 import hashlib
 import json
 import logging
 import re
 import types
 import typing
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -14,6 +15,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from desra.options import loss_forms
 from desra.options.base import Strict
 from desra.options.foreign import is_foreign, translate
 from desra.utils.errors import InputError, did_you_mean, listed
@@ -95,8 +97,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return typing.cast(dict[str, Any], content)
 
 
-def force(content: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
-    """``content`` with ``a:b=c`` applied; ``c`` is read as YAML, never evaluated.
+def force(
+    content: Mapping[str, Any], assignments: Iterable[str], losses_in: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return ``content`` with ``a:b=c`` applied; ``c`` is read as YAML, never evaluated.
+
+    Args:
+        content: keys and values as read from YAML.
+        assignments: ``a:b=c``, one after the other.
+        losses_in: the path of a section with ``losses``, where paths of older forms mean the
+            sections that hold now what they name, see :mod:`desra.options.loss_forms`.
 
     Raises:
         InputError: an assignment has no ``=``, a value that is not YAML, or a path through a value.
@@ -110,8 +120,28 @@ def force(content: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, A
             value = yaml.load(text, Loader=_UniqueKeys)  # a SafeLoader
         except yaml.YAMLError as error:
             raise InputError(f"--force_yml: the value in '{assignment}' is not YAML") from error
-        _place(result, path, value, "--force_yml")
+        for keys, setting in _redirected(result, path.split(":"), value, losses_in):
+            _place(result, ":".join(keys), setting, "--force_yml")
     return result
+
+
+def _redirected(
+    content: Mapping[str, Any], keys: list[str], value: Any, losses_in: Sequence[str]
+) -> list[tuple[list[str], Any]]:
+    """What to set for a path, which may be one of an older form."""
+    above, inner = keys[: len(losses_in)], keys[len(losses_in) :]
+    section: Any = content
+    for key in losses_in:
+        section = typing.cast(dict[str, Any], section).get(key)
+        if not isinstance(section, dict):
+            return [(keys, value)]
+    if not losses_in or above != list(losses_in) or not inner:
+        return [(keys, value)]
+    try:
+        changes = loss_forms.redirect(typing.cast(dict[str, Any], section), inner, value)
+    except InputError as error:
+        raise InputError(f"--force_yml: {'.'.join(above)}: {error}") from error
+    return [([*above, *path], setting) for path, setting in changes]
 
 
 def _place(content: dict[str, Any], path: str, value: object, source: str) -> None:
@@ -134,29 +164,37 @@ def _place(content: dict[str, Any], path: str, value: object, source: str) -> No
     place[last] = value
 
 
-def _sections(annotation: Any) -> list[type[BaseModel]]:
+def _sections(annotation: Any) -> list[Any]:
     """The sections that an annotation such as ``Section | None`` admits."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
+    if isinstance(annotation, type):
+        section: Any = annotation
+        is_model = issubclass(section, BaseModel)
+        return [section] if is_model or dataclasses.is_dataclass(section) else []
     if typing.get_origin(annotation) in (typing.Union, types.UnionType, Annotated):
         return [s for a in typing.get_args(annotation) for s in _sections(a)]
     return []
 
 
-def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+def _fields(section: Any) -> dict[str, Any]:
+    """Key -> annotation of a section."""
+    if issubclass(section, BaseModel):
+        return {f.alias or n: f.annotation for n, f in section.model_fields.items()}
+    return {field.name: field.type for field in dataclasses.fields(section)}
+
+
+def _keys_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
     """The keys that are known at ``location``, for "did you mean"."""
     for key in location:
-        fields = {(f.alias or n): f for n, f in model.model_fields.items()}
-        sections = _sections(fields[str(key)].annotation) if str(key) in fields else []
+        sections = _sections(_fields(model).get(str(key)))
         if not sections:
             return []
         model = sections[0]
-    return [f.alias or n for n, f in model.model_fields.items()]
+    return list(_fields(model))
 
 
 def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
     path = ".".join(str(key) for key in error["loc"])
-    if error["type"] == "extra_forbidden":
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _keys_at(model, error["loc"][:-1])
         return f"{path}: unknown key; {did_you_mean(str(error['loc'][-1]), known)}"
     if error["type"] == "missing":
@@ -206,12 +244,29 @@ def load(
     if file is not None and file != Path(path or ""):
         logger.info("options: %s, which ships with desra", file)
     translated = model.reads_basicsr and is_foreign(content)
+    if model.reads_basicsr:
+        content = _with_sections(content, translated, f"{file}")
     for key, value in (values or {}).items():
         _place(content, key, value, str(file or "command line"))
-    content = force(content, assignments)
+    for assignment in assignments:
+        content = force(content, [assignment], model.losses_in)
+        if model.reads_basicsr:
+            content = _with_sections(content, translated, f"--force_yml {assignment}")
     if translated:
         content = _translated(content, f"{file}")
     return parse(model, content, str(file or "command line"))
+
+
+def _with_sections(content: dict[str, Any], ldls: bool, source: str) -> dict[str, Any]:
+    """``content`` of a training with every loss a section of ``train.losses``."""
+    step: Any = content.get("train")
+    if not isinstance(step, dict):
+        return content
+    try:
+        rewritten = loss_forms.rewrite(typing.cast(dict[str, Any], step), ldls=ldls)
+    except InputError as error:
+        raise InputError(f"{source}: train: {error}") from error
+    return content | {"train": rewritten}
 
 
 def _translated(content: Mapping[str, Any], source: str) -> dict[str, Any]:

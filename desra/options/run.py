@@ -1,15 +1,18 @@
 """The options of ``desra.run``, and those of the stages that they amount to."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, model_validator
 
 from desra.options.base import CommonOptions, Probability, RegisteredClass, Strict
-from desra.options.detect import PARTNER, DetectOptions, InputOptions, NetworkOptions
+from desra.options.detect import DetectOptions, InputOptions
 from desra.options.evaluate import EvaluateOptions
 from desra.options.loading import find_options_file, parse, read_yaml
+from desra.options.loss_forms import rewrite
+from desra.options.sections import PARTNER, NetworkOptions
 from desra.options.train import TrainOptions
 from desra.utils.errors import InputError
 
@@ -93,6 +96,8 @@ class RunInputOptions(Strict):
 class RunOptions(CommonOptions):
     """``python -m desra.run``: detect, finetune, detect, evaluate, round after round."""
 
+    losses_in: ClassVar[tuple[str, ...]] = ("train", "train")
+
     input: RunInputOptions
     """The LR images."""
     output: str
@@ -127,8 +132,8 @@ class RunOptions(CommonOptions):
     """What is learnt from: regions of more than this share of detect's mask.min_area, for
     smaller ones give more to learn from. Held-out images are judged by the whole of min_area."""
     preserve: Literal["original", "previous"] = "original"
-    """What a round leaves alone (train.preserve_opt) is held to what the network before the first
-    round makes of it, or to what that of the previous round does."""
+    """What a round leaves alone (losses with `towards: before`) is held to what the network before
+    the first round makes of it, or to what that of the previous round does."""
     manual_seed: int = 0
     """Of everything random."""
     detect: dict[str, Any] = {}
@@ -199,7 +204,7 @@ class RunOptions(CommonOptions):
             "export": ["labelme"] if export else [],
         }
         parsed = parse(DetectOptions, content, "detect")
-        mask = parsed.mask.model_copy(update={"min_area": parsed.mask.min_area * area})
+        mask = replace(parsed.mask, min_area=parsed.mask.min_area * area)
         return parsed.model_copy(update={"mask": mask})
 
     def train_options(
@@ -229,7 +234,8 @@ class RunOptions(CommonOptions):
         }
         path = _section(content.get("path"))
         content["path"] = path | {"experiments_root": str(root), "pretrain_network_g": start}
-        preserves = any(step.get(key) for key in ("preserve_opt", "preserve_texture_opt"))
+        losses = _section(step.get("losses")).values()
+        preserves = any(_section(loss).get("towards") == "before" for loss in losses)
         if self.preserve == "original" and preserves and start != original:
             content["path"]["preserve_network_g"] = original
         datasets = _section(content.get("datasets"))
@@ -298,7 +304,12 @@ class RunOptions(CommonOptions):
             if last in place:
                 raise InputError(f"{stage}.{key}: is set by the run; {advice}")
         file = given.pop("options", None) or default
-        return _merged(read_yaml(find_options_file(file)) if file else {}, given)
+        below = read_yaml(find_options_file(file)) if file else {}
+        if stage == "train":  # both may name their losses in older forms
+            below["train"] = _rewritten(_section(below.get("train")), {})
+            if "train" in given:
+                given["train"] = _rewritten(given["train"], below["train"])
+        return _merged(below, given)
 
 
 def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -310,6 +321,14 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
         same = bool(old and new) and new.get("type", old.get("type")) == old.get("type")
         result[key] = _merged(old, new) if same else value
     return result
+
+
+def _rewritten(step: Any, below: Mapping[str, Any]) -> Any:
+    """The run's section train.train, with its losses by name."""
+    try:
+        return rewrite(_section(step), below) if isinstance(step, dict) else step
+    except InputError as error:
+        raise InputError(f"train: train: {error}") from error
 
 
 def _section(value: Any) -> dict[str, Any]:

@@ -1,29 +1,25 @@
 """The options of ``desra.train``."""
 
 import re
-from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, cast
 
-from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
+from desra.artifacts import WindowSpec
 from desra.options.base import CommonOptions, NotNegative, Positive, RegisteredClass, Strict
-from desra.options.detect import MaskOptions, TileOptions
-from desra.options.sections import DetectorOptions, WindowOptions
+from desra.options.comparing import flat, nested
+from desra.options.loss_forms import OLD_KEYS, refuse_idle_flags, rewrite
+from desra.options.sections import DEFAULT_RULE, DetectorOptions, Mask, Tiles, Window
 
-#: What does something only beside one of these losses (of train): their keys -> paths of options.
-_ONLY_WITH = {
-    ("gan_opt",): (
-        "network_d",
-        "path.pretrain_network_d",
-        "train.optim_d",
-        "train.gan_mode",
-        "train.gan_gt_usm",
-        "train.net_d_iters",
-        "train.net_d_init_iters",
-    ),
-    ("perceptual_opt",): ("train.percep_gt_usm",),
-    ("pixel_opt", "texture_opt"): ("train.l1_gt_usm",),
-}
+#: What does something only beside an adversarial loss.
+_ADVERSARIAL_ONLY = (
+    "network_d",
+    "path.pretrain_network_d",
+    "train.optim_d",
+    "train.net_d_iters",
+    "train.net_d_init_iters",
+)
 _NAME = r"^\w[\w.-]*$"
 
 
@@ -65,10 +61,10 @@ class PathOptions(Strict):
     """Checkpoint of the generator, a name that `python -m desra.weights list` gives, or
     embedded:gan / embedded:mse; none: random weights."""
     pretrain_network_d: str | None = None
-    """Checkpoint of the discriminator, for gan_opt; none: random weights."""
+    """Checkpoint of the discriminator, for an adversarial loss; none: random weights."""
     preserve_network_g: str | None = None
-    """The network that preserve_opt and preserve_texture_opt hold to, of the same architecture;
-    none: pretrain_network_g. In a second round of finetuning: the network before the first."""
+    """The network that losses with `towards: before` hold to, of the same architecture; none:
+    pretrain_network_g. In a second round of finetuning: the network before the first."""
     experiments_root: str = "experiments"
     """Folder in which the run's folder is made."""
 
@@ -87,55 +83,37 @@ class SchedulerOptions(RegisteredClass):
     """Name in torch.optim.lr_scheduler."""
 
 
-class MaskedLossOptions(RegisteredClass):
-    """A loss that acts with its own strength inside and outside the artifact mask."""
+class LossOptions(RegisteredClass):
+    """A registered loss of the generator, and how much each pixel counts in it.
 
+    The section's other keys are arguments of the class.
+    """
+
+    weight: NotNegative = 1.0
+    """Factor of the whole loss; in basicsr's classes, loss_weight."""
+    towards: Literal["gt", "gt_usm", "before"] = "gt"
+    """What the output is compared with: the (pseudo) ground truth; the same sharpened (USM), which
+    on a pseudo ground truth sharpens what is outside the mask too; or what the network before
+    (path.pretrain_network_g) makes of the same lq, also where the ground truth is a photograph."""
     inside: NotNegative = 1.0
-    """Factor on masked pixels."""
+    """Factor on masked pixels: of the loss's values, or of its gradient where it gives one value a
+    batch (perceptual, adversarial)."""
     outside: NotNegative = 1.0
     """Factor on all other pixels."""
 
+    @property
+    def adversarial(self) -> bool:
+        """Whether the loss asks a discriminator: by convention, if its type ends in GANLoss."""
+        return self.type.endswith("GANLoss")
+
     @model_validator(mode="after")
-    def _mean(self) -> "MaskedLossOptions":
-        if (given := self.spec().get("reduction", "mean")) != "mean":
-            raise ValueError(f"reduction can only be mean, not {given}: leave the key out")
+    def _mean(self) -> "LossOptions":
+        if (reduction := self.spec().get("reduction", "mean")) != "mean":
+            raise ValueError(f"reduction can only be mean, not {reduction}: leave the key out")
         return self
 
 
-class PixelLossOptions(MaskedLossOptions):
-    """A loss of each pixel (L1Loss, MSELoss, CharbonnierLoss, ...)."""
-
-
-class PreserveLossOptions(PixelLossOptions):
-    """A pixel loss towards the network before; what it holds is outside the mask."""
-
-    type: str = "L1Loss"
-    """Name of the pixel loss."""
-    inside: NotNegative = 0.0
-    """Factor on masked pixels."""
-
-
-class PreserveTextureOptions(PreserveLossOptions):
-    """The same for the amount of local texture."""
-
-    type: str = "LocalStdLoss"
-    """Name of the loss."""
-
-
-class PerceptualLossOptions(MaskedLossOptions):
-    """basicsr's perceptual and style loss; the mask weighs the gradient that reaches a pixel."""
-
-    type: str = "PerceptualLoss"
-    """Name of the loss."""
-    vgg_weights: str | None = None
-    """File of torchvision's VGG weights; none: where basicsr looks, or torchvision's cache."""
-
-
-class GANLossOptions(MaskedLossOptions):
-    """basicsr's adversarial loss; the mask weighs the gradient that reaches the generator."""
-
-    type: str = "GANLoss"
-    """Name of the loss."""
+LossName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]\w*$")]
 
 
 class StepOptions(Strict):
@@ -153,38 +131,12 @@ class StepOptions(Strict):
     optim_g: OptimizerOptions
     """The generator's optimiser."""
     optim_d: OptimizerOptions | None = None
-    """The discriminator's optimiser; for gan_opt, which needs it."""
+    """The discriminator's optimiser; for an adversarial loss, which needs it."""
     scheduler: SchedulerOptions | None = None
     """Learning-rate schedule of both; none: constant."""
-    pixel_opt: PixelLossOptions | None = None
-    """Pixel loss towards the (pseudo) ground truth."""
-    texture_opt: PixelLossOptions | None = None
-    """Loss on the amount of local texture (LocalStdLoss), weighed like the pixel loss."""
-    artifact_opt: PixelLossOptions | None = None
-    """Loss on what the paper's map would still find (ArtifactMapLoss), towards the pseudo ground
-    truth."""
-    perceptual_opt: PerceptualLossOptions | None = None
-    """Loss on features of a VGG network, whose weights must be on this machine."""
-    ldl_opt: PixelLossOptions | None = None
-    """Pixel loss where LDL's map sees artifacts, towards the (pseudo) ground truth; needs
-    ema_decay."""
-    preserve_opt: PreserveLossOptions | None = None
-    """Pixel loss towards what the network before (path.pretrain_network_g) makes of the same lq,
-    also where the ground truth is a photograph."""
-    preserve_texture_opt: PreserveTextureOptions | None = None
-    """Likewise, on the amount of local texture."""
-    gan_opt: GANLossOptions | None = None
-    """Adversarial loss."""
-    gan_mode: Literal["standard", "relativistic"] = "standard"
-    """With gan_opt; relativistic: real and fake are compared with each other's average, as in
-    ESRGAN."""
-    l1_gt_usm: bool = False
-    """Sharpen (USM) the target of pixel_opt and texture_opt. On a pseudo ground truth that would
-    sharpen what is outside the mask too."""
-    percep_gt_usm: bool = False
-    """Sharpen the target of perceptual_opt."""
-    gan_gt_usm: bool = False
-    """Sharpen what the discriminator sees as real."""
+    losses: dict[LossName, LossOptions | None] = {}
+    """The generator's losses by names of your choice: `pix` is logged as l_g_pix and is changed by
+    --force_yml train:losses:pix:weight=2; null turns one off."""
     accumulate: Annotated[int, Field(ge=1)] = 1
     """Batches whose gradients are averaged for a step: as one that is larger, in less memory."""
     clip_grad_norm: Positive | None = None
@@ -198,29 +150,55 @@ class StepOptions(Strict):
     """Each weight learns a delta of this rank only (LoRA), which is added to it in what is saved:
     few samples then change less that they say nothing about; none: whole weights learn."""
     net_d_iters: Annotated[int, Field(ge=1)] = 1
-    """With gan_opt: the generator is updated at every n-th iteration."""
+    """With an adversarial loss: the generator is updated at every n-th iteration."""
     net_d_init_iters: Annotated[int, Field(ge=0)] | None = None
-    """With gan_opt: iterations in which only the discriminator learns; none: a fifth of total_iter,
-    at most 200, where a trained generator meets a fresh discriminator, else 0."""
+    """With an adversarial loss: iterations in which only the discriminator learns; none: a fifth of
+    total_iter, at most 200, where a trained generator meets a fresh discriminator, else 0."""
+
+    @property
+    def active(self) -> dict[str, LossOptions]:
+        """The losses that are not turned off, in the order of their sum."""
+        return {name: section for name, section in self.losses.items() if section is not None}
+
+    @property
+    def adversarial(self) -> str | None:
+        """The name of the adversarial loss; None: there is none."""
+        return next((name for name, section in self.active.items() if section.adversarial), None)
+
+    @property
+    def preserving(self) -> list[str]:
+        """The names of the losses towards the network before."""
+        return [name for name, section in self.active.items() if section.towards == "before"]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_form(cls, content: Any) -> Any:
+        if not isinstance(content, dict):
+            return content
+        return refuse_idle_flags(rewrite(cast(dict[str, Any], content)))
 
     @model_validator(mode="after")
     def _whole(self) -> "StepOptions":
-        losses = {
-            "pixel_opt": self.pixel_opt,
-            "texture_opt": self.texture_opt,
-            "artifact_opt": self.artifact_opt,
-            "perceptual_opt": self.perceptual_opt,
-            "ldl_opt": self.ldl_opt,
-            "gan_opt": self.gan_opt,
-        }
-        if not any(losses.values()):
-            raise ValueError(f"no loss is given; add one of {', '.join(losses)}")
-        if self.ldl_opt and not self.ema_decay:
-            raise ValueError("ldl_opt needs the moving average: set ema_decay, such as 0.999")
-        if self.gan_mode == "relativistic" and self.gan_opt:
-            kind = self.gan_opt.spec().get("gan_type")
-            if kind == "hinge":  # basicsr's hinge loss takes no "this should look fake" there
-                raise ValueError("gan_mode: relativistic does not go with gan_type hinge")
+        if len(self.active) == len(self.preserving):
+            raise ValueError(
+                "no loss is given (those with towards: before only preserve); add one to losses, "
+                "such as pix: {type: L1Loss}"
+            )
+        adversarial = [name for name, section in self.active.items() if section.adversarial]
+        if len(adversarial) > 1:
+            raise ValueError(
+                f"losses: there can be one adversarial loss, and {' and '.join(adversarial)} are; "
+                "turn all but one off by null"
+            )
+        for name, section in self.active.items():
+            if section.type == "LDLLoss" and not self.ema_decay:
+                raise ValueError(
+                    f"losses.{name}: LDLLoss needs the moving average: set ema_decay, such as 0.999"
+                )
+            if section.adversarial and section.towards == "before":
+                raise ValueError(
+                    f"losses.{name}.towards: an adversarial loss takes gt or gt_usm for real"
+                )
         for pattern in self.trainable:
             try:
                 re.compile(pattern)
@@ -265,14 +243,14 @@ class ValOptions(Strict):
     """Stop after this many validations in a row without a better score; 0: never."""
     max_images: Annotated[int, Field(ge=1)] | None = None
     """The first so many images only."""
-    tile: TileOptions = TileOptions()
+    tile: Tiles = Tiles()
     """How large images are cut."""
-    window: WindowOptions = WindowOptions()
+    window: Window = WindowSpec()
     """With dataroot: the window in which removal and addition are detected."""
     detector: DetectorOptions = DetectorOptions()
     """With dataroot: what finds them; the one that found the masks, and a warning tells where it is
     another."""
-    mask: MaskOptions = MaskOptions()
+    mask: Mask = DEFAULT_RULE
     """With dataroot: from the map to the mask of removal and addition."""
 
     @model_validator(mode="after")
@@ -305,6 +283,7 @@ class TrainOptions(CommonOptions):
     """``python -m desra.train``: train or finetune a network."""
 
     reads_basicsr: ClassVar[bool] = True
+    losses_in: ClassVar[tuple[str, ...]] = ("train",)
 
     name: Annotated[
         str, AfterValidator(_one_folder), WithJsonSchema({"type": "string", "pattern": _NAME})
@@ -319,7 +298,7 @@ class TrainOptions(CommonOptions):
     network_g: RegisteredClass
     """The generator."""
     network_d: RegisteredClass | None = None
-    """The discriminator; for gan_opt, which needs it."""
+    """The discriminator; for an adversarial loss, which needs it."""
     datasets: DatasetsOptions
     """Samples."""
     path: PathOptions = PathOptions()
@@ -333,18 +312,19 @@ class TrainOptions(CommonOptions):
 
     @model_validator(mode="after")
     def _whole(self) -> "TrainOptions":
-        if self.train.gan_opt and not (self.network_d and self.train.optim_d):
-            raise ValueError("train.gan_opt needs network_d and train.optim_d")
+        if (name := self.train.adversarial) and not (self.network_d and self.train.optim_d):
+            raise ValueError(f"train.losses.{name} needs network_d and train.optim_d")
         if self.train.strength < 1 and not self.path.pretrain_network_g:
             raise ValueError("train.strength below 1 needs path.pretrain_network_g to go back to")
-        for key in ("preserve_opt", "preserve_texture_opt"):
-            if getattr(self.train, key) and not self.path.pretrain_network_g:
-                raise ValueError(f"train.{key} needs path.pretrain_network_g, the network before")
-        preserves = self.train.preserve_opt or self.train.preserve_texture_opt
-        if self.path.preserve_network_g and not preserves:
+        for name in self.train.preserving:
+            if not self.path.pretrain_network_g:
+                raise ValueError(
+                    f"train.losses.{name} needs path.pretrain_network_g, the network before"
+                )
+        if self.path.preserve_network_g and not self.train.preserving:
             raise ValueError(
-                "path.preserve_network_g is for train.preserve_opt or train.preserve_texture_opt, "
-                "and neither is given"
+                "path.preserve_network_g is for train.losses with towards: before, and none is "
+                "given"
             )
         if self.train.low_rank and not self.path.pretrain_network_g:
             raise ValueError("train.low_rank needs path.pretrain_network_g to add deltas to")
@@ -352,10 +332,9 @@ class TrainOptions(CommonOptions):
 
     @model_validator(mode="after")
     def _no_idle_keys(self) -> "TrainOptions":
-        """A loss that is null was turned off plainly; where there is none, one was forgotten."""
-        for losses, sentence in self._idle():
-            if not self.train.model_fields_set.intersection(losses):
-                raise ValueError(f"{sentence}; add it, or leave these out")
+        """Refuse keys of an adversarial loss that was forgotten, not of one turned off by null."""
+        if self.unused and None not in self.train.losses.values():
+            raise ValueError(f"{self.unused[0]}; add it, or leave these out")
         return self
 
     @model_validator(mode="after")
@@ -369,32 +348,27 @@ class TrainOptions(CommonOptions):
             )
         return self
 
-    def _idle(self) -> Iterator[tuple[tuple[str, ...], str]]:
-        """The losses that are not there, each with a sentence on the keys that it leaves idle."""
-        for losses, paths in _ONLY_WITH.items():
-            keys = [path for path in paths if _is_set(self, path)]
-            if keys and not any(getattr(self.train, loss) for loss in losses):
-                wanted = " or ".join(f"train.{loss}" for loss in losses)
-                yield losses, f"{', '.join(keys)}: not used without {wanted}"
-
     @property
     def unused(self) -> list[str]:
-        """A sentence for each loss that was turned off by null, on the keys that it leaves idle."""
-        return [sentence for _, sentence in self._idle()]
+        """A sentence on the keys that do nothing, since the adversarial loss is turned off."""
+        keys = [path for path in _ADVERSARIAL_ONLY if _is_set(self, path)]
+        if not keys or self.train.adversarial:
+            return []
+        return [f"{', '.join(keys)}: not used without a GANLoss in train.losses"]
 
     def updates_generator(self, iteration: int) -> bool:
         """Whether the generator learns in an iteration, counted from 1; by itself it always does.
 
-        Without gan_opt net_d_init_iters and net_d_iters mean nothing.
+        Without an adversarial loss net_d_init_iters and net_d_iters mean nothing.
         """
-        alone = self.train.gan_opt is None
+        alone = self.train.adversarial is None
         late_enough = iteration > self.discriminator_first
         return alone or (late_enough and iteration % self.train.net_d_iters == 0)
 
     @property
     def discriminator_first(self) -> int:
         """Iterations in which only the discriminator learns (train.net_d_init_iters)."""
-        if self.train.gan_opt is None:
+        if self.train.adversarial is None:
             return 0
         if self.train.net_d_init_iters is not None:
             return self.train.net_d_init_iters
@@ -402,6 +376,33 @@ class TrainOptions(CommonOptions):
         # iterations, and at 200 its loss has come down; until then its gradients are noise.
         fresh = self.path.pretrain_network_g and not self.path.pretrain_network_d
         return min(200, self.train.total_iter // 5) if fresh else 0
+
+
+def identity_from_older(identity: Mapping[str, Any], section: str = "train") -> dict[str, Any]:
+    """Return flat options with the losses of a section by name, as `rewrite` says them.
+
+    Version 0.1.0 kept them in states and lineages by its own keys, ``train.pixel_opt.type`` and so
+    on, and a loss that there was not as null.
+
+    Args:
+        identity: key path -> value, as of `desra.options.comparing.flat`.
+        section: the path of the section `StepOptions`.
+
+    Raises:
+        InputError: the losses are in no form that is known.
+    """
+    inner = {path.removeprefix(f"{section}."): path for path in identity}
+    old = {key: path for key, path in inner.items() if key.split(".")[0] in OLD_KEYS}
+    if not old:
+        return dict(identity)
+    step = nested({key: identity[path] for key, path in old.items()})
+    unset = (None, "standard")  # a loss, and gan_mode, that nobody asked for
+    step = {key: value for key, value in step.items() if value not in unset}
+    losses = refuse_idle_flags(rewrite(step)).get("losses", {})
+    sections = {name: LossOptions.model_validate(content) for name, content in losses.items()}
+    today = flat({name: content.model_dump() for name, content in sections.items()})
+    kept = {path: value for path, value in identity.items() if path not in old.values()}
+    return kept | {f"{section}.losses.{path}": value for path, value in today}
 
 
 def _is_set(options: TrainOptions, path: str) -> bool:

@@ -5,31 +5,33 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, model_validator
 
+from desra.artifacts import DeletionSpec
 from desra.options.base import CommonOptions, Positive
-from desra.options.detect import MaskOptions, NetworkOptions, TileOptions
-from desra.options.sections import DeletionOptions, DetectorOptions, WindowOptions
+from desra.options.sections import FinderSections, NetworkOptions, PairSections
 
 
-class UpscaleOptions(CommonOptions):
-    """``python -m desra.upscale``: images through one SR network."""
+class _Files(CommonOptions):
+    """What upscale reads and writes."""
 
     input: str
     """An image, a folder of them, or embedded:finetune / embedded:heldout (pictures inside)."""
     output: str
     """Folder for the results, with the sub-folders of the input; earlier results are replaced."""
+
+
+class UpscaleOptions(FinderSections, PairSections, _Files):
+    """``python -m desra.upscale``: images through one SR network.
+
+    With sr_mse artifacts are found as detect finds them, by window, detector and mask.
+    """
+
     sr_gan: NetworkOptions = NetworkOptions(weights="embedded:gan")
     """The network, usually GAN-trained; its factor is found from it."""
     sr_mse: NetworkOptions | None = None
     """Its MSE- or L1-trained partner: artifacts are found with it, as detect does, and give way to
     what it makes. None: nothing is looked for."""
-    deletion: DeletionOptions | None = None
+    deletion: DeletionSpec | None = None
     """How they give way; with sr_mse it need not be given, and null turns it off."""
-    window: WindowOptions = WindowOptions()
-    """Local variance, for deletion; as in detect."""
-    detector: DetectorOptions = DetectorOptions()
-    """What makes the similarity map, for deletion; as in detect."""
-    mask: MaskOptions = MaskOptions()
-    """Threshold, morphology, area, for deletion; as in detect."""
     outscale: Positive | None = None
     """How many times as large as the input the result is, by resizing what the network made
     (Lanczos); none: the network's own factor."""
@@ -39,8 +41,6 @@ class UpscaleOptions(CommonOptions):
     """Format of the results; jpg loses quality and cannot hold transparency."""
     bits: Literal[8, 16] = 8
     """Bits of the results that 16-bit inputs give; 16 needs png or tif."""
-    tile: TileOptions = TileOptions()
-    """How large images are cut for the network."""
     on_error: Literal["stop", "skip"] = "stop"
     """An unreadable image: stop (before any work, if its header tells), or skip it and sum up at
     the end."""

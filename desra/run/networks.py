@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 from desra.networks.load import load_network, network_g_of
 from desra.networks.pair import partner_of
-from desra.options.detect import NetworkOptions
 from desra.options.run import RunOptions
+from desra.options.sections import NetworkOptions
 
 
 class Networks(NamedTuple):

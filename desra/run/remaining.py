@@ -1,5 +1,6 @@
 """What is left to remove in a folder that detect wrote, and what came nearest where nothing is."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +25,7 @@ def counted(opt: DetectOptions, folder: Path) -> int:
     for row in manifest.read_results(folder, "output").values():
         if row.regions:
             areas = find_regions(whole_mask(folder, row)).areas[1:]
-            total += int(np.sum(areas > opt.mask.rule(row.sr_size, row.scale).min_area))
+            total += int(np.sum(areas > opt.mask.resolve(row.sr_size, row.scale).min_area))
     return total
 
 
@@ -44,12 +45,12 @@ def nearest(opt: DetectOptions, folder: Path) -> Nearest | None:
         folder: what detect wrote.
     """
     best: Nearest | None = None
-    whole = opt.mask.model_copy(update={"min_area": 0})
+    whole = replace(opt.mask, min_area=0)
     for row in manifest.read_results(folder, "output").values():
         D = similarity(folder, row)
-        mask = full_size_mask(D, row.sr_size, whole.rule(row.sr_size, row.scale))
+        mask = full_size_mask(D, row.sr_size, whole.resolve(row.sr_size, row.scale))
         area = int(find_regions(mask).areas[1:].max(initial=0))
-        wanted = opt.mask.rule(row.sr_size, row.scale).min_area
+        wanted = int(opt.mask.resolve(row.sr_size, row.scale).min_area)
         if area and (best is None or area * best.min_area > best.area * wanted):
             best = Nearest(row.stem, area, wanted)
     return best

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from desra.models.base_model import TrainableModel
 from desra.options.train import TrainOptions
 from desra.train import stop_request
 from desra.train.loader import samples_a_step
@@ -31,7 +32,7 @@ class Run:
 
     Attributes:
         opt: its options.
-        model: gives ``optimize``, ``weights``, ``state``, ``averaged``, ``preview``.
+        model: what learns.
         folder: where it is kept.
         iteration, samples: steps done, and samples that all processes have taken.
         validation, best: with ``val``.
@@ -39,7 +40,7 @@ class Run:
     """
 
     opt: TrainOptions
-    model: Any
+    model: TrainableModel
     folder: RunFolder
     iteration: int = 0
     samples: int = 0
@@ -104,10 +105,10 @@ class Run:
             reports.close()
 
     def _step(self, batch: dict[str, Any], losses: Losses) -> None:
-        found = self.model.optimize(batch, self.iteration + 1)
+        values = self.model.optimize(batch, self.iteration + 1)
         self.iteration += 1
         self.samples += samples_a_step(self.opt)
-        losses.add(self.iteration, batch["name"], found)
+        losses.add(self.iteration, batch["name"], values)
 
     def _look(self, due: "_Due", losses: Losses, reports: Reports) -> None:
         """Check and tell the losses, and draw, where it is time."""

@@ -1,13 +1,12 @@
 """The same few training samples again and again: what the network makes of them, before and now."""
 
-from typing import Any
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.utils import make_grid
 
 from desra.data.samples import MixedDataset
+from desra.models.base_model import TrainableModel
 
 _LOOKED_AT, _SHOWN = 16, 4
 
@@ -20,7 +19,7 @@ class Samples:
         model: as it is before the run.
     """
 
-    def __init__(self, dataset: MixedDataset, model: Any):
+    def __init__(self, dataset: MixedDataset, model: TrainableModel):
         samples = [dataset[number] for number in range(_LOOKED_AT)]
         samples.sort(key=lambda sample: -float(sample["mask"].mean()))
         first = samples[:_SHOWN]
@@ -29,10 +28,10 @@ class Samples:
         )
         self._before = self._made_by(model)
 
-    def _made_by(self, model: Any) -> Tensor:
+    def _made_by(self, model: TrainableModel) -> Tensor:
         return model.preview(self._lq).float().cpu()
 
-    def picture(self, model: Any) -> Tensor:
+    def picture(self, model: TrainableModel) -> Tensor:
         """A row for each sample: lq, before, now, gt, mask; float32 (3, H, W) in [0, 1]."""
         size = list(self._gt.shape[-2:])
         columns = [

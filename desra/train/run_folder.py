@@ -8,10 +8,11 @@ from typing import Any
 
 from desra.io import manifest
 from desra.io.lock import held_folder
+from desra.models.base_model import TrainableModel
 from desra.networks import checkpoints
 from desra.options.comparing import differences, flat
 from desra.options.loading import parse, read_yaml, resolved
-from desra.options.train import TrainOptions
+from desra.options.train import TrainOptions, identity_from_older
 from desra.train.random_state import rng_state
 from desra.utils import distributed
 from desra.utils.errors import InputError, listed
@@ -41,6 +42,7 @@ def identity(opt: TrainOptions) -> dict[str, Any]:
         key: value
         for key, value in settings.items()
         if not any(key == free or key.startswith(f"{free}.") for free in FREE)
+        and not (key.startswith("train.losses.") and value is None)  # turned off: as if not there
     }
     kept["train.net_d_init_iters"] = opt.discriminator_first
     scheduler = opt.train.scheduler
@@ -104,7 +106,7 @@ class RunFolder:
                 f"name: {self.root} holds a run with other data (since it began, files were added, "
                 f"removed or replaced, or detected anew; or an earlier desra began it); {advice}"
             )
-        if changed := differences(state["identity"], self._identity):
+        if changed := differences(identity_from_older(state["identity"]), self._identity):
             end = ""
             if any(line.startswith("train.scheduler.T_max") for line in changed):
                 end = " (T_max is total_iter unless it is given)"
@@ -121,13 +123,15 @@ class RunFolder:
         except InputError:
             return None
 
-    def save(self, model: Any, state: Mapping[str, Any], number: int | None = None) -> None:
+    def save(
+        self, model: TrainableModel, state: Mapping[str, Any], number: int | None = None
+    ) -> None:
         """Weights first, then the state that points past them; each replaces the last at once.
 
         All processes call it, and the main one writes.
 
         Args:
-            model: gives ``weights()`` and ``state()``.
+            model: what is saved.
             state: what a run needs besides these and random states.
             number: the iteration, for a checkpoint of its own; None: the latest only.
         """
@@ -147,7 +151,7 @@ class RunFolder:
         }
         checkpoints.save_atomically(content, self.state_file)
 
-    def save_best(self, model: Any) -> None:
+    def save_best(self, model: TrainableModel) -> None:
         """The weights with the best score so far."""
         if distributed.is_main():
             checkpoints.save_atomically(model.weights(), self.best)

@@ -1,12 +1,14 @@
 """A training from its options to its checkpoint."""
 
+import inspect
 import logging
 from pathlib import Path
 from typing import Any
 
 from desra.data.samples import MixedDataset
+from desra.models.base_model import TrainableModel
 from desra.options.train import TrainOptions
-from desra.registry import MODEL_REGISTRY, build, import_modules
+from desra.registry import MODEL_REGISTRY, build, find, import_modules
 from desra.train.loader import make_dataset, make_loader, samples_a_step
 from desra.train.loop import Run
 from desra.train.pictures import Samples
@@ -16,6 +18,7 @@ from desra.train.run_folder import RunFolder
 from desra.train.validation import Best, Validation
 from desra.utils import distributed
 from desra.utils.device import select_device
+from desra.utils.errors import InputError
 
 logger = logging.getLogger("desra")
 
@@ -44,7 +47,7 @@ def train(opt: TrainOptions, overwrite: bool = False, auto_resume: bool = True) 
 
 def _train(opt: TrainOptions, overwrite: bool) -> Path:
     seed_everything(opt.manual_seed)  # the same networks in all processes
-    model = build(MODEL_REGISTRY, {"type": opt.model_type}, "model_type", opt=opt)
+    model = _model(opt)
     if not distributed.is_main():
         seed_everything(opt.manual_seed + distributed.rank())
     dataset = make_dataset(opt)  # bad data is said before a folder is made
@@ -70,6 +73,23 @@ def _train(opt: TrainOptions, overwrite: bool) -> Path:
     finally:
         folder.close()
     return folder.latest
+
+
+def _model(opt: TrainOptions) -> TrainableModel:
+    """Build the model of the options.
+
+    Raises:
+        InputError: ``model_type`` is not registered, or is no whole TrainableModel.
+    """
+    cls = find(MODEL_REGISTRY, opt.model_type, "model_type")
+    whole = isinstance(cls, type) and issubclass(cls, TrainableModel)
+    if not whole or inspect.isabstract(cls):
+        missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
+        raise InputError(
+            f"model_type: {opt.model_type} must be a subclass of desra.models.TrainableModel"
+            + (f" and define {missing}" if missing else "")
+        )
+    return build(MODEL_REGISTRY, {"type": opt.model_type}, "model_type", opt=opt)
 
 
 def _resume(run: Run, state: dict[str, Any] | None, dataset: MixedDataset) -> None:

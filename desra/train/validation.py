@@ -2,20 +2,21 @@
 
 import logging
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from desra.data.paired_dataset import found_pairs
-from desra.finder import ArtifactFinder, say_if_other
+from desra.detectors import Images
+from desra.finder import ArtifactFinder, warn_if_other
 from desra.io import manifest
 from desra.io.annotations import RLE
 from desra.io.images import image_size, read_mask, read_rgb8
 from desra.metrics.mask_scores import ChangeCounts, Sums, count_change
 from desra.metrics.quality import Detail, Mean, SquaredError, detail, psnr, squared_error, ssim
+from desra.models.base_model import TrainableModel
 from desra.networks.load import as_network
 from desra.networks.sr_network import SRNetwork
-from desra.networks.tiling import Tiles
 from desra.options.loading import resolved
 from desra.options.train import TrainOptions, ValOptions
 from desra.utils import distributed
@@ -34,7 +35,7 @@ class Subject:
     stem: str = ""
 
     def result(self, kind: str) -> Path:
-        """One of detect's files."""
+        """Return the path of one of detect's files."""
         assert self.folder is not None
         return manifest.result(self.folder, kind, self.stem)
 
@@ -86,8 +87,8 @@ class Scoring:
     def __init__(self, val: ValOptions, scale: int):
         self._scale, self._finder = scale, None
         if val.dataroot is not None:
-            self._finder = ArtifactFinder(val, scale, {"sr_mse", "lq"}, "val.")
-            say_if_other(val, val.dataroot, "val.")
+            self._finder = ArtifactFinder.from_options(val, given={"mse", "lq"}, section="val.")
+            warn_if_other(val, val.dataroot, "val.")
         self.subjects = _subjects(val, scale)[: val.max_images]
         _, faults = sort_out(self.subjects, self._check)
         refuse_if_any(faults, "val: these images cannot be scored")
@@ -115,15 +116,16 @@ class Scoring:
             return Tally(*to_truth)
 
         before, mse = (read_rgb8(subject.result(kind)) for kind in ("sr_gan", "sr_mse"))
+        images = Images(before, mse, lq, scale=self._scale)
         clean = ~read_mask(subject.result("mask"))
         if subject.stem not in self._before:
-            self._before[subject.stem] = RLE.of(self._finder.find(mse, before, lq))
+            self._before[subject.stem] = RLE.of(self._finder.look(images).mask)
         found_before = self._before[subject.stem].mask()
         return Tally(
             *to_truth,
             outside=squared_error(before, now, clean),
             detail=detail(before, now, clean),
-            change=count_change(found_before, self._finder.find(mse, now, lq)),
+            change=count_change(found_before, self._finder.look(replace(images, gan=now)).mask),
         )
 
 
@@ -142,11 +144,11 @@ class Validation:
         self._opt, self._val = opt, opt.val
         self._scoring = Scoring(opt.val, opt.scale)
 
-    def __call__(self, model: Any) -> dict[str, float]:
+    def __call__(self, model: TrainableModel) -> dict[str, float]:
         """Scores by name, of the weights that would be saved now; processes share the images.
 
         Args:
-            model: gives ``averaged()``, ``device``, and is asked for nothing else.
+            model: what learns.
         """
         val = self._val
         network = as_network(model.averaged().cpu().float())
@@ -155,7 +157,7 @@ class Validation:
             self._opt.scale,
             str(model.device),
             self._opt.precision,
-            Tiles(val.tile.size, val.tile.overlap),
+            val.tile,
         )
         own = self._scoring.subjects[distributed.rank() :: distributed.count()]
         total = sum((self._scoring(subject, upscale) for subject in own), start=Tally())

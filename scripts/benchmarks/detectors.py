@@ -28,18 +28,18 @@ from tqdm import tqdm
 
 from benchmarks.suspects import BASES, Picture, detected, suspects
 from benchmarks.timing import threads
-from desra.artifacts import full_size_mask
+from desra.artifacts import MaskRule
 from desra.data.embedded import make
 from desra.data.injection import KINDS
-from desra.detectors import find_detector
+from desra.detectors import Images
+from desra.finder import ArtifactFinder
 from desra.io.files import write_json
 from desra.io.images import enlarge
 from desra.metrics.bootstrap import intervals
 from desra.metrics.curve import CurveCounts, count_curve
 from desra.metrics.mask_scores import MaskCounts, count_mask
 from desra.networks.pair import SRPair
-from desra.options.detect import MaskOptions
-from desra.options.sections import PAPERS_DETECTOR, DetectorOptions
+from desra.options.sections import DEFAULT_RULE, PAPERS_DETECTOR, DetectorOptions
 from desra.utils.text_table import text_table
 
 HELP = "how well detectors find injected artifacts"
@@ -90,23 +90,21 @@ def _upscaled(pair: SRPair, name: str, lq: Image, gt: Image) -> Picture:
 # --------------------------------------------------------------------------------------- measuring
 
 
-def rule_of(name: str) -> MaskOptions:
-    """The default mask rule of a detector."""
+def rule_of(name: str) -> MaskRule:
+    """Return the default mask rule of a detector."""
     if name == DEFAULT:
-        return MaskOptions()
-    return MaskOptions(threshold=0.7, min_area=4000, min_area_unit="px_per_megapixel")
+        return DEFAULT_RULE
+    return MaskRule(threshold=0.7, min_area=4000, min_area_unit="px_per_megapixel")
 
 
 def look(
     name: str, picture: Picture, suspect: Image, truth: NDArray[np.bool_], reference: Image
 ) -> Found:
     """Let a detector look at a suspect."""
-    detector = find_detector(name, {"sr_mse", "lq"})
-    D = detector(reference, suspect, picture.lq)
-    scale = suspect.shape[0] // picture.lq.shape[0]
-    rule = rule_of(name).rule((suspect.shape[0], suspect.shape[1]), scale)
-    mask = full_size_mask(D, suspect.shape, rule)
-    return Found(count_curve(D, truth, LEVELS), count_mask(mask, truth))
+    finder = ArtifactFinder(None, name, rule_of(name))
+    artifacts = finder.look(Images(suspect, reference, picture.lq))
+    curve = count_curve(artifacts.map, truth, LEVELS)
+    return Found(curve, count_mask(artifacts.mask, truth))
 
 
 # ----------------------------------------------------------------------------------------- counting

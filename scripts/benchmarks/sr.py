@@ -115,11 +115,8 @@ def run(args: argparse.Namespace) -> int:
 def compare_masks(args: argparse.Namespace) -> None:
     """Print, for each image, the IoU of the masks by `auto` and by fp32."""
     pairs = {
-        precision: SRPair(
-            *(
-                SRNetwork.from_checkpoint(weights, device=args.device, precision=precision)
-                for weights in (args.sr_gan, args.sr_mse)
-            )
+        precision: SRPair.from_checkpoints(
+            args.sr_gan, args.sr_mse, device=args.device, precision=precision
         )
         for precision in ("fp32", "auto")
     }

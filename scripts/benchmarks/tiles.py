@@ -11,7 +11,7 @@ import numpy as np
 from desra.io.images import read_image
 from desra.io.listing import list_images
 from desra.networks.sr_network import SRNetwork
-from desra.networks.tiling import Tiles
+from desra.options.sections import Tiles
 
 HELP = "tiles against the whole image"
 

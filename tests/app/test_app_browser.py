@@ -52,8 +52,8 @@ class Server:
         paper = DetectorOptions(type="relative_local_variance")  # finds something in each
         self.opt = AppOptions(device="cpu", precision="fp32", max_pixels=MAX_PIXELS, detector=paper)
         inspector = Inspector(self.opt)
-        self.networks = Counted(inspector.pair)
-        inspector.pair = self.networks  # type: ignore[assignment]
+        self.networks = Counted(inspector.finder.pair)
+        inspector.finder.pair = self.networks  # type: ignore[assignment]
         self.images = {stem: lq for stem, (lq, _) in make("heldout").items()}
         paths = [folder / f"{stem}.png" for stem in PICTURES]
         for path in paths:
@@ -177,15 +177,14 @@ def test_upload_move_the_threshold_download(open_page: Any, server: Server, tmp_
     opt = parse(DetectOptions, given, "the page")
     lq = server.images[UPLOADED]
     sr = SRPair.embedded(device="cpu", precision="fp32")(lq)
-    finder = ArtifactFinder(opt, 4, {"sr_mse", "lq"})
-    expected = finder.find(sr.mse, sr.gan, lq)
+    expected = ArtifactFinder.from_options(opt, given={"mse", "lq"}).look(sr).mask
     assert opt.mask.threshold == now and opt.deletion is not None
     assert (mask == expected).all()
     downloaded = reader.download("mask", tmp_path)
     assert re.fullmatch(r"mine.*_mask\.png", downloaded.name)
     assert (read_mask(downloaded) == expected).all()
     blended = read_rgb8(reader.download("blended", tmp_path))
-    wanted = delete_artifacts(sr.mse, sr.gan, expected, opt.deletion.spec())
+    wanted = delete_artifacts(sr.mse, sr.gan, expected, opt.deletion)
     assert (blended == wanted).all() and (blended != sr.gan).any()
     assert server.networks.runs == runs
 

@@ -33,6 +33,7 @@ from desra.artifacts import (
 from desra.detect import stage
 from desra.detectors import (
     DETECTOR_REGISTRY,
+    Images,
     bicubic_reference,
     evidence_network,
     find_detector,
@@ -41,7 +42,7 @@ from desra.detectors import (
 from desra.io import manifest
 from desra.io.annotations import write_coco, write_labelme
 from desra.io.images import read_image, write_image
-from desra.options.detect import DetectOptions, MaskOptions
+from desra.options.detect import DetectOptions
 from desra.options.loading import fingerprint, load, parse, resolved
 from desra.utils.errors import InputError
 from helpers.paths import ROOT
@@ -282,13 +283,13 @@ def test_a_detector_fitted_anew_is_noticed(
 
 
 def test_a_detector_of_ones_own_says_when_it_changed(pairs: Path):
-    def mine(sr_mse, sr_gan, lq=None, gt=None, window=WindowSpec()):  # noqa: B008
-        return np.ones(window.map_size(sr_gan.shape))
+    def mine(images: Images, window: WindowSpec) -> np.ndarray:
+        return np.ones(window.map_size(images.gan.shape))
 
     settings = []
     try:
         for version in ("", "", "2", lambda: "3"):
-            register("sr_mse", fingerprint=version)(mine)
+            register("mse", fingerprint=version)(mine)
             (row, *_) = detect.detect(options(pairs, detector={"type": "mine"}))
             settings.append(row.settings)
             del DETECTOR_REGISTRY._obj_map["mine"]
@@ -596,8 +597,8 @@ def test_the_released_protocol_crops_files_not_counts(tmp_path: Path):
 def test_the_scale_of_finished_pairs_reaches_the_detector(pairs: Path):
     detect.detect(options(pairs, detector={"type": "evidence"}))
     mse, gan = (result(pairs, kind, "a") for kind in ("sr_mse", "sr_gan"))
-    by_evidence = find_detector("evidence", ["sr_mse"])
-    D = {scale: np.round(255 * by_evidence(mse, gan, scale=scale)) for scale in (2, 4)}
+    by_evidence = find_detector("evidence", ["mse"])
+    D = {n: np.round(255 * by_evidence(Images(gan, mse, scale=n))) for n in (2, 4)}
     np.testing.assert_array_equal(result(pairs, "map", "a"), D[2])
     assert (D[2] != D[4]).any()
 
@@ -606,7 +607,7 @@ def test_the_scale_of_finished_pairs_reaches_the_detector(pairs: Path):
 def test_detectors_by_name(pairs: Path, name: str):
     detect.detect(options(pairs, detector={"type": name}))
     mse, gan = (result(pairs, kind, "a") for kind in ("sr_mse", "sr_gan"))
-    D = find_detector(name, ["sr_mse"])(mse, gan)
+    D = find_detector(name, ["mse"])(Images(gan, mse))
     np.testing.assert_array_equal(result(pairs, "map", "a"), np.round(255 * D))
     assert (result(pairs, "map", "a") != np.round(255 * artifact_map(mse, gan))).any()
 
@@ -618,7 +619,7 @@ def test_bicubic_reference_needs_no_mse_network(tmp_path: Path):
     lq = read_image(tmp_path / "lq/p.png").rgb8
     gan, mse = (result(tmp_path, kind, "p") for kind in ("sr_gan", "sr_mse"))
     np.testing.assert_array_equal(
-        result(tmp_path, "map", "p"), np.round(255 * bicubic_reference(None, gan, lq))
+        result(tmp_path, "map", "p"), np.round(255 * bicubic_reference(Images(gan, lq=lq)))
     )
     bicubic = cv2.resize(lq.astype(np.float32), None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
     np.testing.assert_array_equal(mse, bicubic.round().clip(0, 255))
@@ -665,8 +666,8 @@ def test_class_weights_change_the_mask(pairs: Path):
 )
 def test_units_of_the_area(unit: Any, area: int):
     # 100 px; at scale 2 a quarter of that at 4; an image of 2 megapixels: twice
-    options = MaskOptions(min_area=100, min_area_unit=unit)
-    assert options.rule((1000, 2000), scale=2).min_area == area
+    rule = MaskRule(min_area=100, min_area_unit=unit)
+    assert rule.resolve((1000, 2000), scale=2) == MaskRule(min_area=area)
 
 
 def test_the_area_follows_the_image(tmp_path: Path):
@@ -806,7 +807,7 @@ def test_the_hash_does_not_hold_a_deletion_that_is_off(pairs: Path):
         "precision",
     ):
         del settings[key]
-    found = stage._settings_hash(opt, find_detector(opt.detector.type, ["sr_mse"]))
+    found = stage._settings_hash(opt, find_detector(opt.detector.type, ["mse"]))
     assert found == fingerprint(settings)
 
 

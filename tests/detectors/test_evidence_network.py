@@ -10,7 +10,7 @@ import skimage.data
 from scipy import ndimage
 
 from desra.data.injection import inject
-from desra.detectors import evidence_network, find_detector
+from desra.detectors import Images, evidence_network, find_detector
 from desra.detectors.evidence_network import WINDOWS, judge, measure
 from desra.metrics.curve import count_curve
 
@@ -118,22 +118,22 @@ def test_judge_against_loops() -> None:
 @pytest.mark.parametrize("size", [(12, 12), (13, 30), (47, 61), (96, 128)])
 def test_the_map_has_the_size_of_all_maps(size: tuple[int, int]) -> None:
     sr_mse, sr_gan, _ = (x[: size[0], : size[1]] for x in pictures())
-    D = find_detector("evidence", ["sr_mse"])(sr_mse, sr_gan)
+    D = find_detector("evidence", ["mse"])(Images(sr_gan, sr_mse))
     assert D.dtype == np.float64 and D.shape == (size[0] - 10, size[1] - 10)
     assert np.isfinite(D).all() and D.min() >= 0.0 and D.max() <= 1.0
 
 
 def test_an_image_smaller_than_the_window_has_no_map() -> None:
     tiny = np.zeros((8, 40, 3), np.uint8)
-    assert find_detector("evidence", ["sr_mse"])(tiny, tiny).size == 0
+    assert find_detector("evidence", ["mse"])(Images(tiny, tiny)).size == 0
 
 
 def test_images_of_unequal_size_are_refused() -> None:
     sr_mse, sr_gan, lq = pictures()
     with pytest.raises(ValueError, match="same shape"):
-        find_detector("evidence", ["sr_mse", "lq"])(sr_mse[:-4], sr_gan, lq)
+        find_detector("evidence", ["mse", "lq"])(Images(sr_gan, sr_mse[:-4], lq))
     with pytest.raises(ValueError, match="is not 4 times lq"):
-        find_detector("evidence", ["sr_mse", "lq"])(sr_mse, sr_gan, lq[1:])
+        find_detector("evidence", ["mse", "lq"])(Images(sr_gan, sr_mse, lq[1:]))
 
 
 @pytest.mark.parametrize("kind", ["noise", "stripes", "foreign_texture", "smoothing", "warp"])
@@ -148,7 +148,7 @@ def test_it_finds_what_was_injected_and_the_papers_finds_less(kind: str) -> None
     for seed in range(3):
         made = inject(photograph, kind, 0.8, 0.06, np.random.default_rng(seed), donor)
         for name, found in scores.items():
-            D = find_detector(name, ["sr_mse", "lq"])(sr_mse, made.image, lq)
+            D = find_detector(name, ["mse", "lq"])(Images(made.image, sr_mse, lq))
             found.append(count_curve(D, made.truth).average_precision)
     assert np.mean(scores["evidence"]) > 0.5
     assert np.mean(scores["evidence"]) > np.mean(scores["relative_local_variance"]) + 0.1

@@ -21,27 +21,30 @@ from desra.options.loading import parse
 from desra.options.train import TrainOptions
 from desra.registry import DATASET_REGISTRY, find
 from desra.utils import distributed
-from helpers.small import train_settings
+from helpers.small import change_step, train_settings
 
 STEPS = 20
 MASKED = {"type": "L1Loss", "inside": 3.0, "outside": 0.25}
+RELATIVISTIC = {"type": "GANLoss", "gan_type": "vanilla", "weight": 0.1, "relativistic": True}
 SPECTRAL = {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 2}
 #: name -> changes of the options' sections
 CASES: dict[str, dict[str, Any]] = {
     "masked": {
         "train": {
-            "pixel_opt": MASKED,
-            "texture_opt": {**MASKED, "type": "LocalStdLoss"},
-            "artifact_opt": {**MASKED, "type": "ArtifactMapLoss", "target": 0.99},
+            "losses": {
+                "pix": MASKED,
+                "tex": {**MASKED, "type": "LocalStdLoss"},
+                "art": {**MASKED, "type": "ArtifactMapLoss", "target": 0.99},
+            }
         }
     },
-    "batch statistics": {"gan": True, "train": {"pixel_opt": MASKED}},
+    "batch statistics": {"gan": True, "train": {"losses": {"pix": MASKED}}},
     "spectral": {
         "gan": True,
         "network_d": SPECTRAL,
-        "train": {"pixel_opt": MASKED, "gan_mode": "relativistic", "clip_grad_norm": 0.05},
+        "train": {"losses": {"pix": MASKED, "gan": RELATIVISTIC}, "clip_grad_norm": 0.05},
     },
-    "accumulated": {"train": {"pixel_opt": MASKED, "accumulate": 2}},
+    "accumulated": {"train": {"losses": {"pix": MASKED}, "accumulate": 2}},
 }
 
 
@@ -73,7 +76,7 @@ def opt_of(case: str, folder: Path, batch: int, poisoned: int | None = None) -> 
         "batch_size": batch,
         "num_workers": 0,
     }
-    settings["train"].update({"total_iter": STEPS, **changes["train"]})
+    change_step(settings, total_iter=STEPS, **changes["train"])
     settings["network_d"] = changes.get("network_d") or settings.get("network_d")
     settings["logger"] = {"save_checkpoint_freq": 10}
     return parse(TrainOptions, settings, "test")

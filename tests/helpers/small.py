@@ -78,19 +78,26 @@ def train_settings(root: Path, photographs: Path, gan: bool = True) -> dict[str,
             "warmup_iter": 2,
             "optim_g": {"type": "Adam", "lr": 1e-3},
             "scheduler": {"type": "CosineAnnealingLR", "eta_min": 1e-6},
-            "pixel_opt": {"type": "L1Loss"},
+            "losses": {"pix": {"type": "L1Loss"}},
         },
         "logger": {"print_freq": 2, "save_checkpoint_freq": 3},
     }
     if gan:
         settings["network_d"] = {"type": "PatchDiscriminator", "num_feat": 4, "num_strides": 1}
-        settings["train"]["gan_opt"] = {
+        settings["train"]["losses"]["gan"] = {
             "type": "GANLoss",
             "gan_type": "vanilla",
-            "loss_weight": 0.1,
+            "weight": 0.1,
         }
         settings["train"]["optim_d"] = {"type": "Adam", "lr": 1e-3}
     return settings
+
+
+def change_step(settings: dict[str, Any], **changes: Any) -> None:
+    """Change keys of the section ``train``; ``losses`` join those that are there, by name."""
+    step = settings["train"]
+    step["losses"] = {**step["losses"], **changes.pop("losses", {})}
+    step.update(changes)
 
 
 def run_settings(lq: Path, output: Path, **changes: Any) -> dict[str, Any]:

@@ -8,20 +8,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from desra.losses.gan_loss import discriminator_losses, generator_loss
+from desra.losses.gan_loss import GANLoss
 from desra.registry import LOSS_REGISTRY, find
 
 
-def gan(kind: str, weight: float = 1.0):
-    return find(LOSS_REGISTRY, "GANLoss", "")(kind, loss_weight=weight)
+def gan(kind: str, weight: float = 1.0, relativistic: bool = False) -> GANLoss:
+    assert find(LOSS_REGISTRY, "GANLoss", "") is GANLoss
+    return GANLoss(kind, loss_weight=weight, relativistic=relativistic)
 
 
-def judge(images: Tensor) -> Tensor:
+def discriminate(images: Tensor) -> Tensor:
     return 3 * images - 1
 
 
 FAKE, REAL = torch.tensor([[0.2, 0.9]]), torch.tensor([[0.7, 0.4]])
-F = [3 * 0.2 - 1, 3 * 0.9 - 1]  # what judge says
+F = [3 * 0.2 - 1, 3 * 0.9 - 1]  # what discriminate says
 R = [3 * 0.7 - 1, 3 * 0.4 - 1]
 
 
@@ -46,13 +47,14 @@ CASES = {  # kind: (generator on F, discriminator on R, discriminator on F)
 @pytest.mark.parametrize("kind", CASES)
 def test_standard(kind: str):
     on_g, on_real, on_fake = CASES[kind]
-    found = generator_loss(gan(kind, weight=0.1), judge, FAKE, REAL)
+    loss = gan(kind, weight=0.1)
+    found = loss(FAKE, REAL, discriminator=discriminate)
     assert found.item() == pytest.approx(0.1 * on_g, rel=1e-5)
-    real, fake = discriminator_losses(gan(kind, weight=0.1), judge, FAKE, REAL)
+    real, fake = loss.discriminator_losses(FAKE, REAL, discriminate)
     assert (real.name, fake.name) == ("real", "fake")
     assert real.loss.item() == pytest.approx(on_real, rel=1e-5)
     assert fake.loss.item() == pytest.approx(on_fake, rel=1e-5)
-    torch.testing.assert_close(real.logits, judge(REAL))
+    torch.testing.assert_close(real.logits, discriminate(REAL))
 
 
 @pytest.mark.parametrize("kind", ["vanilla", "lsgan"])
@@ -62,8 +64,9 @@ def test_relativistic(kind: str):
 
     f_mean, r_mean = mean(F), mean(R)
     on_g = mean([mean(cost(r - f_mean, 0) for r in R), mean(cost(f - r_mean, 1) for f in F)])
-    found = generator_loss(gan(kind, weight=0.1), judge, FAKE, REAL, relativistic=True)
+    loss = gan(kind, weight=0.1, relativistic=True)
+    found = loss(FAKE, REAL, discriminator=discriminate)
     assert found.item() == pytest.approx(0.1 * on_g, rel=1e-5)
-    real, fake = discriminator_losses(gan(kind), judge, FAKE, REAL, relativistic=True)
+    real, fake = loss.discriminator_losses(FAKE, REAL, discriminate)
     assert real.loss.item() == pytest.approx(mean(cost(r - f_mean, 1) for r in R) / 2, rel=1e-5)
     assert fake.loss.item() == pytest.approx(mean(cost(f - r_mean, 0) for f in F) / 2, rel=1e-5)

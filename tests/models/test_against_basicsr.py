@@ -8,26 +8,30 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from desra.losses.usm import usm_sharp
 from desra.models import DeSRAModel
 from desra.options.loading import parse
 from desra.options.train import TrainOptions
-from desra.registry import LOSS_REGISTRY, MODEL_REGISTRY, build, find, vgg_from
+from desra.registry import MODEL_REGISTRY, find, vgg_from
 from helpers.small import save_vgg, train_settings
 
+# isort: split
+from basicsr.losses.basic_loss import L1Loss, PerceptualLoss
+from basicsr.losses.gan_loss import GANLoss
+
+PERCEPTUAL: dict[str, Any] = {
+    "vgg_type": "vgg11",
+    "layer_weights": {"conv1_1": 0.1, "conv3_1": 1},
+    "perceptual_weight": 2.0,
+    "style_weight": 10.0,
+}
 LOSSES: dict[str, dict[str, Any]] = {
-    "pixel_opt": {"type": "L1Loss", "loss_weight": 0.5},
-    "ldl_opt": {"type": "L1Loss", "loss_weight": 3.0},
-    "perceptual_opt": {
-        "type": "PerceptualLoss",
-        "vgg_type": "vgg11",
-        "layer_weights": {"conv1_1": 0.1, "conv3_1": 1},
-        "perceptual_weight": 2.0,
-        "style_weight": 10.0,
-    },
-    "gan_opt": {"type": "GANLoss", "gan_type": "vanilla", "loss_weight": 0.1},
+    "pix": {"type": "L1Loss", "weight": 0.5},
+    "ldl": {"type": "LDLLoss", "criterion": "L1Loss", "weight": 3.0},
+    "percep": {"type": "PerceptualLoss", **PERCEPTUAL},
+    "gan": {"type": "GANLoss", "gan_type": "vanilla", "weight": 0.1},
 }
 
 
@@ -49,11 +53,13 @@ def ours(tmp_path: Path, **changes: Any) -> DeSRAModel:
             "ema_decay": 0.9,
             "optim_g": {"type": "SGD", "lr": 0.1},
             "optim_d": {"type": "SGD", "lr": 0.1},
-            **copy.deepcopy(LOSSES),
-            **changes,
+            "losses": copy.deepcopy(LOSSES),
         }
     )
-    settings["train"]["perceptual_opt"]["vgg_weights"] = str(save_vgg(tmp_path / "vgg.pth"))
+    losses = settings["train"]["losses"]
+    for name, section in changes.items():
+        losses[name] = section and {**losses[name], **section}
+    losses["percep"]["vgg_weights"] = str(save_vgg(tmp_path / "vgg.pth"))
     torch.manual_seed(0)
     return DeSRAModel(parse(TrainOptions, settings, "test"))
 
@@ -66,14 +72,12 @@ def theirs(name: str, mine: DeSRAModel, opt: dict[str, Any]) -> Any:
     model.net_g, model.net_d = copy.deepcopy(mine.net_g), copy.deepcopy(mine.net_d)
     assert mine.ema is not None
     model.net_g_ema = copy.deepcopy(mine.ema.module)
-    features = copy.deepcopy(mine.objective._perceptual.loss.vgg.vgg_net)  # pyright: ignore
+    features = copy.deepcopy(mine.objective.loss("percep").vgg.vgg_net)
 
-    def loss(key: str) -> nn.Module:
-        with vgg_from(lambda _: features):
-            return build(LOSS_REGISTRY, LOSSES[key], key)
-
-    model.cri_pix, model.cri_ldl = loss("pixel_opt"), loss("ldl_opt")
-    model.cri_perceptual, model.cri_gan = loss("perceptual_opt"), loss("gan_opt")
+    model.cri_pix, model.cri_ldl = L1Loss(loss_weight=0.5), L1Loss(loss_weight=3.0)
+    with vgg_from(lambda _: features):
+        model.cri_perceptual = PerceptualLoss(**PERCEPTUAL)
+    model.cri_gan = GANLoss("vanilla", loss_weight=0.1)
     model.optimizer_g = torch.optim.SGD(model.net_g.parameters(), 0.1)
     model.optimizer_d = torch.optim.SGD(model.net_d.parameters(), 0.1)
     model.net_d_iters, model.net_d_init_iters, model.ema_decay = 1, 0, 0
@@ -99,15 +103,16 @@ def agree(mine: DeSRAModel, other: Any, data: dict[str, Tensor], iterations: int
 @pytest.mark.parametrize("usm", [(False, False, False), (True, True, False), (False, False, True)])
 def test_real_esrgan_with_ldl(usm: tuple[bool, bool, bool], tmp_path: Path):
     flags = dict(zip(("l1_gt_usm", "percep_gt_usm", "gan_gt_usm"), usm, strict=True))
-    mine = ours(tmp_path, **flags)
+    towards = [{"towards": "gt_usm" if sharp else "gt"} for sharp in usm]
+    mine = ours(tmp_path, **dict(zip(("pix", "percep", "gan"), towards, strict=True)))
     agree(mine, theirs("RealESRGANModel", mine, flags), batch())
 
 
 def test_esrgan(tmp_path: Path):
-    mine = ours(tmp_path, ldl_opt=None, gan_mode="relativistic")
+    mine = ours(tmp_path, ldl=None, gan={"relativistic": True})
     agree(mine, theirs("ESRGANModel", mine, {}), batch())
 
 
 def test_srgan(tmp_path: Path):
-    mine = ours(tmp_path, ldl_opt=None)
+    mine = ours(tmp_path, ldl=None)
     agree(mine, theirs("SRGANModel", mine, {}), batch())

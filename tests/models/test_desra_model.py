@@ -18,13 +18,13 @@ from desra.options.loading import parse
 from desra.options.train import TrainOptions
 from desra.utils.errors import InputError
 from helpers.model_batch import batch
-from helpers.small import save_compact, train_settings
+from helpers.small import change_step, save_compact, train_settings
 
 
 def model_of(tmp_path: Path, gan: bool = False, **changes: Any) -> DeSRAModel:
     """A model of the tiny options; ``changes`` are keys of the section ``train``."""
     settings = train_settings(tmp_path, tmp_path, gan)
-    settings["train"].update({"warmup_iter": 0, "scheduler": None, **changes})
+    change_step(settings, **{"warmup_iter": 0, "scheduler": None, **changes})
     torch.manual_seed(0)
     return DeSRAModel(parse(TrainOptions, settings, "test"))
 
@@ -38,8 +38,8 @@ SGD = {"optim_g": {"type": "SGD", "lr": 0.1}}
 
 @pytest.mark.parametrize(("inside", "outside"), [(1.0, 1.0), (4.0, 0.5), (0.0, 1.0)])
 def test_a_step_with_the_pixel_loss(inside: float, outside: float, tmp_path: Path):
-    pixel = {"type": "L1Loss", "loss_weight": 2.0, "inside": inside, "outside": outside}
-    model, data = model_of(tmp_path, **SGD, pixel_opt=pixel), batch()
+    pixel = {"type": "L1Loss", "weight": 2.0, "inside": inside, "outside": outside}
+    model, data = model_of(tmp_path, **SGD, losses={"pix": pixel}), batch()
     twin = copy.deepcopy(model.net_g)
     losses = model.optimize(data, 1)
 
@@ -55,7 +55,7 @@ def test_a_step_with_the_pixel_loss(inside: float, outside: float, tmp_path: Pat
 
 def test_the_truth_under_a_factor_of_zero_does_not_matter(tmp_path: Path):
     pixel = {"type": "L1Loss", "inside": 0.0}
-    one, two = (model_of(tmp_path, pixel_opt=pixel) for _ in range(2))
+    one, two = (model_of(tmp_path, losses={"pix": pixel}) for _ in range(2))
     data = batch()
     one.optimize(data, 1)
     two.optimize({**data, "gt": torch.where(data["mask"] > 0, 0.5, data["gt"])}, 1)
@@ -63,7 +63,7 @@ def test_the_truth_under_a_factor_of_zero_does_not_matter(tmp_path: Path):
 
 
 def test_a_step_with_the_adversarial_loss(tmp_path: Path):
-    changes = {**SGD, "optim_d": {"type": "SGD", "lr": 0.1}, "pixel_opt": None}
+    changes = {**SGD, "optim_d": {"type": "SGD", "lr": 0.1}, "losses": {"pix": None}}
     model, data = model_of(tmp_path, gan=True, **changes), batch()
     assert model.net_d is not None
     net_g, net_d = copy.deepcopy(model.net_g), copy.deepcopy(model.net_d)
@@ -169,7 +169,7 @@ def test_all_of_a_run_is_in_its_state(tmp_path: Path):
 
 def test_the_texture_loss_is_weighed_by_the_mask(tmp_path: Path):
     texture = {"type": "LocalStdLoss", "inside": 0.0, "outside": 4.0}
-    model, data = model_of(tmp_path, **SGD, texture_opt=texture), batch()
+    model, data = model_of(tmp_path, **SGD, losses={"tex": texture}), batch()
     twin = copy.deepcopy(model.net_g)
     found = model.optimize(data, 1)["l_g_tex"].item()
     error = (local_std(twin(data["lq"])) - local_std(data["gt"])).abs()
@@ -178,7 +178,7 @@ def test_the_texture_loss_is_weighed_by_the_mask(tmp_path: Path):
 
 def test_the_artifact_loss_is_weighed_by_the_mask(tmp_path: Path):
     artifact = {"type": "ArtifactMapLoss", "target": 0.99, "inside": 3.0, "outside": 0.5}
-    model, data = model_of(tmp_path, **SGD, pixel_opt=None, artifact_opt=artifact), batch()
+    model, data = model_of(tmp_path, **SGD, losses={"pix": None, "art": artifact}), batch()
     twin = copy.deepcopy(model.net_g)
     found = model.optimize(data, 1)["l_g_art"].item()
     short = (0.99 - relative_map(twin(data["lq"]), data["gt"])).clamp(min=0)
@@ -211,7 +211,10 @@ def test_strength_keeps_a_share_of_the_change(tmp_path: Path):
     ("changes", "words"),
     [
         ({"optim_g": {"type": "Adam", "lr": -1.0}}, "train.optim_g: Adam .*learning rate"),
-        ({"gan_opt": {"type": "GANLoss", "gan_type": "nan"}}, "train.gan_opt: GANLoss .*nan"),
+        (
+            {"losses": {"gan": {"type": "GANLoss", "gan_type": "nan"}}},
+            "train.losses.gan: GANLoss .*nan",
+        ),
     ],
 )
 def test_values_that_a_class_refuses_are_said_with_their_key(

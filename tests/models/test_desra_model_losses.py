@@ -16,15 +16,17 @@ from desra.options.loading import parse
 from desra.options.train import TrainOptions
 from desra.registry import ARCH_REGISTRY, CosineAnnealingRestartLR, MultiStepRestartLR, build
 from desra.utils.errors import InputError
-from helpers.small import save_compact, save_vgg, train_settings
+from helpers.small import change_step, save_compact, save_vgg, train_settings
 
 SGD = {"type": "SGD", "lr": 0.1}
+BEFORE = {"towards": "before", "inside": 0.0}
+PERCEPTUAL = {"type": "PerceptualLoss", "layer_weights": {"conv1_1": 1}}
 
 
 def settings_of(tmp_path: Path, gan: bool = False, **changes: Any) -> dict[str, Any]:
     settings = train_settings(tmp_path, tmp_path, gan)
     plain = {"warmup_iter": 0, "scheduler": None, "ema_decay": 0, "optim_g": SGD}
-    settings["train"].update({**plain, **changes})
+    change_step(settings, **{**plain, **changes})
     return settings
 
 
@@ -47,8 +49,8 @@ def batch(size: int = 8, seed: int = 0) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("name", ["MSELoss", "CharbonnierLoss"])
 def test_other_pixel_losses(name: str, tmp_path: Path):
-    pixel = {"type": name, "loss_weight": 2.0, "inside": 3.0, "outside": 0.5}
-    model, data = make(settings_of(tmp_path, pixel_opt=pixel)), batch()
+    pixel = {"type": name, "weight": 2.0, "inside": 3.0, "outside": 0.5}
+    model, data = make(settings_of(tmp_path, losses={"pix": pixel})), batch()
     error = copy.deepcopy(model.net_g)(data["lq"]) - data["gt"]
     each = error**2 if name == "MSELoss" else (error**2 + 1e-12).sqrt()
     expected = 2 * (each * torch.where(data["mask"] > 0, 3.0, 0.5)).mean()
@@ -59,27 +61,29 @@ def gradient_of(model: DeSRAModel, name: str, data: dict[str, Tensor]) -> Tensor
     """Of one loss, by the generator's output."""
     draw = torch.Generator().manual_seed(1)
     output = torch.rand(data["gt"].shape, generator=draw).requires_grad_()
-    judge = model._judge if model.net_d is not None else None
+    discriminator = model._discriminate if model.net_d is not None else None
     targets = model.objective.targets(data["gt"])
-    losses = model.objective.generator(output, targets, data["mask"], judge)
+    losses = model.objective.generator(output, targets, data["mask"], discriminator)
     (gradient,) = torch.autograd.grad(losses[name], output)
     return gradient
 
 
-@pytest.mark.parametrize("key", ["gan_opt", "perceptual_opt"])
+@pytest.mark.parametrize("key", ["gan", "percep"])
 def test_the_mask_weighs_what_reaches_a_pixel(key: str, tmp_path: Path):
     section = {
-        "gan_opt": {"type": "GANLoss", "gan_type": "vanilla"},
-        "perceptual_opt": {
+        "gan": {"type": "GANLoss", "gan_type": "vanilla"},
+        "percep": {
+            "type": "PerceptualLoss",
             "vgg_type": "vgg11",
             "layer_weights": {"conv2_1": 1.0},
             "vgg_weights": str(save_vgg(tmp_path / "vgg.pth")),
         },
     }[key]
-    name = {"gan_opt": "l_g_gan", "perceptual_opt": "l_g_percep"}[key]
-    data, gan = batch(), key == "gan_opt"
-    plain = make(settings_of(tmp_path, gan, **{key: section}))
-    weighed = make(settings_of(tmp_path, gan, **{key: {**section, "inside": 0.0, "outside": 2.5}}))
+    name = f"l_g_{key}"
+    data, gan = batch(), key == "gan"
+    masked = {**section, "inside": 0.0, "outside": 2.5}
+    plain = make(settings_of(tmp_path, gan, losses={key: section}))
+    weighed = make(settings_of(tmp_path, gan, losses={key: masked}))
     without, with_mask = (gradient_of(model, name, data) for model in (plain, weighed))
     assert without.abs().max() > 0
     torch.testing.assert_close(with_mask, 2.5 * (1 - data["mask"]) * without)
@@ -88,8 +92,10 @@ def test_the_mask_weighs_what_reaches_a_pixel(key: str, tmp_path: Path):
 def test_preserving_is_towards_the_network_before(tmp_path: Path):
     settings = settings_of(
         tmp_path,
-        pixel_opt={"type": "L1Loss", "outside": 0.0},
-        preserve_opt={"loss_weight": 3.0, "outside": 2.0},
+        losses={
+            "pix": {"type": "L1Loss", "outside": 0.0},
+            "keep": {"type": "L1Loss", "weight": 3.0, **BEFORE, "outside": 2.0},
+        },
     )
     settings["path"]["pretrain_network_g"] = str(save_compact(tmp_path / "g.pth"))
     model = make(settings)
@@ -108,15 +114,13 @@ def test_preserving_is_towards_the_network_before(tmp_path: Path):
     assert one["l_g_keep"].item() == two["l_g_keep"].item() > 0
 
     del settings["path"]["pretrain_network_g"]
-    with pytest.raises(InputError, match=r"train\.preserve_opt needs path\.pretrain_network_g"):
+    with pytest.raises(InputError, match=r"train\.losses\.keep needs path\.pretrain_network_g"):
         parse(TrainOptions, settings, "test")
 
 
 def test_preserving_may_be_towards_another_network(tmp_path: Path):
     """In a second round: the one before the first. What is kept of the change is the round's."""
-    settings = settings_of(
-        tmp_path, pixel_opt={"type": "L1Loss"}, preserve_opt={"type": "MSELoss", "loss_weight": 3.0}
-    )
+    settings = settings_of(tmp_path, losses={"keep": {"type": "MSELoss", "weight": 3.0, **BEFORE}})
     settings["train"]["strength"] = 0.5
     first, start = (save_compact(tmp_path / f"{i}.pth", seed=i) for i in (0, 1))
     settings["path"] |= {"pretrain_network_g": str(start), "preserve_network_g": str(first)}
@@ -130,16 +134,18 @@ def test_preserving_may_be_towards_another_network(tmp_path: Path):
     for name, weight in start_net.state_dict().items():
         torch.testing.assert_close(saved[name], (weight + now[name]) / 2)
 
-    settings["train"] = {k: v for k, v in settings["train"].items() if k != "preserve_opt"}
-    with pytest.raises(InputError, match=r"path\.preserve_network_g is for train\.preserve_opt"):
+    del settings["train"]["losses"]["keep"]
+    with pytest.raises(InputError, match=r"path\.preserve_network_g is for train\.losses with"):
         parse(TrainOptions, settings, "test")
 
 
 def test_preserving_texture_is_towards_that_of_the_network_before(tmp_path: Path):
     settings = settings_of(
         tmp_path,
-        pixel_opt={"type": "L1Loss", "outside": 0.0},
-        preserve_texture_opt={"loss_weight": 3.0},
+        losses={
+            "pix": {"type": "L1Loss", "outside": 0.0},
+            "keep_tex": {"type": "LocalStdLoss", "weight": 3.0, **BEFORE},
+        },
     )
     settings["path"]["pretrain_network_g"] = str(save_compact(tmp_path / "g.pth"))
     model = make(settings)
@@ -152,7 +158,7 @@ def test_preserving_texture_is_towards_that_of_the_network_before(tmp_path: Path
     assert found == pytest.approx(expected, rel=1e-4) and found > 1e-6
 
     del settings["path"]["pretrain_network_g"]
-    with pytest.raises(InputError, match=r"train\.preserve_texture_opt needs path\.pretrain_netw"):
+    with pytest.raises(InputError, match=r"train\.losses\.keep_tex needs path\.pretrain_netw"):
         parse(TrainOptions, settings, "test")
 
 
@@ -169,7 +175,11 @@ def test_networks_that_do_not_learn_are_not_shaken(tmp_path: Path):
         "upsampler": "pixelshuffledirect",
         "drop_path_rate": 0.9,
     }
-    settings = settings_of(tmp_path, ldl_opt={"type": "L1Loss"}, preserve_opt={}, ema_decay=0.9)
+    settings = settings_of(
+        tmp_path,
+        losses={"ldl": {"type": "LDLLoss"}, "keep": {"type": "L1Loss", **BEFORE}},
+        ema_decay=0.9,
+    )
     settings["network_g"] = swin
     torch.save({"params": build(ARCH_REGISTRY, swin, "").state_dict()}, tmp_path / "g.pth")
     settings["path"]["pretrain_network_g"] = str(tmp_path / "g.pth")
@@ -182,8 +192,8 @@ def test_networks_that_do_not_learn_are_not_shaken(tmp_path: Path):
 
 
 def test_ldl_needs_the_average(tmp_path: Path):
-    settings = settings_of(tmp_path, ldl_opt={"type": "L1Loss"})
-    with pytest.raises(InputError, match="ldl_opt needs the moving average: set ema_decay"):
+    settings = settings_of(tmp_path, losses={"ldl": {"type": "LDLLoss"}})
+    with pytest.raises(InputError, match="ldl: LDLLoss needs the moving average: set ema_decay"):
         parse(TrainOptions, settings, "test")
 
 
@@ -201,14 +211,14 @@ def test_only_trainable_weights_change(tmp_path: Path):
     [
         ({"trainable": ["nowhere"]}, r"train\.trainable: 'nowhere' is found in no name .*body\.0"),
         ({"trainable": ["("]}, r"trainable: '\(' is no regular expression"),
-        ({"pixel_opt": {"type": "L1Loss", "reduction": "sum"}}, "reduction can only be mean"),
+        ({"losses": {"pix": {"type": "L1Loss", "reduction": "sum"}}}, "reduction can only be mean"),
         (
-            {"pixel_opt": None},
-            "no loss is given; add one of pixel_opt, texture_opt, artifact_opt, perceptual_opt",
+            {"losses": {"pix": None}},
+            "no loss is given .*; add one to losses, such as pix: {type: L1Loss}",
         ),
         (
-            {"perceptual_opt": {"layer_weights": {"conv1_1": 1}, "criterion": "l2"}},
-            "train.perceptual_opt.criterion: l2 is broken in basicsr; use l1 or fro",
+            {"losses": {"percep": {**PERCEPTUAL, "criterion": "l2"}}},
+            "train.losses.percep: .* criterion: l2 is broken in basicsr; use l1 or fro",
         ),
         (
             {"scheduler": {"type": "CosineAnnealingRestartLR", "periods": [5]}},
@@ -236,7 +246,7 @@ def test_refusals(changes: dict[str, Any], words: str, tmp_path: Path):
 def test_sharpened_targets_of_the_dataset_are_taken(tmp_path: Path):
     data = batch(16)
     data["gt_usm"] = 1 - data["gt"]
-    model = make(settings_of(tmp_path, l1_gt_usm=True))
+    model = make(settings_of(tmp_path, losses={"pix": {"type": "L1Loss", "towards": "gt_usm"}}))
     expected = (copy.deepcopy(model.net_g)(data["lq"]) - data["gt_usm"]).abs().mean().item()
     assert model.optimize(data, 1)["l_g_pix"].item() == pytest.approx(expected, rel=1e-5)
     unasked = make(settings_of(tmp_path))
@@ -288,17 +298,17 @@ def test_a_fresh_discriminator_learns_first(
     settings = settings_of(tmp_path, gan=True, net_d_init_iters=given, total_iter=total)
     settings["path"] = path
     assert parse(TrainOptions, settings, "test").discriminator_first == expected
-    settings["train"]["gan_opt"] = None
+    settings["train"]["losses"]["gan"] = None
     alone = parse(TrainOptions, settings, "test")
     assert alone.discriminator_first == 0 and alone.updates_generator(1)
 
 
 def test_relativistic_hinge_is_refused(tmp_path: Path):
     """basicsr's hinge loss does not ask the generator to make real images look fake."""
-    gan = {"type": "GANLoss", "gan_type": "hinge"}
-    settings = settings_of(tmp_path, gan=True, gan_mode="relativistic", gan_opt=gan)
+    gan = {"type": "GANLoss", "gan_type": "hinge", "relativistic": True}
+    settings = settings_of(tmp_path, gan=True, losses={"gan": gan})
     with pytest.raises(InputError, match="relativistic does not go with gan_type hinge"):
-        parse(TrainOptions, settings, "test")
+        make(settings)
 
 
 # ------------------------------------------------------------------------------ schedules

@@ -14,7 +14,7 @@ from desra.utils.errors import InputError
 
 
 def step_of(**changes: Any) -> StepOptions:
-    plain = {"total_iter": 10, "optim_g": {"lr": 1.0}, "pixel_opt": {"type": "L1Loss"}}
+    plain = {"total_iter": 10, "optim_g": {"lr": 1.0}, "losses": {"pix": {"type": "L1Loss"}}}
     return StepOptions.model_validate({**plain, **changes})
 
 

@@ -19,7 +19,7 @@ from desra.options.train import TrainOptions
 from desra.registry import ARCH_REGISTRY, find
 from desra.utils.device import grad_scaler
 from desra.utils.errors import InputError
-from helpers.small import train_settings
+from helpers.small import change_step, train_settings
 
 SGD = {"type": "SGD", "lr": 0.1}
 
@@ -29,7 +29,7 @@ def model_of(tmp_path: Path, gan: bool = False, **changes: Any) -> DeSRAModel:
     settings["network_d"] = gan and {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 2}
     settings["network_d"] = settings["network_d"] or None
     plain = {"warmup_iter": 0, "scheduler": None, "optim_g": SGD, "optim_d": SGD if gan else None}
-    settings["train"].update({**plain, **changes})
+    change_step(settings, **{**plain, **changes})
     torch.manual_seed(0)
     return DeSRAModel(parse(TrainOptions, settings, "test"))
 
@@ -45,8 +45,8 @@ def batch(samples: int = 4, seed: int = 0) -> dict[str, Tensor]:
 
 def test_accumulated_batches_are_one_that_is_larger(tmp_path: Path):
     pixel = {"type": "L1Loss", "inside": 3.0, "outside": 0.5}
-    one = model_of(tmp_path, pixel_opt=pixel)
-    two = model_of(tmp_path, pixel_opt=pixel, accumulate=2)
+    one = model_of(tmp_path, losses={"pix": pixel})
+    two = model_of(tmp_path, losses={"pix": pixel}, accumulate=2)
     apart = copy.deepcopy(two)
     for i in (1, 2, 3):
         data = batch(seed=i)
@@ -131,7 +131,7 @@ def test_an_overflow_is_passed_over_and_the_scale_is_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     scaled(monkeypatch, 1e38)  # the first gradients are infinite
-    model = model_of(tmp_path, pixel_opt={"type": "L1Loss", "loss_weight": 1e4})
+    model = model_of(tmp_path, losses={"pix": {"type": "L1Loss", "weight": 1e4}})
     before = copy.deepcopy(model.net_g.state_dict())
     losses = model.optimize(batch(), 1)
     assert losses["l_g_pix"].isfinite()

@@ -11,6 +11,7 @@ from desra.models.vgg import find_weights, load_features
 from desra.utils.errors import InputError
 from helpers.small import save_vgg
 
+KEY = "train.losses.percep"
 NAME = "vgg19-dcbb9e9d.pth"
 
 
@@ -24,13 +25,13 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_without_weights_one_sentence_says_what_to_do(elsewhere: Path):
     with pytest.raises(InputError) as caught:
-        find_weights("vgg19", None)
+        find_weights("vgg19", None, KEY)
     message = str(caught.value)
-    assert message.startswith("train.perceptual_opt: the weights of vgg19 are not on this machine")
+    assert message.startswith("train.losses.percep: the weights of vgg19 are not on this machine")
     assert f"https://download.pytorch.org/models/{NAME}" in message
     assert "experiments/pretrained_models" in message
     assert str(elsewhere / "hub" / "checkpoints") in message
-    assert "--force_yml train:perceptual_opt=null" in message
+    assert "--force_yml train:losses:percep=null" in message
 
 
 def test_places_in_their_order(elsewhere: Path):
@@ -39,27 +40,27 @@ def test_places_in_their_order(elsewhere: Path):
     for place in (cache, basicsrs):
         place.parent.mkdir(parents=True)
     cache.touch()
-    assert find_weights("vgg19", None) == cache
+    assert find_weights("vgg19", None, KEY) == cache
     basicsrs.touch()
-    assert find_weights("vgg19", None).resolve() == basicsrs
+    assert find_weights("vgg19", None, KEY).resolve() == basicsrs
     own = elsewhere / "own.pth"
     with pytest.raises(InputError, match=r"vgg_weights: the file .*own\.pth does not exist"):
-        find_weights("vgg19", str(own))
+        find_weights("vgg19", str(own), KEY)
     own.touch()
-    assert find_weights("vgg19", str(own)) == own
+    assert find_weights("vgg19", str(own), KEY) == own
 
 
 def test_features_are_those_of_the_file(elsewhere: Path):
     path = save_vgg(elsewhere / "v.pth", "vgg11")
-    features = load_features("vgg11", path)
+    features = load_features("vgg11", path, KEY)
     stored = torch.load(path, weights_only=True)
     assert set(features.state_dict()) == {k.removeprefix("features.") for k in stored}
     assert torch.equal(features.state_dict()["0.weight"], stored["features.0.weight"])
     with pytest.raises(InputError, match=r"v\.pth does not hold the weights of vgg19"):
-        load_features("vgg19", path)
+        load_features("vgg19", path, KEY)
 
 
 def test_unknown_networks(elsewhere: Path):
     for name in ("vgg99", "resnet18"):
         with pytest.raises(InputError, match=f"vgg_type: '{name}' is not a VGG network"):
-            find_weights(name, None)
+            find_weights(name, None, KEY)

@@ -14,7 +14,7 @@ from torch import nn
 from desra.networks.pair import SRPair
 from desra.networks.sr_network import SRNetwork
 from desra.networks.tiling import Tiles, spans
-from desra.options.detect import TileOptions
+from desra.options.detect import DetectOptions
 from desra.registry import ARCH_REGISTRY, find
 from desra.utils.errors import InputError
 from helpers.small import photograph, save_compact
@@ -57,7 +57,7 @@ def test_tiles_change_nothing_beyond_rounding(tmp_path: Path):
 @pytest.mark.parametrize("weights", ["embedded:gan", "embedded:mse"])
 def test_the_default_overlap_leaves_no_seams(weights: str):
     overlap = Tiles().overlap
-    assert TileOptions().overlap == overlap and TileOptions().size == Tiles().size
+    assert DetectOptions.model_fields["tile"].default == Tiles()
     image = photograph(1, 80, 120)
     whole = SRNetwork.from_checkpoint(weights, tiles=Tiles(0, 0), **CPU)(image, bits=16)
     tiled = SRNetwork.from_checkpoint(weights, tiles=Tiles(72, overlap), **CPU)(image, bits=16)

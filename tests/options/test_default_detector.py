@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from desra.options.detect import DetectOptions, MaskOptions
+from desra.artifacts import MaskRule
+from desra.options.detect import DetectOptions
 from desra.options.loading import load, parse
 from desra.options.sections import SegmentOptions
 from desra.options.train import ValOptions
@@ -44,7 +45,7 @@ PAPERS = ("relative_local_variance", 0.7, 4000, "px")
             (PAPERS[0], 0.7, 4000, "px_per_megapixel"),
         ),
         (
-            {"protocol": "released", "mask": MaskOptions(threshold=0.6)},
+            {"protocol": "released", "mask": MaskRule(threshold=0.6)},
             (PAPERS[0], 0.6, 4000, "px"),
         ),
         (

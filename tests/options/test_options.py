@@ -382,7 +382,7 @@ def test_schema_knows_the_keys_by_their_yaml_names():
     schema = json.loads((ROOT / "options/schema/detect.json").read_text("utf-8"))
     assert "import" in schema["properties"] and "imports" not in schema["properties"]
     assert schema["additionalProperties"] is False
-    assert schema["$defs"]["MaskOptions"]["properties"]["threshold"]["description"]
+    assert schema["$defs"]["MaskRule"]["properties"]["threshold"]["description"]
 
 
 def test_fingerprint_depends_on_content_alone():

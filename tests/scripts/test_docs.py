@@ -1,9 +1,11 @@
-"""What is written about the library: its pages, the examples in its docstrings, how to cite it."""
+"""What is written about the library: its pages, the examples in its docstrings, the change log."""
 
 from __future__ import annotations
 
 import doctest
 import importlib
+import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +23,7 @@ def test_the_pages_of_the_api_are_built_without_a_warning(tmp_path: Path):
     command = [sys.executable, str(ROOT / "scripts/docs/build.py"), str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    page = (tmp_path / "desra/models.html").read_text(encoding="utf-8")
+    page = (tmp_path / "desra/networks/sr_network.html").read_text(encoding="utf-8")
     assert 'id="SRNetwork.from_checkpoint"' in page and 'id="SRNetwork.__call__"' in page
     assert 'id="SRNetwork._fill"' not in page
     # A shape that is not marked as code loses its asterisks.
@@ -38,16 +40,35 @@ def test_examples_in_docstrings(name: str):
     assert result.attempted and not result.failed
 
 
-def test_the_citation():
-    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert citation["cff-version"] == "1.2.0" and citation["title"] == "desra"
-    assert citation["version"] == desra.__version__
-    paper = citation["preferred-citation"]
-    assert paper["title"].startswith("DeSRA: Detect and Delete the Artifacts of GAN-based")
-    names = [author["family-names"] for author in paper["authors"]]
-    assert names == ["Xie", "Wang", "Chen", "Li", "Shan", "Zhou", "Dong"]
-    assert paper["url"].endswith("2307.02457") and paper["year"] == 2023
-
-
 def test_the_changelog_has_this_version():
-    assert f"## {desra.__version__} " in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    text = (ROOT / ".github/CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## {desra.__version__} " in text and "## Unreleased" in text
+
+
+def test_the_new_names_in_the_changelog_exist():
+    """In the table of moved modules; where one ends in ``*``, its package does."""
+    text = (ROOT / ".github/CHANGELOG.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"Modules that notebooks.*?\n\n(.*?)\n\n", text, flags=re.DOTALL)
+    names = [
+        n
+        for row in table.splitlines()[2:]
+        for n in re.findall(r"`(desra\.[\w.*]+)`", row.split("|")[2])
+    ]
+    assert len(names) > 25
+    for name in names:
+        pkgutil.resolve_name(name.removesuffix(".*"))
+
+
+def test_the_workflow_and_the_forms():
+    folder = ROOT / ".github"
+    workflow = yaml.safe_load((folder / "workflows/ci.yml").read_text(encoding="utf-8"))
+    steps = workflow["jobs"]["test"]["steps"]
+    assert [step["run"] for step in steps if "run" in step] == [".ci/run"]
+    forms = sorted((folder / "ISSUE_TEMPLATE").glob("*.yml"))
+    assert len(forms) == 2
+    for form in forms:
+        content = yaml.safe_load(form.read_text(encoding="utf-8"))
+        assert {"name", "description", "body"} <= content.keys()
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    entries = [hook["entry"] for repo in hooks["repos"] for hook in repo["hooks"]]
+    assert entries == ["ruff check --fix", "ruff format"]

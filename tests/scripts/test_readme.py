@@ -1,6 +1,6 @@
-"""The README: each command and snippet in it is run, each file and function that it names exists.
+"""README and manuals: each command and snippet is run, each file and function named exists.
 
-Commands run here in the order of the README, in one folder, as a user would give them: `SHORTENED`
+Commands run here in the order of `PAGES`, in one folder, as a user would give them: `SHORTENED`
 makes trainings short. Those that another test runs stand in `ELSEWHERE`.
 """
 
@@ -11,6 +11,7 @@ import importlib
 import re
 import runpy
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,17 +20,46 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
+import desra as desra_package
 from desra import weights
 from desra.__main__ import main as desra
 from desra.data.embedded import make
 from desra.networks import checkpoints, zoo
+from desra.options.train import StepOptions
 from helpers.paths import ROOT
-from helpers.small import photograph, save_png, train_settings
+from helpers.small import photograph, save_png
 from helpers.zoo_server import Site
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-TOOLS = ("python", "desra", "bash", "pip", "source", "torchrun", "tensorboard", "apt-get")
+# In the order in which their commands are run: run's manual leaves what the others look at.
+PAGES = {
+    page: (ROOT / page).read_text(encoding="utf-8")
+    for page in (
+        "README.md",
+        "desra/run/README.md",
+        "desra/detect/README.md",
+        "desra/networks/README.md",
+        "desra/train/README.md",
+        "desra/evaluate/README.md",
+        "desra/report/README.md",
+        "scripts/benchmarks/README.md",
+        ".github/CONTRIBUTING.md",
+    )
+}
+README = PAGES["README.md"]
+TOOLS = (
+    "python",
+    "desra",
+    "bash",
+    "pip",
+    "source",
+    "torchrun",
+    "tensorboard",
+    "apt-get",
+    "pytest",
+    "ruff",
+)
 
 #: What a command is given besides, by how it begins.
 SHORTENED = {
@@ -72,6 +102,10 @@ ELSEWHERE = {
     "desra weights import-ncnn": "test_weights.py::test_a_package_becomes_a_network_of_the_zoo",
     "desra app": "app/test_app_browser.py::test_upload_move_the_threshold_download",
     "desra export": "networks/test_onnx.py",
+    "pytest tests/detect/test_released.py": "detect/test_released.py",
+    "pytest -m": "../.ci/run",
+    "bash scripts/install.sh": "../.ci/run",
+    "python scripts/write_schema.py": "options/test_options.py",
     "python scripts/run_tour.py": "scripts/test_tour.py::test_it_runs_from_top_to_bottom",
     "python scripts/docs/build.py": "scripts/test_docs.py::test_the_pages_of_the_api_"
     "are_built_without_a_warning",
@@ -81,30 +115,35 @@ ELSEWHERE = {
 }
 
 
-def blocks(language: str) -> list[str]:
-    """The fenced blocks of a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE)
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of a language in a page."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
 
 
-def commands() -> list[str]:
-    """All commands, in blocks and within sentences, one spelling for ``python -m desra.X``."""
-    prose = re.compile(rf"`((?:{'|'.join(TOOLS)}) [^`]+)`")
-    found: list[tuple[int, str]] = []
-    for match in re.finditer(r"^```(\w+)\n(.*?)^```", README, flags=re.DOTALL | re.MULTILINE):
-        if match[1] == "bash":
-            lines = match[2].replace("\\\n", " ").splitlines()
-            found += [(match.start(), line) for line in lines if line.strip()]
-    without = re.sub(r"^```.*?^```", lambda m: " " * len(m[0]), README, flags=re.DOTALL | re.M)
-    found += [(match.start(), match[1]) for match in prose.finditer(without)]
+def commands_of(page: str) -> list[str]:
+    """All commands of a page, in blocks and within sentences, with one spelling for
+    ``python -m desra.X``."""
+    prose = re.compile(rf"`((?:{'|'.join(TOOLS)})\s[^`]+)`")
+    lines: list[tuple[int, str]] = []
+    for match in re.finditer(r"^```bash\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE):
+        block = match[1].replace("\\\n", " ").splitlines()
+        lines += [(match.start(), line) for line in block if line.strip()]
+    without = re.sub(r"^```.*?^```", lambda m: " " * len(m[0]), page, flags=re.DOTALL | re.M)
+    lines += [(match.start(), match[1]) for match in prose.finditer(without)]
     # sorted() is stable: the lines of a block keep their order.
-    texts = [shlex.join(shlex.split(line, comments=True)) for _, line in sorted(found, key=_place)]
+    texts = [shlex.join(shlex.split(line, comments=True)) for _, line in sorted(lines, key=_place)]
     texts = [re.sub(r"^python -m desra\.(\w+)", r"desra \1", text) for text in texts]
     # `desra detect` alone is the mention of a stage.
     return [text for text in texts if len(text.split()) > 2 or entry(ELSEWHERE, text)]
 
 
-def _place(found: tuple[int, str]) -> int:
-    return found[0]
+def commands() -> list[str]:
+    """The commands of all pages, each once."""
+    return list(dict.fromkeys(text for page in PAGES.values() for text in commands_of(page)))
+
+
+def _place(line: tuple[int, str]) -> int:
+    return line[0]
 
 
 def entry(table: dict[str, object] | dict[str, str], command: str) -> str | None:
@@ -162,10 +201,9 @@ def test_every_command_is_run_somewhere():
 
 @pytest.mark.slow
 def test_all_other_commands_run(desk: Path, monkeypatch: pytest.MonkeyPatch):
-    """In the order of the README: each finds what those before it left."""
-    done: list[str] = []
+    """In the order of the pages: each finds what those before it left."""
     for command in commands():
-        if entry(ELSEWHERE, command) or command in done:
+        if entry(ELSEWHERE, command):
             continue
         tool, *arguments = shlex.split(command)
         short = entry(SHORTENED, command)
@@ -178,7 +216,6 @@ def test_all_other_commands_run(desk: Path, monkeypatch: pytest.MonkeyPatch):
             with pytest.raises(SystemExit) as end:
                 runpy.run_path(str(ROOT / script), run_name="__main__")
             assert not end.value.code, command
-        done.append(command)
     assert Path("results/report/index.html").is_file() and Path("quickstart.png").is_file()
     assert Path("out/net_g.pth").is_file() and Path("mine/net_g.pth").is_file()
     assert len(list(Path("upscaled").iterdir())) == 4
@@ -186,33 +223,43 @@ def test_all_other_commands_run(desk: Path, monkeypatch: pytest.MonkeyPatch):
     assert checkpoints.read(Path("weaker.pth"))
 
 
-def test_the_snippet_of_an_own_gan_goes_from_an_image_to_a_target(desk: Path):
-    snippet, _ = blocks("python")
+def test_the_readme_is_short_and_begins_with_the_tour():
+    assert len(README.splitlines()) <= 180
+    assert "](scripts/tour.ipynb)" in README.splitlines()[1]
+    assert README.count("![") == 1
+
+
+@pytest.mark.skipif(
+    not hasattr(desra_package, "ArtifactFinder"), reason="desra.ArtifactFinder is not there yet"
+)
+def test_the_snippet_goes_from_an_image_to_a_target(desk: Path):
+    (snippet,) = blocks(README, "python")
+    assert sum(bool(line) for line in snippet.splitlines()) == 8
     names: dict = {}
     exec(snippet, names)
+    artifacts = names["artifacts"]
     height, width = (4 * n for n in names["lq"].shape[:2])
-    mask, target = names["mask"], names["target"]
-    assert mask.shape == (height, width) and mask.dtype == np.bool_ and mask.any()
-    assert target.shape == (height, width, 3) and target.dtype == np.uint8
-    assert (target[~mask] == names["sr"].gan[~mask]).all()
-    assert (target[mask] == names["sr"].mse[mask]).all()
+    assert artifacts.mask.shape == (height, width) and artifacts.mask.dtype == np.bool_
+    target = artifacts.pseudo_gt()
+    assert artifacts.mask.any() and target.dtype == np.uint8
+    assert (target[~artifacts.mask] == artifacts.gan[~artifacts.mask]).all()
+    assert (target[artifacts.mask] == artifacts.mse[artifacts.mask]).all()
+    assert (artifacts.deleted()[~artifacts.mask] == artifacts.gan[~artifacts.mask]).all()
+    with Image.open("pseudo_gt.png") as image:
+        assert (np.asarray(image) == target).all()
 
 
-def test_the_snippet_of_an_own_class_trains(
-    tmp_path: Path, photographs: Path, monkeypatch: pytest.MonkeyPatch
-):
-    _, module = blocks("python")
-    (section,) = blocks("yaml")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    name = module.splitlines()[0].removeprefix("# ")
-    (tmp_path / name).write_text(module)
-    settings = train_settings(tmp_path, photographs, gan=False)
-    settings |= {"scale": 4, **yaml.safe_load(section)}
-    (tmp_path / "own.yml").write_text(yaml.safe_dump(settings))
-    assert desra(["train", "-opt", "own.yml"]) == 0
-    saved = checkpoints.read(tmp_path / "tiny/models/net_g_latest.pth")
-    assert saved["params"]["0.weight"].shape == (16, 3, 3, 3)
+@pytest.mark.skipif(
+    "losses" not in StepOptions.model_fields, reason="there is no section train.losses yet"
+)
+def test_the_losses_of_the_manual_are_options():
+    (section,) = blocks(PAGES["desra/train/README.md"], "yaml")
+    given = yaml.safe_load(section)["train"]["losses"]
+    step = StepOptions.model_validate({"total_iter": 1, "optim_g": {}, "losses": given})
+    assert list(step.losses) == list(given)  # pyright: ignore
+    recipe = yaml.safe_load((ROOT / "options/finetune.yml").read_text(encoding="utf-8"))["train"]
+    shipped = StepOptions.model_validate({**recipe, "total_iter": 1})
+    assert shipped.losses == step.losses  # pyright: ignore
 
 
 def test_the_quickstart_does_what_the_stages_do():
@@ -220,17 +267,19 @@ def test_the_quickstart_does_what_the_stages_do():
     (finetuned,) = re.findall(r"^finetuned=(.*)", script, flags=re.MULTILINE)
     lines = re.findall(r'^"\$python" -m desra\.(.*)', script, flags=re.MULTILINE)
     steps = [shlex.join(shlex.split(line.replace("$finetuned", finetuned))) for line in lines]
-    (start,) = re.findall(r"one by one.*?```bash\n(.*?)```", README, flags=re.DOTALL)
+    manual = PAGES["desra/run/README.md"]
+    (start,) = re.findall(r"one by one.*?```bash\n(.*?)```", manual, flags=re.DOTALL)
     told = [
-        shlex.join(shlex.split(line.removeprefix("python -m desra."), comments=True))
+        shlex.join(shlex.split(line.removeprefix("python -m desra.")))
         for line in start.replace("\\\n", " ").splitlines()
+        if not line.startswith("#")
     ]
     assert steps == told
 
 
 def test_the_installation_is_that_of_the_script():
     script = (ROOT / "scripts/install.sh").read_text(encoding="utf-8")
-    lines = [c for c in commands() if c.startswith("pip install")]
+    lines = [c for c in commands_of(README) if c.startswith("pip install")]
     own = next(c for c in lines if "--no-build-isolation" in c)
     assert own.removeprefix("pip ") in script
     first, last = lines[lines.index(own) - 1], lines[lines.index(own) + 1]
@@ -240,20 +289,71 @@ def test_the_installation_is_that_of_the_script():
     assert last == "pip install ."
     for package in ("torch", "torchvision", "setuptools<82", "wheel", "cython", "numpy"):
         assert package in script
-    extras = set(re.findall(r'pip install "?\.\[(\w+)\]', README))
+    extras = {e for page in PAGES.values() for e in re.findall(r'pip install "?\.\[(\w+)\]', page)}
     told = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert extras and all(re.search(rf"^{extra} = \[", told, flags=re.M) for extra in extras)
 
 
-def test_files_and_functions_that_it_names_exist():
-    files = set(re.findall(r"(?:options|scripts)/[\w/]+\.(?:yml|sh|py|ipynb|jpg)", README))
-    files |= set(re.findall(r"\]\(([\w./]+)\)", README))
-    assert len(files) > 10
-    assert not [file for file in files if not (ROOT / file).is_file()]
-    (table,) = re.findall(r"## Where the method is\n(.*?)\n## ", README, flags=re.DOTALL)
-    named = re.findall(r"`(desra/[\w/]+)\.py`(?:: ((?:`\w+`(?:, )?)+))?", table)
-    assert len(named) > 12
+def anchors(page: str) -> set[str]:
+    """The anchors of the headings of a page, as GitHub makes them."""
+    heads = re.findall(r"^#+ (.*)", page, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_and_links_that_it_names_exist(page: str):
+    text = PAGES[page]
+    paths = set(
+        re.findall(
+            r"(?<![\w/.])(?:options|scripts|desra|tests)/[\w/]+\.(?:yml|sh|py|ipynb|md)", text
+        )
+    )
+    assert not [path for path in paths if not (ROOT / path).is_file()]
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith("https://"):
+            continue
+        file, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / file if file else ROOT / page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf-8")), link
+
+
+def test_functions_that_the_table_of_the_method_names_exist():
+    detect = PAGES["desra/detect/README.md"]
+    (table,) = re.findall(r"## Where the method is\n(.*?)\n## ", detect, flags=re.DOTALL)
+    named = re.findall(r"`(desra/[\w/]+)\.py`: ((?:`\w+`(?:, )?)+)", table)
+    assert len(named) == table.count(".py`") > 12
     for path, names in named:
         module = importlib.import_module(path.replace("/", "."))
         for name in re.findall(r"\w+", names):
             assert hasattr(module, name), f"{path}: {name}"
+
+
+def test_all_manuals_and_only_they_are_pages():
+    manuals = {p.relative_to(ROOT).as_posix() for p in ROOT.glob("desra/**/README.md")}
+    manuals |= {p.relative_to(ROOT).as_posix() for p in ROOT.glob("scripts/**/README.md")}
+    assert manuals == {page for page in PAGES if page.startswith(("desra/", "scripts/"))}
+    assert all(f"]({manual})" in README for manual in manuals)
+
+
+def test_the_citation():
+    (entry_of_paper,) = blocks(README, "bibtex")
+    assert "DeSRA: Detect and Delete the Artifacts of GAN-based" in entry_of_paper
+    authors = re.search(r"author += \{(.*)\}", entry_of_paper)
+    assert authors
+    names = [author.split(",")[0] for author in authors[1].split(" and ")]
+    assert names == ["Xie", "Wang", "Chen", "Li", "Shan", "Zhou", "Dong"]
+    assert "2307.02457" in entry_of_paper and "{2023}" in entry_of_paper
+
+
+def test_the_root_holds_few_things():
+    listing = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    names = {line.split("/")[0] for line in listing.stdout.splitlines()}
+    if not names:
+        pytest.skip("not a clone")
+    seen = {name for name in names if not name.startswith(".")}
+    folders = {"desra", "options", "scripts", "tests"}
+    assert seen == folders | {"pyproject.toml", "README.md", "LICENSE"}

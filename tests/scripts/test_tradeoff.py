@@ -15,7 +15,7 @@ import pytest
 from desra import weights
 from desra.artifacts import MaskRule, WindowSpec, find_regions, full_size_mask
 from desra.detect import detect
-from desra.detectors import find_detector
+from desra.detectors import Images, find_detector
 from desra.io.images import read_mask, read_rgb8
 from desra.networks.sr_network import SRNetwork
 from desra.options.detect import DetectOptions
@@ -83,7 +83,7 @@ def regions_of(tmp_path: Path, detector: str, area: int, threshold: float, size:
     """Of the network before, by the functions of the method."""
     mse, gan = (read_rgb8(tmp_path / f"found/{kind}/a.png") for kind in ("sr_mse", "sr_gan"))
     lq = read_rgb8(tmp_path / "lq/a.png")
-    D = find_detector(detector, ["sr_mse", "lq"])(mse, gan, lq, None, WindowSpec(size))
+    D = find_detector(detector, ["mse", "lq"])(Images(gan, mse, lq), WindowSpec(size))
     return find_regions(full_size_mask(D, gan.shape, MaskRule(threshold, min_area=area))).count
 
 

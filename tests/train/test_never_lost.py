@@ -23,7 +23,7 @@ from desra.models import DeSRAModel
 from desra.networks import checkpoints
 from desra.options.loading import load
 from desra.options.train import TrainOptions
-from desra.train import run_folder
+from desra.train import run_folder, stage
 from desra.train.validation import Validation
 from desra.utils.errors import InputError
 from helpers.paths import HELPERS, TESTS
@@ -74,16 +74,18 @@ def test_killed_ten_times(photographs: Path, tmp_path: Path):
     subprocess.run(command(whole), env=ENVIRONMENT, check=True, capture_output=True)
     parts = write_options(tmp_path / "parts", photographs)
     draw = random.Random(0)
-    delays = [str(draw.uniform(0.01, 0.3)) for _ in range(10)]
+    # Anywhere in two iterations, one of which saves; numbers of iterations rather than seconds, so
+    # that a quick machine does not finish first.
+    moments = [f"{5 * n + draw.randint(1, 5)}:{draw.uniform(0, 2):.3f}" for n in range(10)]
     ran = subprocess.run(
-        [sys.executable, str(HELPERS / "killed_run.py"), str(parts), *delays],
+        [sys.executable, str(HELPERS / "killed_run.py"), str(parts), *moments],
         env=ENVIRONMENT,
         text=True,
         capture_output=True,
         timeout=120,
     )
     lives = ran.stdout.split()
-    assert lives.count("killed") >= 5 and lives[-1] == "0", ran.stdout + ran.stderr
+    assert lives == 10 * ["killed"] + ["0"], ran.stdout + ran.stderr
     assert "resumed at iteration" in (tmp_path / "parts/runs/tiny/train.log").read_text()
     assert_same_runs(tmp_path / "whole/runs/tiny", tmp_path / "parts/runs/tiny")
 
@@ -207,10 +209,10 @@ def test_an_interrupted_run_goes_on_as_if_nothing_was(
         changes = {**changes, "path__pretrain_network_g": str(save_compact(tmp_path / "g.pth"))}
     whole, parts = (opt_of(tmp_path / n, photographs, **changes) for n in ("whole", "parts"))
     train.train(whole)
-    optimize = train.build
+    build = stage.build
 
     def interrupting(*arguments: Any, **named: Any) -> Any:
-        model = optimize(*arguments, **named)
+        model = build(*arguments, **named)
         step = model.optimize
 
         def interrupted(batch: Any, iteration: int) -> Any:
@@ -222,7 +224,7 @@ def test_an_interrupted_run_goes_on_as_if_nothing_was(
         return model
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "build", interrupting)
+        patch.setattr(stage, "build", interrupting)
         with pytest.raises(KeyboardInterrupt):
             train.train(parts)
     assert read(tmp_path / "parts/tiny/training_states/latest.state")["iteration"] == 5

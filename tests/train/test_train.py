@@ -110,7 +110,7 @@ def test_a_finished_run_is_left_alone(photographs: Path, tmp_path: Path):
 
 def test_a_gan_that_is_turned_off_is_said(photographs: Path, tmp_path: Path, caplog: Any):
     """And what it leaves idle changes nothing."""
-    changes = {"train__gan_opt": None, "train__net_d_init_iters": 500, "train__net_d_iters": 4}
+    changes = {"train__losses__gan": None, "train__net_d_init_iters": 500, "train__net_d_iters": 4}
     with caplog.at_level("WARNING", "desra"):
         off = read(train.train(opt_of(tmp_path / "off", photographs, **changes)))
     words = "network_d, train.optim_d, train.net_d_iters, train.net_d_init_iters: not used without"

@@ -14,8 +14,8 @@ from skimage.metrics import peak_signal_noise_ratio
 from desra import detect, train
 from desra.artifacts import find_regions, full_size_mask
 from desra.artifacts.mask import MaskRule
-from desra.detectors import find_detector
-from desra.finder import ArtifactFinder
+from desra.detectors import Images, find_detector
+from desra.finder import ArtifactFinder, Artifacts
 from desra.io import manifest
 from desra.models import DeSRAModel
 from desra.networks.sr_network import SRNetwork
@@ -142,8 +142,8 @@ def test_scores_of_detections(tmp_path: Path, detector: str):
     clean = ~mask
     error = ((now.astype(float) - before) ** 2)[clean].mean()
     assert scores["psnr_outside"] == pytest.approx(10 * np.log10(255**2 / error))
-    similarity = find_detector(detector, ["sr_mse", "lq"])
-    maps = (similarity(mse, gan, lq) for gan in (before, now))
+    similarity = find_detector(detector, ["mse", "lq"])
+    maps = (similarity(Images(gan, mse, lq)) for gan in (before, now))
     was, is_now = (full_size_mask(D, (80, 96), RULE) for D in maps)
     assert find_regions(was).count > 0
     labels = find_regions(was).labels
@@ -206,13 +206,14 @@ def test_what_is_found_before_is_found_once(
     }
     opt = parse(TrainOptions, settings_of(tmp_path, val), "test")
     found: list[np.ndarray] = []
-    find = ArtifactFinder.find
+    look = ArtifactFinder.look
 
-    def counted(self: ArtifactFinder, *images: np.ndarray) -> np.ndarray:
-        found.append(find(self, *images))
-        return found[-1]
+    def counted(self: ArtifactFinder, images: Images) -> Artifacts:
+        artifacts = look(self, images)
+        found.append(artifacts.mask)
+        return artifacts
 
-    monkeypatch.setattr(ArtifactFinder, "find", counted)
+    monkeypatch.setattr(ArtifactFinder, "look", counted)
     validation, model = Validation(opt), DeSRAModel(opt)
     first = validation(model)
     assert len(found) == 4 and found[0].any()

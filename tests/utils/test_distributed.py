@@ -93,8 +93,8 @@ _FROM_MAIN = """
 import sys
 import torch
 from pathlib import Path
-from desra import processes
-from desra.errors import InputError
+from desra.utils import distributed
+from desra.utils.errors import InputError
 
 def fails(error):
     raise error

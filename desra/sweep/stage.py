@@ -1,39 +1,31 @@
-"""Choose a mask rule. ``python -m desra.sweep -opt options/sweep.yml``
-
-What detect would have found at other thresholds and areas, and by other detectors: computed from
-the SR images that it wrote and the LR images that it read, without the networks. The map is made
-anew (``map/*.png`` holds it in steps of 1/255, which moves masks), without class weights. LR images
-that are gone are done without by a detector that can, and a warning says so.
-
-Writes ``<output>/sweep.csv``, a row for each threshold and area; shares and scores are pooled over
-all images, ``iou`` is the mean over images. With ``truth`` the scores are over the images that have
-a true mask, ``scored`` of them. What is not defined is left empty.
-"""
+"""Counting what other thresholds and areas would find."""
 
 import csv
 import io
 import logging
-import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from desra import cli
 from desra.artifacts import find_regions, full_size_mask
 from desra.data.embedded import provide_folder
-from desra.finder import Mapper, say_if_other
+from desra.detectors import Images, Map
+from desra.finder import ArtifactFinder, warn_if_other
 from desra.io import manifest
 from desra.io.annotations import RLE, find_human_masks
 from desra.io.files import atomic_write
 from desra.io.images import read_rgb8
 from desra.io.listing import list_images
 from desra.metrics.mask_scores import MaskCounts, covered, mean_iou
+from desra.options.loading import parse
+from desra.options.sections import FinderSections
 from desra.options.sweep import SweepOptions
 from desra.registry import import_modules
+from desra.utils.errors import InputError
 from desra.utils.text_table import text_table
 
 logger = logging.getLogger("desra")
@@ -162,18 +154,43 @@ def count_areas(mask: Mask, min_areas: Sequence[int], truth: Mask | None = None)
     return [found(min_area) for min_area in min_areas]
 
 
+def _sections_of(opt: SweepOptions) -> FinderSections:
+    """The options that decide about map and mask: the sweep's own, else those of the folder.
+
+    Raises:
+        InputError: the folder's options cannot be read, or are not detect's.
+    """
+    kept = manifest.read_options(opt.input)
+    content = {key: kept[key] for key in FinderSections.model_fields if key in kept}
+    sections = parse(FinderSections, content, f"{Path(opt.input) / manifest.OPTIONS}")
+    own = {key: getattr(opt, key) for key in ("window", "detector") if getattr(opt, key)}
+    morphology = {
+        key: getattr(opt, key)
+        for key in ("kernel", "erode", "dilate")
+        if getattr(opt, key) is not None
+    }
+    try:
+        mask = replace(sections.mask, **morphology)
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    return sections.model_copy(update={**own, "mask": mask})
+
+
 class _Maps:
     """The maps of a folder that detect wrote.
 
     Args:
         opt: the options.
+        sections: detector and window.
         rows: of the folder.
 
     Raises:
         InputError: no such detector, or an input that it needs is missing.
     """
 
-    def __init__(self, opt: SweepOptions, rows: Mapping[str, manifest.Row]):
+    def __init__(
+        self, opt: SweepOptions, sections: FinderSections, rows: Mapping[str, manifest.Row]
+    ):
         self._folder = Path(opt.input)
         self._lq = {
             stem: Path(row.lq)
@@ -184,38 +201,42 @@ class _Maps:
         if opt.gt is not None:
             self._gt = {file.stem: file.path for file in list_images(provide_folder(opt.gt, "gt"))}
         kinds = (("lq", self._lq), ("gt", self._gt))
-        available = {"sr_mse", *(kind for kind, files in kinds if rows.keys() <= files.keys())}
-        scale = next(iter(rows.values())).scale  # detect's rows have one
-        self._mapper = Mapper(opt, scale, available)
+        given = {"mse", *(kind for kind, files in kinds if rows.keys() <= files.keys())}
+        self._finder = ArtifactFinder(
+            None, sections.detector.type, window=sections.window, given=given, device=opt.device
+        )
         gone = [row.lq for stem, row in rows.items() if row.lq is not None and stem not in self._lq]
-        if gone and self._mapper.wants("lq"):
+        if gone and self._finder.detector.wants("lq"):
             logger.warning(
                 "%d of %d LR images that detect had are gone, such as %s; %s looks at these "
                 "without, and finds something else than detect did",
                 len(gone),
                 len(rows),
                 gone[0],
-                opt.detector.type,
+                sections.detector.type,
             )
 
-    def __call__(self, row: manifest.Row) -> NDArray[np.float64]:
-        """The map of one image.
+    def __call__(self, row: manifest.Row) -> Map:
+        """Make the map of one image.
 
         Raises:
             InputError: a picture cannot be read, or has another size than the manifest says.
         """
 
         def read(kind: str, path: Path | None, size: tuple[int, int]) -> Image | None:
-            if path is None or not self._mapper.wants(kind):
+            if path is None or not self._finder.detector.wants(kind):
                 return None
             return read_rgb8(path, size)
 
-        return self._mapper.map(
-            read("sr_mse", manifest.result(self._folder, "sr_mse", row.stem), row.sr_size),
+        images = Images(
             read_rgb8(manifest.result(self._folder, "sr_gan", row.stem), row.sr_size),
-            read("lq", self._lq.get(row.stem), row.size_of_lq),
-            read("gt", self._gt.get(row.stem), row.sr_size),
+            mse=read("mse", manifest.result(self._folder, "sr_mse", row.stem), row.sr_size),
+            lq=read("lq", self._lq.get(row.stem), row.size_of_lq),
+            gt=read("gt", self._gt.get(row.stem), row.sr_size),
+            scale=row.scale,  # all rows of a folder have one
+            stem=row.stem,
         )
+        return self._finder.look(images).map
 
 
 def sweep(opt: SweepOptions) -> list[Row]:
@@ -233,8 +254,9 @@ def sweep(opt: SweepOptions) -> list[Row]:
     """
     import_modules(opt.imports)
     rows = manifest.read_results(opt.input, "input")
-    map_of = _Maps(opt, rows)
-    say_if_other(opt, opt.input)
+    sections = _sections_of(opt)
+    map_of = _Maps(opt, sections, rows)
+    warn_if_other(opt, opt.input)
     truth: dict[str, RLE] = {}
     if opt.truth is not None:
         sizes = {stem: row.sr_size for stem, row in rows.items()}
@@ -246,7 +268,8 @@ def sweep(opt: SweepOptions) -> list[Row]:
         D = map_of(row)
         true_mask = truth[stem].mask() if stem in truth else None
         for threshold in opt.thresholds:
-            mask = full_size_mask(D, row.sr_size, opt.rule(threshold))
+            rule = replace(sections.mask, threshold=threshold, min_area=0, min_area_unit="px")
+            mask = full_size_mask(D, row.sr_size, rule)
             for area, found in zip(
                 opt.min_areas, count_areas(mask, opt.min_areas, true_mask), strict=True
             ):
@@ -286,14 +309,3 @@ def _log_table(table: Sequence[Row]) -> None:
             ]
         )
     logger.info("%s", text_table(lines))
-
-
-def main(argv: list[str] | None = None) -> int:
-    """The command line."""
-    return cli.main(
-        "sweep", "Count what other thresholds and areas would find.", SweepOptions, sweep, argv
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

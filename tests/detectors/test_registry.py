@@ -12,13 +12,18 @@ from skimage.metrics import structural_similarity
 
 from desra import detectors
 from desra.artifacts import WindowSpec, absolute_difference_map, artifact_map
-from desra.detectors import DETECTOR_REGISTRY, find_detector, in_bands, register, wants
+from desra.detectors import DETECTOR_REGISTRY, Images, find_detector, register
+from desra.detectors.papers import batched_map
 from desra.networks.pair import SRPair
 from desra.networks.sr_network import SRNetwork
 from desra.utils.errors import InputError
 
 NAMES = [name for name, _ in DETECTOR_REGISTRY]
-ALL = ("sr_mse", "lq", "gt")
+ALL = ("mse", "lq", "gt")
+
+
+def given(mse, gan, lq=None, gt=None, scale=None) -> Images:
+    return Images(gan, mse, lq, gt, scale)
 
 
 def images(seed: int = 0, height: int = 48, width: int = 64) -> tuple[np.ndarray, ...]:
@@ -44,8 +49,8 @@ def test_bands_are_the_whole(name: str, height: int) -> None:
     mse, gan, lq, _ = images(height=1104, width=64)
     mse, gan, lq = mse[:height], gan[:height], lq[: height // 4]
     detector = find_detector(name, ALL)
-    bands = list(in_bands(detector, mse, gan, lq))
-    whole = detector(mse, gan, lq, None)
+    bands = list(detector.bands(given(mse, gan, lq)))
+    whole = detector(given(mse, gan, lq))
     joined = np.concatenate([D for _, D in bands])
     if name == "local_ssim":
         np.testing.assert_allclose(joined, whole, atol=1e-12)
@@ -59,7 +64,7 @@ def test_bands_are_the_whole(name: str, height: int) -> None:
 def test_bands_look_at_8_bits() -> None:
     mse, gan, *_ = images()
     deep = (image.astype(np.uint16) * 257 for image in (mse, gan))
-    (_, D), *_ = in_bands(find_detector("relative_local_variance", ALL), *deep, None)
+    (_, D), *_ = find_detector("relative_local_variance", ALL).bands(given(*deep))
     np.testing.assert_array_equal(D, artifact_map(mse, gan))
 
 
@@ -78,7 +83,7 @@ def test_all_are_registered() -> None:
 @pytest.mark.parametrize("window", [WindowSpec(), WindowSpec(size=7)])
 def test_similarity_is_low_where_texture_is_invented(name: str, window: WindowSpec) -> None:
     detector = find_detector(name, ALL)
-    S = detector(*images(), window)
+    S = detector(given(*images()), window)
     b = window.border
     assert S.dtype == np.float64 and S.shape == (48 - 2 * b, 64 - 2 * b)
     assert S.min() >= 0 and S.max() <= 1
@@ -90,20 +95,18 @@ def test_similarity_is_low_where_texture_is_invented(name: str, window: WindowSp
 def test_what_a_detector_does_not_name_is_not_looked_at(name: str) -> None:
     detector = find_detector(name, ALL)
     mse, gan, lq, gt = images()
-    given = {"sr_mse": mse, "lq": lq, "gt": gt}
-    named = {kind: given[kind] if wants(detector, kind) else None for kind in given}
-    expected = detector(mse, gan, lq, gt, WindowSpec())
-    np.testing.assert_array_equal(
-        detector(named["sr_mse"], gan, named["lq"], named["gt"], WindowSpec()), expected
-    )
-    (_, D), *_ = in_bands(detector, mse, gan, lq, gt, scale=4)
+    there = {"mse": mse, "lq": lq, "gt": gt}
+    named = {kind: image for kind, image in there.items() if detector.wants(kind)}
+    expected = detector(given(mse, gan, lq, gt), WindowSpec())
+    np.testing.assert_array_equal(detector(Images(gan, **named), WindowSpec()), expected)
+    (_, D), *_ = detector.bands(given(mse, gan, lq, gt, scale=4))
     np.testing.assert_array_equal(D, expected)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_whether_the_window_is_read(name: str) -> None:
     detector = find_detector(name, ALL)
-    maps = [detector(*images(), WindowSpec(data_range=r)) for r in (255.0, 400.0)]
+    maps = [detector(given(*images()), WindowSpec(data_range=r)) for r in (255.0, 400.0)]
     assert (maps[0] != maps[1]).any() == detector.reads_window
 
 
@@ -111,28 +114,30 @@ def test_evidence_goes_by_the_scale_that_it_is_told() -> None:
     mse, gan, *_ = images()
     evidence = find_detector("evidence", ALL)
     half = cv2.resize(gan, (32, 24), interpolation=cv2.INTER_AREA)
-    by_scale = {scale: evidence(mse, gan, scale=scale) for scale in (2, 3, 4)}
-    np.testing.assert_array_equal(by_scale[4], evidence(mse, gan))
+    by_scale = {scale: evidence(given(mse, gan, scale=scale)) for scale in (2, 3, 4)}
+    np.testing.assert_array_equal(by_scale[4], evidence(given(mse, gan)))
     assert (by_scale[2] != by_scale[4]).any() and (by_scale[3] != by_scale[4]).any()
-    np.testing.assert_array_equal(evidence(mse, gan, half), evidence(mse, gan, half, scale=2))
+    np.testing.assert_array_equal(
+        evidence(given(mse, gan, half)), evidence(given(mse, gan, half, scale=2))
+    )
     for scale in (2, 3):
-        (_, D), *_ = in_bands(evidence, mse, gan, None, scale=scale)
+        (_, D), *_ = evidence.bands(given(mse, gan, scale=scale))
         np.testing.assert_array_equal(D, by_scale[scale])
     with pytest.raises(ValueError, match="is not 3 times lq"):
-        evidence(mse, gan, half, scale=3)
+        evidence(given(mse, gan, half, scale=3))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_images_smaller_than_the_window(name: str) -> None:
     mse, gan, lq, gt = images(height=8, width=24)
-    assert find_detector(name, ALL)(mse, gan, lq, gt, WindowSpec()).shape == (0, 14)
+    assert find_detector(name, ALL)(given(mse, gan, lq, gt), WindowSpec()).shape == (0, 14)
 
 
 @pytest.mark.parametrize("name", sorted({*NAMES} - {"bicubic_reference"}))
 def test_unequal_sizes_are_refused(name: str) -> None:
     mse, gan, lq, gt = images()
     with pytest.raises(ValueError, match="same shape"):
-        find_detector(name, ALL)(mse[:-1], gan, lq, gt, WindowSpec())
+        find_detector(name, ALL)(given(mse[:-1], gan, lq, gt), WindowSpec())
 
 
 def test_bicubic_reference_is_the_sr_mse_of_a_pair_without_an_mse_network() -> None:
@@ -140,20 +145,20 @@ def test_bicubic_reference_is_the_sr_mse_of_a_pair_without_an_mse_network() -> N
     fixed_point = cv2.resize(lq, (288, 288), interpolation=cv2.INTER_CUBIC)
     sr = SRPair(SRNetwork(torch.nn.Upsample(scale_factor=3), 3), None)(lq)
     assert (fixed_point != sr.mse).any()  # so these pixels tell two ways of rounding apart
-    D = find_detector("bicubic_reference", ["lq"])(None, sr.gan, lq)
+    D = find_detector("bicubic_reference", ["lq"])(Images(sr.gan, lq=lq))
     np.testing.assert_array_equal(D, artifact_map(sr.mse, sr.gan))
 
 
 def test_relative_is_the_papers_map() -> None:
     mse, gan, *_ = images()
     np.testing.assert_array_equal(
-        find_detector("relative_local_variance", ["sr_mse"])(mse, gan), artifact_map(mse, gan)
+        find_detector("relative_local_variance", ["mse"])(given(mse, gan)), artifact_map(mse, gan)
     )
 
 
 def test_absolute_is_monotone_in_the_papers_difference() -> None:
     mse, gan, *_ = images()
-    S = find_detector("absolute_local_variance", ["sr_mse"])(mse, gan)
+    S = find_detector("absolute_local_variance", ["mse"])(given(mse, gan))
     difference = absolute_difference_map(mse, gan)
     np.testing.assert_allclose(difference * S, 58.5225 * (1 - S), atol=1e-9)
     assert (artifact_map(mse, gan) + 1e-12 >= S).all()
@@ -162,7 +167,7 @@ def test_absolute_is_monotone_in_the_papers_difference() -> None:
 def test_absolute_equals_relative_over_a_flat_reference() -> None:
     flat = np.full((32, 32), 90, np.uint8)
     noisy = np.random.default_rng(0).integers(60, 120, (32, 32)).astype(np.uint8)
-    S = find_detector("absolute_local_variance", ["sr_mse"])(flat, noisy)
+    S = find_detector("absolute_local_variance", ["mse"])(given(flat, noisy))
     np.testing.assert_allclose(S, artifact_map(flat, noisy), atol=1e-5)
     assert S.max() < 0.5
 
@@ -188,19 +193,19 @@ def test_local_ssim_is_scikit_images(channels: int | None) -> None:
     theirs = theirs if channels is None else theirs.mean(axis=2)
     inside = theirs[5:-5, 5:-5]
     assert inside.min() < 0
-    S = find_detector("local_ssim", ["sr_mse"])(mse, gan)
+    S = find_detector("local_ssim", ["mse"])(given(mse, gan))
     np.testing.assert_allclose(S, inside.clip(0, 1), atol=1e-8)
 
 
 def test_local_ssim_of_equal_images_is_one() -> None:
     mse, *_ = images()
-    S = find_detector("local_ssim", ["sr_mse"])(mse, mse)
+    S = find_detector("local_ssim", ["mse"])(given(mse, mse))
     np.testing.assert_allclose(S, 1, atol=1e-9)
 
 
 def test_bicubic_reference_upscales_the_lr_image() -> None:
     _, gan, lq, _ = images()
-    S = find_detector("bicubic_reference", ["lq"])(None, gan, lq)
+    S = find_detector("bicubic_reference", ["lq"])(Images(gan, lq=lq))
 
     def weights(n: int) -> np.ndarray:  # rows of (4n, n): Keys' kernel, edges repeated
         matrix = np.zeros((4 * n, n))
@@ -233,7 +238,7 @@ def test_ldl_is_the_map_of_its_loss(size: int) -> None:
     weight[residual < reference] = 0
     b = size // 2
     expected = (0.0009 / (0.0009 + weight))[0, 0, b : 48 - b, b : 64 - b].numpy()
-    S = find_detector("ldl", ALL)(mse, gan, lq, gt, WindowSpec(size=size))
+    S = find_detector("ldl", ALL)(given(mse, gan, lq, gt), WindowSpec(size=size))
     np.testing.assert_allclose(S, expected, atol=1e-9)
     assert (S == 1).any() and S.min() < 0.2
 
@@ -244,7 +249,7 @@ def test_names_and_needs_in_words() -> None:
     with pytest.raises(
         InputError, match=r"det.type: 'ldl' needs the true HR image \(gt\) of every"
     ):
-        find_detector("ldl", ["sr_mse", "lq"], "det")
+        find_detector("ldl", ["mse", "lq"], "det")
     with pytest.raises(InputError, match=r"\(gt\) and the MSE-SR image \(sr_mse\)"):
         find_detector("ldl", [])
 
@@ -253,19 +258,18 @@ def test_names_and_needs_in_words() -> None:
 def test_a_detector_gets_what_it_names_and_no_more(local: bool) -> None:
     """So that it finds the same in all stages, some of which have more at hand."""
 
-    def nosy(sr_mse=None, sr_gan=None, lq=None, gt=None, window=WindowSpec(), **more):  # noqa: B008
-        given = {"sr_mse": sr_mse, "lq": lq, "gt": gt, **more}
-        seen.append({kind for kind, value in given.items() if value is not None})
-        return np.ones(window.map_size(sr_gan.shape))
+    def nosy(images: Images, window: WindowSpec) -> np.ndarray:
+        seen.append(set(images.kinds))
+        return np.ones(window.map_size(images.gan.shape))
 
     mse, gan, lq, gt = images()
     seen: list[set[str]] = []
-    for needs, uses in (("sr_mse", ()), ("sr_mse", ("scale",)), ("lq", ("gt",))):
+    for needs, uses in (("mse", ()), ("mse", ("gt",)), ("lq", ("gt",)), ("flipped", ())):
         if local and needs == "lq":
             continue
-        register(needs, uses=uses, local=local)(nosy)
+        detector = register(needs, uses=uses, local=local)(nosy)
         del detectors.DETECTOR_REGISTRY._obj_map["nosy"]
-        list(in_bands(nosy, mse, gan, lq, gt, scale=4))
+        list(detector.bands(Images(gan, mse, lq, gt, scale=4, flipped=gan)))
         assert seen.pop() == {needs, *uses}
 
 
@@ -283,8 +287,8 @@ def test_inputs_that_there_are_not_are_refused(
 @pytest.fixture
 def own() -> Iterator[str]:
     @register("lq")
-    def all_clean(sr_mse, sr_gan, lq=None, gt=None, window=WindowSpec()):  # noqa: B008
-        return np.ones((sr_gan.shape[0] - 10, sr_gan.shape[1] - 10))
+    def all_clean(images: Images, window: WindowSpec) -> np.ndarray:
+        return np.ones((images.gan.shape[0] - 10, images.gan.shape[1] - 10))
 
     yield "all_clean"
     del detectors.DETECTOR_REGISTRY._obj_map["all_clean"]
@@ -293,8 +297,37 @@ def own() -> Iterator[str]:
 def test_one_of_your_own(own: str) -> None:
     _, gan, lq, _ = images()
     detector = find_detector(own, ["lq"])
-    assert detector(None, gan, lq).min() == 1
-    (_, D), *_ = in_bands(detector, None, gan, lq, scale=4)  # which it is not bothered with
+    assert detector(Images(gan, lq=lq)).min() == 1
+    (_, D), *_ = detector.bands(Images(gan, lq=lq, scale=4))  # which it is not bothered with
     assert D.shape == (38, 54) and D.min() == 1
     with pytest.raises(InputError, match=r"all_clean.*LR image"):
-        find_detector(own, ["sr_mse"])
+        find_detector(own, ["mse"])
+
+
+@pytest.mark.parametrize("window", [WindowSpec(), WindowSpec(size=7, sigma=1.0)])
+def test_the_map_on_a_device_is_that_of_the_cpu(window: WindowSpec) -> None:
+    """By torch, here on the CPU too: within 1e-7 of the map without torch."""
+    mse, gan, *_ = images(height=600)
+    here = find_detector("relative_local_variance")(given(mse, gan), window)
+    there = batched_map(given(mse, gan), window, "cpu")
+    assert there.dtype == np.float64
+    np.testing.assert_allclose(there, here, atol=1e-7, rtol=0)
+
+
+def test_only_a_gpu_takes_the_map_away_from_the_cpu() -> None:
+    def elsewhere(images: Images, window: WindowSpec, device: str) -> np.ndarray:
+        devices.append(device)
+        return np.zeros(window.map_size(images.gan.shape))
+
+    @register("mse", local=True, on_device=elsewhere)
+    def twice(images: Images, window: WindowSpec) -> np.ndarray:
+        return np.ones(window.map_size(images.gan.shape))
+
+    del detectors.DETECTOR_REGISTRY._obj_map["twice"]
+    mse, gan, *_ = images()
+    devices: list[str] = []
+    for device, value in (("cpu", 1), ("mps", 1), ("cuda:1", 0)):
+        assert twice(given(mse, gan), device=device).max() == value
+        (_, D), *_ = twice.bands(given(mse, gan), device=device)
+        assert D.max() == value
+    assert devices == ["cuda:1", "cuda:1"]

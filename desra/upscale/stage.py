@@ -1,22 +1,13 @@
-"""Upscale images with one network. ``python -m desra.upscale -i IN -o OUT --model WEIGHTS``
-
-For the daily use of a network, a finetuned one for example: an image or a folder, of which the
-sub-folders are kept. Transparency is upscaled beside the colours; ``-opt options/upscale.yml`` and
-``--force_yml`` set all that has no flag. With the network's MSE-trained partner (``--partner``) its
-artifacts are found as detect finds them, and give way to what the partner makes.
-"""
+"""Upscaling images one after the other, with or without their artifacts."""
 
 import logging
-import sys
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from tqdm import tqdm
 
-from desra import cli
-from desra.artifacts import bands, delete_artifacts, seam_step
+from desra.artifacts import bands
 from desra.data.embedded import provide_folder
 from desra.finder import ArtifactFinder, log_seams
 from desra.io.files import remove_unfinished, scratch
@@ -31,18 +22,9 @@ from desra.utils.pipeline import overlapped
 
 logger = logging.getLogger("desra")
 
-FLAGS = {
-    "-i": ("input", "an image or a folder"),
-    "-o": ("output", "folder for the results"),
-    **cli.networks("its MSE-trained partner: deletes artifacts"),
-    "--outscale": ("outscale", "size of the result in sizes of the input"),
-    "--suffix": ("suffix", "added to the name of a file"),
-    "--format": ("format", "png, tif, webp or jpg"),
-}
-
 
 def result_of(opt: UpscaleOptions, file: ImageFile) -> Path:
-    """Where the result for an image goes."""
+    """Return where the result for an image goes."""
     return Path(opt.output) / f"{file.stem}{opt.suffix}.{opt.format}"
 
 
@@ -79,11 +61,12 @@ class Upscaler:
 
     def __init__(self, opt: UpscaleOptions):
         self.opt, self.seams = opt, list[float | None]()
-        partner = None if opt.deletion is None else opt.sr_mse
-        self.pair = SRPair.from_options(opt.sr_gan, partner, opt.tile, opt)
-        self.finder = None
+        self.finder: ArtifactFinder | None = None
+        if opt.deletion is None:
+            opt = opt.model_copy(update={"sr_mse": None})
+        self.pair = SRPair.from_options(opt)
         if opt.deletion is not None:
-            self.finder = ArtifactFinder(opt, self.pair.scale, {"lq", "sr_mse"})
+            self.finder = ArtifactFinder.from_options(opt, pair=self.pair, folder=opt.output)
 
     def __call__(self, picture: Picture) -> tuple[Pixels, Pixels | None]:
         """The result for an image and its alpha, in the size and depth that the options want."""
@@ -103,16 +86,14 @@ class Upscaler:
 
     def _sr(self, lq: Pixels, bits: Literal[8, 16]) -> Pixels:
         """The network's output, its artifacts deleted if that is wanted."""
-        make = partial(scratch, folder=self.opt.output)
-        if self.finder is None or self.opt.deletion is None:
-            model = self.pair.gan
-            return model(lq, bits, make(*model.result_of(lq.shape, bits)))
-        sr, spec = self.pair(lq, bits=bits, make=make), self.opt.deletion.spec()
-        mask = self.finder.find(sr.mse, sr.gan, lq)
-        self.seams.append(seam_step(sr.mse, sr.gan, mask, spec))
-        for rows in bands(len(mask)):
-            sr.gan[rows] = delete_artifacts(sr.mse, sr.gan, mask, spec, rows)
-        return sr.gan
+        if self.finder is None:
+            shape, dtype = self.pair.gan.result_of(lq.shape, bits)
+            return self.pair.gan(lq, bits, scratch(shape, dtype, self.opt.output))
+        artifacts = self.finder(lq, bits=bits)
+        self.seams.append(artifacts.seam())
+        for rows in bands(len(artifacts.mask)):
+            artifacts.gan[rows] = artifacts.deleted(rows)
+        return artifacts.gan
 
 
 def _write(path: Path, image: Pixels, alpha: Pixels | None) -> Path:
@@ -158,14 +139,3 @@ def upscale(opt: UpscaleOptions) -> list[Path]:
     unusable.sum_up()
     logger.info("written: %s, %d images", opt.output, len(written))
     return written
-
-
-def main(argv: list[str] | None = None) -> int:
-    """The command line."""
-    return cli.main(
-        "upscale", "Upscale images with one SR network.", UpscaleOptions, upscale, argv, flags=FLAGS
-    )
-
-
-if __name__ == "__main__":
-    sys.exit(main())
