@@ -21,7 +21,7 @@ logger = logging.getLogger("desra")
 
 @dataclass(frozen=True, eq=False)
 class ClassResult:
-    """What was measured of one class.
+    """The measurements of one class.
 
     Attributes:
         name: the class.

@@ -23,11 +23,11 @@ def intervals(
     resamples: int = 2000,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """The percentile bootstrap over images (Efron 1979), at 95 %.
+    """Return the percentile bootstrap intervals over images (Efron 1979), at 95 %.
 
     Args:
         rows: float64 ``(images, k)``, what was counted on each image.
-        rates: from the sum of some rows, ``(k,)``, to scores by name, undefined ones None.
+        rates: function from the sum of some rows, ``(k,)``, to scores by name, undefined ones None.
         resamples: how often the images are drawn anew.
         seed: of the draws.
 

@@ -27,7 +27,7 @@ class PRCurve(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class CurveCounts(Sums):
-    """How many artifact and clean pixels take each value of D. Adds up over images, exactly.
+    """Counts of artifact and clean pixels at each value of D. They add up over images, exactly.
 
     Attributes:
         values: float64 ``(n,)``, distinct and ascending.
@@ -64,12 +64,12 @@ class CurveCounts(Sums):
         return CurveCounts(self.values[occurs], *counts[:, occurs])
 
     def curve(self) -> PRCurve | None:
-        """The precision-recall curve; None without any artifact pixel."""
+        """Return the precision-recall curve; None without any artifact pixel."""
         if not self.artifact.any():
             return None
-        found = self.artifact.cumsum()
-        marked = found + self.clean.cumsum()
-        return PRCurve(self.values, found / marked, found / found[-1])
+        true = self.artifact.cumsum()
+        marked = true + self.clean.cumsum()
+        return PRCurve(self.values, true / marked, true / true[-1])
 
     @property
     def average_precision(self) -> float | None:

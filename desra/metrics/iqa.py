@@ -50,10 +50,10 @@ class PyiqaMetric:
             None where the metric has no finite value, or cannot be had of such an image (most
             have a least size); the log says so.
         """
-        given = (image, reference) if self.with_reference else (image,)
+        images = (image, reference) if self.with_reference else (image,)
         tensors = [
             torch.tensor(x, device=self.device).permute(2, 0, 1)[None] / 255
-            for x in given
+            for x in images
             if x is not None
         ]
         try:

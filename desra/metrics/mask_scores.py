@@ -25,7 +25,7 @@ _COVERED = 0.5
 
 @dataclass(frozen=True)
 class MaskCounts(Sums):
-    """What a mask shares with its truth, in pixels and in 8-connected regions.
+    """Counts of what a mask shares with its truth, in pixels and in 8-connected regions.
 
     Attributes:
         tp: pixels in both.
@@ -78,7 +78,7 @@ class MaskCounts(Sums):
 
 @dataclass(frozen=True)
 class ChangeCounts(Sums):
-    """What a finetuning did to the masks of one image, or of several together.
+    """Counts of what a finetuning did to the masks of one image, or of several together.
 
     Attributes:
         before: regions before.
@@ -122,7 +122,7 @@ class ChangeCounts(Sums):
 
 
 def count_mask(mask: Mask, truth: Mask, protocol: Protocol = "full") -> MaskCounts:
-    """Compare a mask with the truth.
+    """Count what a mask shares with its truth.
 
     Args:
         mask: bool ``(H, W)``, True = artifact.
@@ -154,7 +154,7 @@ def count_mask(mask: Mask, truth: Mask, protocol: Protocol = "full") -> MaskCoun
 
 
 def mean_iou(counts: Iterable[MaskCounts], protocol: Protocol = "full") -> float | None:
-    """Mean over images of the pixel IoU of each image.
+    """Return the mean over images of the pixel IoU of each image.
 
     An image in which both masks are empty has no IoU. "full" leaves it out of the mean; in the
     released scripts its 0/0 makes the whole mean NaN, which "released" reports as None. None
@@ -172,7 +172,7 @@ def mean_iou(counts: Iterable[MaskCounts], protocol: Protocol = "full") -> float
 
 
 def count_change(before: Mask, after: Mask) -> ChangeCounts:
-    """Compare the masks of one image before and after a finetuning.
+    """Count what differs between the masks of one image before and after a finetuning.
 
     Args:
         before: bool ``(H, W)``, True = artifact.
@@ -205,9 +205,9 @@ def count_change(before: Mask, after: Mask) -> ChangeCounts:
 
 
 def _cover(a: Mask, b: Mask) -> tuple[int, int, int, int]:
-    """Regions of a, those of them that b covers; regions of b, those that a covers."""
-    of_a, of_b = find_regions(a), find_regions(b)
-    return of_a.count, _covered(of_a, b), of_b.count, _covered(of_b, a)
+    """Count the regions of a, those that b covers, the regions of b, those that a covers."""
+    in_a, in_b = find_regions(a), find_regions(b)
+    return in_a.count, _covered(in_a, b), in_b.count, _covered(in_b, a)
 
 
 def _covered(regions: Regions, other: Mask) -> int:
@@ -216,11 +216,14 @@ def _covered(regions: Regions, other: Mask) -> int:
 
 
 def covered(inside: NDArray[Any], areas: NDArray[Any]) -> Mask:
-    """Which regions another mask covers: those with at least half of their area inside it.
+    """Return which regions another mask covers: at least half of their area is inside it.
 
     Args:
         inside: pixels of each region that the other mask shares, ``(n,)``.
         areas: all pixels of each, ``(n,)``.
+
+    Returns:
+        bool ``(n,)``.
     """
     return inside / areas >= _COVERED
 

@@ -54,7 +54,7 @@ class Detail(Sums):
 
 
 def squared_error(a: Image, b: Image, where: Mask | None = None) -> SquaredError:
-    """Squared differences of two images over the pixels of a mask and the channels.
+    """Sum the squared differences of two images over the pixels of a mask and the channels.
 
     Args:
         a, b: uint8 ``(H, W, 3)``.
@@ -70,7 +70,7 @@ def squared_error(a: Image, b: Image, where: Mask | None = None) -> SquaredError
 
 
 def psnr(a: Image, b: Image, where: Mask | None = None) -> float | None:
-    """Peak signal-to-noise ratio, ``10 log10(255^2 / mean((a - b)^2))`` in dB.
+    """Return the peak signal-to-noise ratio, ``10 log10(255^2 / mean((a - b)^2))`` in dB.
 
     Arguments and errors as `squared_error`.
 
@@ -81,10 +81,12 @@ def psnr(a: Image, b: Image, where: Mask | None = None) -> float | None:
 
 
 def ssim(a: Image, b: Image, where: Mask | None = None) -> float | None:
-    """Structural similarity (Wang et al. 2004): Gaussian window of sigma 1.5, K1 0.01, K2 0.03.
+    """Return the structural similarity (Wang et al. 2004).
 
-    The mean of the SSIM map over channels and pixels, whole windows only: pixels within 5 of the
-    border have no part in it. Arguments and errors as `squared_error`.
+    Gaussian window of sigma 1.5, K1 0.01, K2 0.03.
+
+    It is the mean of the SSIM map over channels and pixels, whole windows only: pixels within 5 of
+    the border have no part in it. Arguments and errors as `squared_error`.
 
     Returns:
         At most 1, which is reached by equal images; None where no pixel of the mask is left, or
@@ -112,7 +114,7 @@ def ssim(a: Image, b: Image, where: Mask | None = None) -> float | None:
 
 
 def detail(before: Image, after: Image, where: Mask | None = None) -> Detail:
-    """The local standard deviations of two images over the pixels of a mask and the channels.
+    """Sum the local standard deviations of two images over a mask and the channels.
 
     Whole windows only, as in `local_std`: pixels within 5 of the border have no part in it.
     Arguments and errors as `squared_error`.
@@ -127,7 +129,7 @@ def detail(before: Image, after: Image, where: Mask | None = None) -> Detail:
 
 
 def consistency(lq: Image, sr: Image) -> float | None:
-    """PSNR in dB between the LR image and ``sr`` averaged over the area of each LR pixel.
+    """Return the PSNR in dB of ``sr``, averaged over the area of each LR pixel, to the LR image.
 
     Args:
         lq: uint8 ``(h, w, 3)``.
@@ -145,9 +147,10 @@ def consistency(lq: Image, sr: Image) -> float | None:
 
 
 def niqe(image: Image) -> float | None:
-    """Natural Image Quality Evaluator (Mittal et al. 2013), without a reference; lower is better.
+    """Return the Natural Image Quality Evaluator (Mittal et al. 2013); lower is better.
 
-    basicsr's implementation with its published parameters, on the luma of MATLAB's YCbCr.
+    It needs no reference. The implementation is basicsr's, with its published parameters, on the
+    luma of MATLAB's YCbCr.
 
     Args:
         image: uint8 ``(H, W, 3)``.

@@ -101,7 +101,7 @@ def _change_count(name: str) -> Callable[[Change], Count]:
 
 
 def _change_counts(name: str) -> Callable[[Change, When], Count]:
-    """The same for ``<name>before`` and ``<name>after``."""
+    """Count ``<name>before`` and ``<name>after``."""
     return lambda change, when: Count(getattr(change.counts, f"{name}{when}"))
 
 
@@ -394,8 +394,10 @@ def _truth_count(name: str, label: str) -> Metric:
 
 
 def _iou(against: Against) -> Mean:
-    """An image in which both masks are empty has no IoU. In the released scripts its 0/0 makes the
-    whole mean NaN; else it is left out."""
+    """Measure the IoU, which an image has not in which both masks are empty.
+
+    In the released scripts its 0/0 makes the whole mean NaN; else it is left out.
+    """
     mean = Mean.of(against.counts.iou)
     if against.protocol == "released":
         return StrictMean(mean.total, mean.count, 1 - mean.count)

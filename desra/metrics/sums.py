@@ -36,7 +36,7 @@ def _values(sums: Sums) -> list[Any]:
 
 @dataclass(frozen=True)
 class Count(Sums):
-    """How many there are."""
+    """A number of things."""
 
     value: float = 0
 

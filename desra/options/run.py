@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, model_validator
 
-from desra.options.base import CommonOptions, Probability, Strict
-from desra.options.detect import DetectOptions
+from desra.options.base import CommonOptions, Probability, RegisteredClass, Strict
+from desra.options.detect import DetectOptions, InputOptions
 from desra.options.evaluate import EvaluateOptions
 from desra.options.loading import find_options_file, parse, read_yaml
 from desra.options.loss_forms import rewrite
@@ -55,6 +55,32 @@ RECIPES = {"RRDBNet": "options/realesrgan/finetune_gentle.yml"}
 RECIPE = "options/finetune.yml"
 #: The detection whose masks that recipe was measured with, where `detect.options` names none.
 DETECTIONS = {"RRDBNet": "options/realesrgan/detect.yml"}
+
+
+class DetectSection(DetectOptions):
+    """What `detect` of a run amounts to, without the keys that the run sets for each detection."""
+
+    input: InputOptions = cast(Any, None)
+    output: str = ""
+
+
+class TrainSection(TrainOptions):
+    """What `train` of a run amounts to, without the keys that the run sets for each finetuning, and
+    without the architecture, which the weights tell."""
+
+    name: str = ""
+    network_g: RegisteredClass = cast(Any, None)
+
+
+class EvaluateSection(EvaluateOptions):
+    """What `evaluate` of a run amounts to, without the keys that the run sets for each comparison:
+    the run always has something to compare."""
+
+    output: str = ""
+
+    @model_validator(mode="after")
+    def _something_to_compare(self) -> "EvaluateSection":
+        return self
 
 
 class RunInputOptions(Strict):
@@ -121,15 +147,21 @@ class RunOptions(CommonOptions):
     """The same for desra.evaluate. Without a file: its defaults."""
 
     @model_validator(mode="after")
-    def _stages_valid(self) -> "RunOptions":
-        none = Path("none")
-        self.detect_options(none, none, self.sr_gan, self.sr_mse, 4, self.sample_area)
-        self.train_options(none, [], {"type": "any"}, 4, "none", "none")
-        self.evaluate_options(none, none, none, None)
+    def _sections_valid(self) -> "RunOptions":
+        """Refuse what is wrong in a section, before any work."""
+        parse(DetectSection, self._detect_content(), "detect")
+        architecture = self.sr_gan.network_g.type if self.sr_gan.network_g else ""
+        content = self._train_content(architecture)
+        # The section train may ask for what needs weights to start from, and a run always has them.
+        content["path"] = _section(content.get("path")) | {
+            "pretrain_network_g": self.sr_gan.weights
+        }
+        parse(TrainSection, content, "train")
+        parse(EvaluateSection, self._evaluate_content(), "evaluate")
         return self
 
     def for_network(self, architecture: str) -> "RunOptions":
-        """The same with the detection that goes with the recipe of this architecture."""
+        """Return the options with the detection that goes with the recipe of an architecture."""
         file = DETECTIONS.get(architecture)
         if file is None or "options" in self.detect:
             return self
@@ -148,22 +180,21 @@ class RunOptions(CommonOptions):
         masks: Path | None = None,
         export: bool = False,
     ) -> DetectOptions:
-        """Of one detection.
+        """Return the options of one detection.
 
         Args:
+            lq: the folder of LR images.
+            output: where its results go.
+            sr_gan, sr_mse: the networks.
+            scale: of both.
             area: share of mask.min_area that counts.
+            masks: masks by a human; None: none.
+            export: whether the masks are to be corrected by a human.
 
         Raises:
             InputError: the section `detect` is wrong, here and in the others likewise.
         """
-        content = self._content("detect", "options/detect.yml")
-        named = _section(content.get("sr_gan")).get("weights", self.sr_gan.weights)
-        if named != self.sr_gan.weights and "sr_gan" not in self.model_fields_set:
-            raise InputError(
-                f"detect.options: {self.detect['options']} looks at {named}, but this run "
-                f"finetunes {self.sr_gan.weights}; say which: sr_gan: {{weights: {named}}}"
-            )
-        content |= self._common() | {
+        content = self._detect_content() | {
             "input": {"lq": str(lq)},
             "output": str(output),
             "scale": scale,
@@ -171,7 +202,6 @@ class RunOptions(CommonOptions):
             "sr_mse": sr_mse and sr_mse.model_dump(),
             "masks": str(masks) if masks else None,
             "export": ["labelme"] if export else [],
-            "protocol": "full",
         }
         parsed = parse(DetectOptions, content, "detect")
         mask = replace(parsed.mask, min_area=parsed.mask.min_area * area)
@@ -186,19 +216,20 @@ class RunOptions(CommonOptions):
         start: str,
         original: str,
     ) -> TrainOptions:
-        """Of one finetuning.
+        """Return the options of one finetuning.
 
         Args:
             root: where its folder, train, is made.
-            dataroot: what detect wrote.
+            dataroot: folders that detect wrote, to learn from.
+            network_g: the architecture, with its arguments.
+            scale: of the network.
             start, original: weights to start from, and of before the first round.
         """
-        content = self._content("train", RECIPES.get(str(network_g["type"]), RECIPE))
+        content = self._train_content(str(network_g["type"]))
         step = _section(content.get("train"))
-        content |= self._common() | {
+        content |= {
             "name": "train",
             "scale": scale,
-            "manual_seed": self.manual_seed,
             "network_g": dict(network_g),
         }
         path = _section(content.get("path"))
@@ -216,9 +247,14 @@ class RunOptions(CommonOptions):
     def evaluate_options(
         self, before: Path, after: Path, output: Path, gt: str | None
     ) -> EvaluateOptions:
-        """Of one comparison."""
-        content = self._content("evaluate", None) | self._common()
-        content |= {
+        """Return the options of one comparison.
+
+        Args:
+            before, after: what detect wrote with the network before and after.
+            output: where the scores go.
+            gt: the folder of true HR images; None: none.
+        """
+        content = self._evaluate_content() | {
             "before": str(before),
             "after": str(after),
             "output": str(output),
@@ -227,11 +263,34 @@ class RunOptions(CommonOptions):
         }
         return parse(EvaluateOptions, content, "evaluate")
 
+    # ------------------------------------------------------ the sections, as far as options tell
+
+    def _detect_content(self) -> dict[str, Any]:
+        content = self._content("detect", "options/detect.yml")
+        named = _section(content.get("sr_gan")).get("weights", self.sr_gan.weights)
+        if named != self.sr_gan.weights and "sr_gan" not in self.model_fields_set:
+            raise InputError(
+                f"detect.options: {self.detect['options']} looks at {named}, but this run "
+                f"finetunes {self.sr_gan.weights}; say which: sr_gan: {{weights: {named}}}"
+            )
+        kept = {key: content[key] for key in content if key not in OWN["detect"]}
+        return kept | self._common() | {"protocol": "full"}
+
+    def _train_content(self, architecture: str) -> dict[str, Any]:
+        content = self._content("train", RECIPES.get(architecture, RECIPE))
+        kept = {key: content[key] for key in content if key not in OWN["train"]}
+        return kept | self._common() | {"manual_seed": self.manual_seed}
+
+    def _evaluate_content(self) -> dict[str, Any]:
+        content = self._content("evaluate", None)
+        kept = {key: content[key] for key in content if key not in OWN["evaluate"]}
+        return kept | self._common()
+
     def _common(self) -> dict[str, Any]:
         return {"device": self.device, "precision": self.precision, "import": self.imports}
 
     def _content(self, stage: str, default: str | None) -> dict[str, Any]:
-        """A section over its file.
+        """Return a section over its file.
 
         Raises:
             InputError: there is no such file, or the section has a key that the run sets.

@@ -20,7 +20,7 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True)
 class ReportInput:
-    """Folders that detect wrote, and the scores of their images.
+    """The folders of a report, and the scores of their images.
 
     Attributes:
         before, after: the folders; ``after`` is None without a finetuned network.
@@ -36,7 +36,7 @@ class ReportInput:
 
     @property
     def worst_first(self) -> list[manifest.Row]:
-        """The rows before, by masked share."""
+        """The rows before, those with the largest masked share first."""
         return sorted(self.rows.values(), key=lambda row: (-row.mask_share, row.stem))
 
 

@@ -20,12 +20,12 @@ def _asset(name: str) -> str:
 
 
 def island(data: Mapping[str, Any]) -> str:
-    """Data as JSON that cannot end the element which holds it: ASCII, ``<`` as ``\\u003c``."""
+    """Return JSON that cannot end the element which holds it: ASCII, ``<`` as ``\\u003c``."""
     return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def page(data: Mapping[str, Any]) -> str:
-    """The whole page.
+    """Return the whole page as HTML.
 
     Args:
         data: what the script reads, ``title`` among it.

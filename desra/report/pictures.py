@@ -17,7 +17,7 @@ Image = NDArray[np.uint8]
 
 
 def view_size(size: tuple[int, int], max_side: int) -> tuple[int, int]:
-    """(height, width) that a picture is shown in: its own, or ``max_side`` on the longer side."""
+    """Return the (height, width) to show a picture in: at most ``max_side`` on either side."""
     factor = min(1.0, max_side / max(size))
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
@@ -40,7 +40,7 @@ class Pictures:
         self._written: set[str] = set()
 
     def add(self, number: int, kind: str, image: Image) -> str:
-        """The URL of a picture.
+        """Encode a picture and return its URL.
 
         Args:
             number, kind: of the image and of the picture. They name the file: an image's own name

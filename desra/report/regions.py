@@ -16,7 +16,7 @@ LISTED = 20  # regions of an image, the largest
 
 
 def outline(mask: Mask) -> str:
-    """The border of a mask as the path of an SVG, to be filled by the even-odd rule.
+    """Return the border of a mask as the path of an SVG, to be filled by the even-odd rule.
 
     Args:
         mask: bool (H, W), True = artifact.
@@ -30,7 +30,7 @@ def outline(mask: Mask) -> str:
 
 
 def regions(mask: Mask, other: Mask | None, states: tuple[str, str]) -> list[dict[str, Any]]:
-    """The regions of a mask, largest first, at most `LISTED`.
+    """List the regions of a mask, largest first, at most `LISTED`.
 
     Args:
         mask: bool (H, W).
@@ -41,14 +41,14 @@ def regions(mask: Mask, other: Mask | None, states: tuple[str, str]) -> list[dic
     Returns:
         For each ``box`` (x, y, width, height) and ``pixels``, and ``state`` if compared.
     """
-    found = find_regions(mask)
-    boxes = ndimage.find_objects(found.labels)
+    in_mask = find_regions(mask)
+    boxes = ndimage.find_objects(in_mask.labels)
     is_covered = None
     if other is not None:
-        shared = np.bincount(found.labels[other], minlength=len(found.areas))
-        is_covered = covered(shared[1:], found.areas[1:])
+        shared = np.bincount(in_mask.labels[other], minlength=len(in_mask.areas))
+        is_covered = covered(shared[1:], in_mask.areas[1:])
     entries: list[dict[str, Any]] = []
-    for label in 1 + np.argsort(-found.areas[1:], kind="stable")[:LISTED]:
+    for label in 1 + np.argsort(-in_mask.areas[1:], kind="stable")[:LISTED]:
         rows, columns = boxes[label - 1]
         entry: dict[str, Any] = {
             "box": [
@@ -57,7 +57,7 @@ def regions(mask: Mask, other: Mask | None, states: tuple[str, str]) -> list[dic
                 columns.stop - columns.start,
                 rows.stop - rows.start,
             ],
-            "pixels": int(found.areas[label]),
+            "pixels": int(in_mask.areas[label]),
         }
         if is_covered is not None:
             entry["state"] = states[int(is_covered[label - 1])]

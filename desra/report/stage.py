@@ -23,7 +23,7 @@ _WORKERS = 4  # each holds an image; codecs let go of the interpreter
 
 
 def _settings(path: str) -> dict[str, str]:
-    """A file to show.
+    """Read a file to show.
 
     Raises:
         InputError: it cannot be read as text.

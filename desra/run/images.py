@@ -29,17 +29,17 @@ class New(NamedTuple):
 
 
 def folder_of(output: Path, side: str) -> Path:
-    """Where the copies of a side lie."""
+    """Return the folder of the copies of a side."""
     return output / "images" / side
 
 
 def luck(sha: str, seed: int) -> float:
-    """A number in [0, 1) that content and seed decide."""
+    """Return a number in [0, 1) that content and seed decide."""
     return int.from_bytes(sha256(f"{seed}:{sha}".encode()).digest()[:8], "big") / 2**64
 
 
 def new_images(opt: RunOptions, lineage: Lineage, number: int) -> dict[str, list[New]]:
-    """What would join in a round, by side; nothing is written.
+    """List the images that would join in a round, by side; nothing is written.
 
     Raises:
         InputError: a folder is missing or without images, or the results would lie in it.
@@ -73,7 +73,7 @@ def _listed(opt: RunOptions, sources: Iterable[str], key: str) -> Iterator[New]:
 
 
 def _unknown(images: Iterable[New], known: set[str]) -> Iterator[New]:
-    """Those of a content that is not in ``known``, which grows by theirs."""
+    """Yield the images whose SHA-256 is not in ``known``, and add it."""
     for image in images:
         if image.sha256 not in known:
             known.add(image.sha256)
@@ -81,7 +81,7 @@ def _unknown(images: Iterable[New], known: set[str]) -> Iterator[New]:
 
 
 def take_in(opt: RunOptions, lineage: Lineage, number: int) -> dict[str, list[str]]:
-    """Copy what joins in a round and enter it into the lineage.
+    """Copy the images that join in a round and enter it into the lineage.
 
     Returns:
         The stems that joined, by side.
@@ -116,7 +116,7 @@ def take_in(opt: RunOptions, lineage: Lineage, number: int) -> dict[str, list[st
 
 
 def _remove_others(folder: Path, stems: set[str]) -> None:
-    """What was copied before a process was killed, and is not wanted any more."""
+    """Delete what was copied before a process was killed, and is not wanted any more."""
     others = [f for f in list_images(folder) if f.stem not in stems] if stems else []
     for file in others:
         file.path.unlink()

@@ -21,10 +21,10 @@ from typing import Any
 
 from desra.io.files import write_json
 from desra.metrics.rows import from_older
-from desra.options.comparing import differences
 from desra.options.train import identity_from_older
+from desra.run.identity import refuse_other
 from desra.run.verdict import Verdict
-from desra.utils.errors import InputError, listed
+from desra.utils.errors import InputError
 
 FILE = "lineage.json"
 SIDES = ("heldout", "finetuned")
@@ -132,13 +132,7 @@ class Lineage:
             raise InputError(
                 f"{self.path}: is no lineage of a run ({error}); give --overwrite to start anew"
             ) from error
-        if changed := differences(
-            identity_from_older(identity_there, "train.train"), self.identity
-        ):
-            raise InputError(
-                f"output: {output} holds a run with other options ({listed(changed)}); choose "
-                "another output, or give --overwrite to delete it"
-            )
+        refuse_other(output, identity_from_older(identity_there, "train.train"), self.identity)
 
     def images(self, side: str) -> dict[str, dict[str, Any]]:
         """Return the images of a side: stem -> sha256, source, round."""

@@ -24,13 +24,13 @@ class Networks(NamedTuple):
 
 
 def find_networks(opt: RunOptions) -> Networks:
-    """The networks of the options, and what follows from them.
+    """Find the networks of the options, and what follows from them.
 
     Raises:
         InputError: weights that cannot be used, or no partner.
     """
-    named = opt.sr_gan.network_g
-    spec = named.spec() if named else None
+    architecture = opt.sr_gan.network_g
+    spec = architecture.spec() if architecture else None
     scale = load_network(opt.sr_gan.weights, spec).scale
     mse = partner_of(opt.sr_gan, opt.sr_mse)
     return Networks(opt.sr_gan, mse, spec or network_g_of(opt.sr_gan.weights), scale)

@@ -13,8 +13,9 @@ from desra.options.detect import DetectOptions
 
 
 def counted(opt: DetectOptions, folder: Path) -> int:
-    """Regions of more than ``mask.min_area`` in the masks of a folder, which may hold smaller
-    ones too.
+    """Count the regions of more than ``mask.min_area`` in the masks of a folder.
+
+    The masks may hold smaller ones too.
 
     Args:
         opt: what counts.
@@ -37,7 +38,7 @@ class Nearest(NamedTuple):
 
 
 def nearest(opt: DetectOptions, folder: Path) -> Nearest | None:
-    """The image that came nearest to having an artifact; None: no pixel is below the threshold.
+    """Return the image nearest to having an artifact; None: no pixel is below the threshold.
 
     Args:
         opt: what counts.

@@ -6,7 +6,7 @@ from desra.io.files import atomic_write, sha256_of
 
 
 def exported(folder: Path) -> dict[str, str]:
-    """The LabelMe files of a folder that detect wrote: name below ``labelme/`` -> SHA-256."""
+    """List the LabelMe files of a folder that detect wrote: name below ``labelme/`` -> SHA-256."""
     inside = folder / "labelme"
     files = sorted(inside.rglob("*.json"))
     return {file.relative_to(inside).as_posix(): sha256_of(file) for file in files}

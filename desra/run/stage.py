@@ -10,11 +10,9 @@ from typing import Any
 from desra.detect import detect
 from desra.evaluate import evaluate
 from desra.io import manifest
-from desra.io.files import atomic_write, sha256_of
+from desra.io.files import atomic_write
 from desra.io.lock import held_folder
-from desra.networks import checkpoints
 from desra.options.base import Strict
-from desra.options.comparing import flat
 from desra.options.detect import DetectOptions
 from desra.options.loading import fingerprint, parse, resolved
 from desra.options.report import ReportOptions
@@ -22,36 +20,21 @@ from desra.options.run import RunOptions
 from desra.registry import import_modules
 from desra.report import report
 from desra.run import images, remaining, review, table
+from desra.run.identity import identified, identity
 from desra.run.lineage import FILE, SIDES, Lineage, Record
 from desra.run.networks import Networks, find_networks
 from desra.run.verdict import spent, verdict, why_stop
 from desra.train import train
-from desra.train.run_folder import identity
 from desra.utils.errors import InputError, listed
 
 logger = logging.getLogger("desra")
 
 
-#: What may change when a run goes on: it decides what is done next, not what a round was.
-FREE = (
-    "input",
-    "output",
-    "device",
-    "max_rounds",
-    "min_gain",
-    "min_detail",
-    "review",
-    "sr_gan",
-    "sr_mse",
-    "detect",
-    "train",
-    "evaluate",
-)
 _FEW = 20  # regions to learn from
 
 
 class Review(Exception):
-    """A human is to look at masks before the run goes on.
+    """The pause of a run, in which a human is to look at masks.
 
     Attributes:
         folders: what detect wrote, by the network's name.
@@ -76,7 +59,7 @@ class Rounds:
         self.output = Path(opt.output)
 
     def go(self) -> str:
-        """All rounds that there are to be.
+        """Do all rounds that there are to be.
 
         Returns:
             Why there is no further one.
@@ -100,7 +83,7 @@ class Rounds:
         return reason
 
     def _stopped(self, number: int) -> str | None:
-        """Why a round is not to be; None: it is, or is begun."""
+        """Say why a round is not to be; None: it is, or is begun."""
         if len(self.lineage.rounds) >= number:
             return None
         against, limit = self._against(number), self.opt.max_rounds
@@ -113,7 +96,7 @@ class Rounds:
         return reason
 
     def _against(self, number: int) -> str | None:
-        """What speaks against a round, unless there are new images."""
+        """Say what speaks against a round, unless there are new images."""
         if self.lineage.nothing == number:
             return self._nothing(number)
         last = self.lineage.rounds[-1] if self.lineage.rounds else None
@@ -141,18 +124,18 @@ class Rounds:
 
     @property
     def _current_name(self) -> str:
-        """The folder of the network that the next round starts from."""
+        """Name of the folder of the network that the next round starts from."""
         kept = self.lineage.kept
         return f"round_{kept.round}" if kept else "original"
 
     def _weights(self, name: str) -> str:
-        """Of the network whose folder it is."""
+        """Return the weights of the network whose folder is named."""
         if name == "original":
             return self.networks.gan.weights
         return str(self.output / name / "train" / "models" / "net_g_latest.pth")
 
     def _detect(self, record: Record, name: str) -> None:
-        """On all images of the run, by the network whose folder is named."""
+        """Detect on all images of the run, by the network whose folder is named."""
         self._headline(record.round, f"detect, {self._weights(name)}")
         for side in SIDES:
             if self.lineage.images(side):
@@ -161,7 +144,7 @@ class Rounds:
                 self._note(record, f"detect {name} {side}", plan)
 
     def _note(self, record: Record, stage: str, plan: Strict) -> None:
-        """The options of a stage."""
+        """Note the options of a stage in the record of its round."""
         settings = resolved(plan)
         record.options = record.options or {}
         record.options[stage] = {"fingerprint": fingerprint(settings), **settings}
@@ -183,7 +166,7 @@ class Rounds:
         )
 
     def _enough(self, record: Record) -> bool:
-        """Whether there is anything to finetune away; says so where it is little."""
+        """Return whether there is anything to finetune away; the log says where it is little."""
         if "train" in record.seconds:
             return True
         plan = self._plan(self._current_name, "finetuned")
@@ -208,7 +191,7 @@ class Rounds:
         return count > 0
 
     def _nothing(self, number: int) -> str:
-        """Why there is no further round, where nothing is found."""
+        """Say why there is no further round, where nothing is found."""
         if number > 1:
             return "nothing is found any more in the images to finetune on"
         plan = self._plan("original", "heldout")
@@ -282,8 +265,8 @@ class Rounds:
         after = train(plan)
         self._note(record, "train", plan)
         record.network = {
-            "before": _identified(self._weights(before)),
-            "after": _identified(str(after)),
+            "before": identified(self._weights(before)),
+            "after": identified(str(after)),
         }
 
     def _evaluate(self, record: Record, name: str) -> None:
@@ -321,7 +304,7 @@ class Rounds:
             with atomic_write(final) as file:
                 file.write(Path(self._weights(name)).read_bytes())
         lineage.stopped = reason
-        lineage.final = final and _identified(str(final))
+        lineage.final = final and identified(str(final))
         lineage.save()
         if lineage.rounds:
             table.write(lineage, self.output, opt.sample_area)
@@ -338,7 +321,7 @@ class Rounds:
             logger.info("Look at %s", page)
 
     def _report(self, name: str, side: str) -> Path:
-        """The page of the images of one side, before the first round and by the network named."""
+        """Make the page of one side: before the first round, and by the network named."""
         settings = manifest.write_options(self.output, self.opt)
         finetuned = name != "original"
         content = {
@@ -351,29 +334,6 @@ class Rounds:
             "title": f"{self.output.name}: images {table.NAMES[side]}",
         }
         return report(parse(ReportOptions, content, "report"))
-
-
-def _identified(weights: str) -> dict[str, str]:
-    return {"weights": weights, "sha256": sha256_of(checkpoints.resolve(weights))}
-
-
-def _identity(opt: RunOptions, networks: Networks) -> dict[str, Any]:
-    """What must be the same when a run goes on, by key path."""
-    none, settings = Path("none"), resolved(opt)
-    detection = resolved(opt.detect_options(none, none, networks.gan, None, networks.scale))
-    for key in ("input", "output", "device", "on_error", "sr_gan", "sr_mse", "export"):
-        del detection[key]
-    training = identity(
-        opt.train_options(none, [], networks.network_g, networks.scale, "none", "none")
-    )
-    comparison = resolved(opt.evaluate_options(none, none, none, None))
-    del comparison["device"]
-    return {
-        **dict(flat({key: value for key, value in settings.items() if key not in FREE})),
-        **dict(flat({"detect": detection, "train": training, "evaluate": comparison})),
-        "sr_gan": _identified(networks.gan.weights)["sha256"],
-        "sr_mse": networks.mse and _identified(networks.mse.weights)["sha256"],
-    }
 
 
 def run(opt: RunOptions, overwrite: bool = False) -> dict[str, Any]:
@@ -396,8 +356,8 @@ def run(opt: RunOptions, overwrite: bool = False) -> dict[str, Any]:
     networks = find_networks(opt)
     opt = opt.for_network(str(networks.network_g["type"]))
     with held_folder(Path(opt.output), "output", (FILE,), overwrite):
-        original = _identified(networks.gan.weights)
-        known = _identity(opt, networks)
+        original = identified(networks.gan.weights)
+        known = identity(opt, networks)
         rounds = Rounds(opt, networks, Lineage(Path(opt.output), resolved(opt), known, original))
         try:
             reason = rounds.go()

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a round is worth.
+    """The worth of a round.
 
     Attributes:
         judge: heldout or finetuned, the images that decide.
@@ -40,18 +40,18 @@ def verdict(scores: Mapping[str, Mapping[str, Any]], min_detail: float) -> Verdi
     held_out = scores.get("heldout", {}).get("regions_before", 0)
     judge = "heldout" if held_out else "finetuned"
     total, step = scores[judge], scores.get(f"{judge}_step", scores[judge])
-    went, came = step["regions_removed"], step["regions_added"]
-    had, kept = total["regions_before"], total["detail_kept"]
+    removed, added = step["regions_removed"], step["regions_added"]
+    before, detail = total["regions_before"], total["detail_kept"]
     worse = None
-    if came > went:
-        worse = f"{came} regions came and {went} went"
-    elif kept is not None and kept < min_detail:
-        worse = f"{kept:.3f} of the detail is left outside, less than min_detail, {min_detail:g}"
-    return Verdict(judge, (went - came) / had if had else 0.0, worse)
+    if added > removed:
+        worse = f"{added} regions came and {removed} went"
+    elif detail is not None and detail < min_detail:
+        worse = f"{detail:.3f} of the detail is left outside, less than min_detail, {min_detail:g}"
+    return Verdict(judge, (removed - added) / before if before else 0.0, worse)
 
 
 def spent(number: int, last: Verdict, min_gain: float) -> str | None:
-    """What speaks against a round after round ``number``, whose verdict is ``last``."""
+    """Say what speaks against a round after round ``number``, whose verdict is ``last``."""
     if last.worse:
         return f"round {number} is given up: {last.worse}"
     if last.gain < min_gain:
@@ -63,7 +63,7 @@ def spent(number: int, last: Verdict, min_gain: float) -> str | None:
 
 
 def why_stop(reason: str | None, number: int, max_rounds: int, waiting: int) -> str | None:
-    """Why there is no round ``number``; None: there is one.
+    """Say why there is no round ``number``; None: there is one.
 
     Args:
         reason: what speaks against it by itself.

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from desra.report.tables import CURVE_POINTS, interval, read_json, read_table, rounded, score_tables
+from desra.report.tables import (
+    CURVE_POINTS,
+    interval,
+    read_json,
+    read_table,
+    rounded,
+    score_tables,
+    values,
+)
 from desra.utils.errors import InputError
 from helpers.report_results import write_scores, write_table
 
@@ -55,6 +63,26 @@ def test_totals(tmp_path: Path) -> None:
     assert (series["x"][0], series["x"][-1]) == (0, 1)
     for recall, precision in zip(series["x"], series["y"], strict=True):
         assert precision == pytest.approx(1 - recall * 999 / 2000)
+
+
+def test_scores_and_rounds_of_version_0_1_0(tmp_path: Path) -> None:
+    """It said components for regions."""
+    path = tmp_path / "scores.json"
+    path.write_text(
+        json.dumps(
+            {
+                "total": {"images": 2, "components_before": 4, "components_after": 3},
+                "intervals": {},
+                "images": {"a": {"components_removed": 1}},
+            }
+        )
+    )
+    both, _ = score_tables(read_json(str(path), "scores"), str(path))
+    assert both["rows"] == [["Regions", "4", "3"]]
+    assert values({"components_removed": 1, "gone": "x"}) == {"regions_removed": 1}
+    rounds = {"title": "Rounds", "columns": ["round", "components left"], "rows": [[0, 9]]}
+    path.write_text(json.dumps(rounds))
+    assert read_table(str(path))["columns"] == rounds["columns"]
 
 
 @pytest.mark.parametrize(

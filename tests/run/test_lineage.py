@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from desra.run import table
 from desra.run.lineage import Lineage, Record
-from desra.run.verdict import Verdict
+from desra.run.verdict import Verdict, verdict
 from desra.utils.errors import InputError
 
 WHOLE = Record(
@@ -63,13 +64,68 @@ def test_the_file(tmp_path: Path):
     assert again.as_json() == first.as_json()
 
 
+BROKEN = {
+    "identity": {},
+    "images": {"heldout": {}, "finetuned": {}},
+    "rounds": [{"round": 1, "scores": {"heldout": 3}}],
+}
+OLDER = {
+    "identity": {
+        "key": "a",
+        "detect.device": "cpu",
+        "train.name": "train",
+        "train.path.pretrain_network_g": "none",
+        "evaluate.before": "none",
+        "evaluate.sheet": "none/sheet.png",
+    },
+    "images": {"heldout": {}, "finetuned": {"a": {"sha256": "2", "source": "a.png", "round": 1}}},
+    "rounds": [
+        {
+            "round": 1,
+            "seconds": {"train": 2.5, "evaluate": 1.0},
+            "scores": {
+                "finetuned": {
+                    "components_before": 5,
+                    "components_removed": 3,
+                    "components_after": 2,
+                    "components_added": 1,
+                    "detail_kept": 0.9,
+                    "intervals": {"removal_rate": [0.2, 0.8]},
+                }
+            },
+            "judge": "finetuned",
+            "gain": 0.4,
+            "worse": None,
+            "kept": True,
+        }
+    ],
+}
+
+
+def test_a_run_of_version_0_1_0_goes_on(tmp_path: Path):
+    (tmp_path / "lineage.json").write_text(json.dumps(OLDER))
+    content = lineage(tmp_path, key="a")
+    assert content.kept and content.kept.scores
+    total = content.kept.scores["finetuned"]
+    assert (total["regions_before"], total["regions_added"]) == (5, 1)
+    assert "components_before" not in total and total["intervals"] == {"removal_rate": [0.2, 0.8]}
+    assert verdict(content.kept.scores, 0.85) == content.kept.verdict
+    rows = table.text(content).splitlines()[2:]
+    assert [row.split()[:2] for row in rows] == [["0", "5"], ["1", "2"]]
+    content.save()
+    again = json.loads((tmp_path / "lineage.json").read_text("utf-8"))
+    assert again["identity"] == {"key": "a"}
+
+
 def test_another_run_and_what_is_none(tmp_path: Path):
     lineage(tmp_path, key="a").save()
     words = r"output: .* holds a run with other options \(key: a -> b\); .*--overwrite"
     with pytest.raises(InputError, match=words):
         lineage(tmp_path, key="b")
     whole = {"identity": {}, "images": {"heldout": {}, "finetuned": {}}, "rounds": [{}]}
-    faulty = [json.dumps(content) for content in (whole, {**whole, "images": {}}, {}, [], "x", 3)]
+    faulty = [
+        json.dumps(content) for content in (whole, {**whole, "images": {}}, BROKEN, {}, [], "x", 3)
+    ]
     for text in ("{", *faulty):
         (tmp_path / "lineage.json").write_text(text)
         with pytest.raises(InputError, match=r"lineage\.json: is no lineage of a run \(.*overwri"):

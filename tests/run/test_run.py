@@ -389,6 +389,11 @@ def test_a_human_corrects_the_masks(lq: Path, tmp_path: Path, caplog: Any):
         ({"evaluate": {"before": "a"}}, "evaluate.before: is set by the run"),
         ({"detect": {"mask": {"treshold": 1}}}, "mask.treshold: unknown key; did you mean 'thr"),
         ({"train": {"train": {"total_itr": 1}}}, "train.total_itr: unknown key; did you mean"),
+        ({"train": {"train": {"ema_decay": 2}}}, "train: train.ema_decay: "),
+        ({"train": {"network_d": {"type": "UNetDiscriminatorSN"}}}, "network_d: not used without"),
+        ({"train": {"train": {"net_d_iters": 9}}}, "train.net_d_iters: not used without"),
+        ({"evaluate": {"metrics": "musiq"}}, "evaluate: metrics: "),
+        ({"evaluate": {"bootstrap": {"resamples": 3}}}, "evaluate: bootstrap.resamples: "),
         ({"train": {"options": "none.yml"}}, "the options file none.yml does not exist"),
         ({"max_round": 3}, "max_round: unknown key; did you mean 'max_rounds'?"),
         ({"detect": {"options": "options/realesrgan/detect.yml"}}, "looks at RealESRGAN_x4plus"),
@@ -402,6 +407,15 @@ def test_wrong_options_are_said_before_any_work(
         opt_of(lq, tmp_path / "out", **changes)
     assert sentence in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_section_may_ask_for_what_a_run_always_has(lq: Path, tmp_path: Path):
+    """Weights to start from, folders to compare; its own keys are none of the section's."""
+    sections = {
+        "train": {"train": {"strength": 0.5, "low_rank": 2}},
+        "evaluate": {"metrics": ["musiq"], "sheet_rows": 2},
+    }
+    assert opt_of(lq, tmp_path / "out", **sections).evaluate == sections["evaluate"]
 
 
 def test_a_section_goes_over_its_file(lq: Path, tmp_path: Path):
