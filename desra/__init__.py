@@ -16,10 +16,24 @@ finetuned network: ``desra.upscale``; to look at one image after the other, with
 ``desra.export`` (ONNX, safetensors, .pth). On a command line ``desra STAGE`` is the same
 as ``python -m desra.STAGE``.
 
-For notebooks: ``desra.artifacts`` is the method as pure functions of arrays, ``desra.models`` holds
-``SRNetwork`` (one network) and ``SRPair`` (GAN-SR and MSE-SR on one tile grid).
+For notebooks: ``desra.ArtifactFinder`` is the method as one object, which is called with an LR image
+or looks at finished images; ``desra.SRPair`` runs the two networks, and ``desra.artifacts`` is the
+method as pure functions of arrays.
 
 Importing ``desra`` itself loads neither torch nor OpenCV nor basicsr.
 """
 
+from desra.utils.lazy import attach
+
 __version__ = "0.1.0"
+
+__getattr__, __dir__ = attach(
+    __name__,
+    {
+        "ArtifactFinder": "desra.finder",
+        "MaskRule": "desra.artifacts",
+        "SRPair": "desra.networks.pair",
+        "artifact_map": "desra.artifacts",
+        "compose_pseudo_gt": "desra.artifacts",
+    },
+)

@@ -18,6 +18,18 @@ def test_import_loads_nothing_heavy():
     assert result.stdout.strip() == "[]"
 
 
+def test_the_names_of_notebooks_come_at_first_use():
+    import desra
+
+    assert {"ArtifactFinder", "SRPair", "artifact_map", "MaskRule", "compose_pseudo_gt"} <= {
+        *dir(desra)
+    }
+    for name in dir(desra):
+        assert getattr(desra, name).__name__ == name
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = desra.no_such_name
+
+
 @pytest.mark.parametrize("stage", ["detect", "upscale", "sweep", "app", "train", "report"])
 def test_help_loads_no_network_and_no_opencv_beyond_the_options(stage: str):
     """It loads the options, of which the settings of the method are part, and no more."""
