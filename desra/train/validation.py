@@ -56,7 +56,7 @@ class Tally(Sums):
     change: ChangeCounts = field(default_factory=ChangeCounts)
 
     def scores(self) -> dict[str, float]:
-        """Return scores by name; what is not defined is left out, as is the PSNR of equal images."""
+        """Return scores by name; what is undefined is left out, as the PSNR of equal images."""
         found = {
             "psnr": self.psnr.value,
             "ssim": self.ssim.value,
