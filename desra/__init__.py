@@ -16,9 +16,9 @@ finetuned network: ``desra.upscale``; to look at one image after the other, with
 ``desra.export`` (ONNX, safetensors, .pth). On a command line ``desra STAGE`` is the same
 as ``python -m desra.STAGE``.
 
-For notebooks: ``desra.ArtifactFinder`` is the method as one object: call it with an LR image, or let
-it look at finished images. ``desra.SRPair`` runs the two networks, and ``desra.artifacts`` is the
-method as pure functions of arrays.
+For notebooks: ``desra.ArtifactFinder`` is the method as one object: call it with an LR image, or
+let it look at finished images. ``desra.SRPair`` runs the two networks, and ``desra.artifacts`` is
+the method as pure functions of arrays.
 
 Importing ``desra`` itself loads neither torch nor OpenCV nor basicsr.
 """
