@@ -153,7 +153,7 @@ class Inspector:
         )
 
     def judge(self, seen: Inspected, choice: Choice) -> Verdict:
-        """The mask and the blended image; no network runs.
+        """Make the mask and the blended image; no network runs.
 
         Raises:
             InputError: a setting out of range.
@@ -166,7 +166,7 @@ class Inspector:
         return Verdict(mask, blended, find_regions(mask).count, area, seconds)
 
     def as_yaml(self, choice: Choice) -> str:
-        """The sections of detect's options that a choice amounts to.
+        """Return the sections of detect's options that a choice amounts to.
 
         Raises:
             InputError: a setting out of range.
@@ -188,7 +188,7 @@ class Inspector:
 
 
 def shown(image: NDArray[Any]) -> Image:
-    """A picture for the page: at most `MAX_VIEW` pixels on a side.
+    """Return a picture for the page: at most `MAX_VIEW` pixels on a side.
 
     Args:
         image: uint8 (H, W, 3), or bool (H, W), which becomes 0 and 255.
@@ -202,7 +202,7 @@ def shown(image: NDArray[Any]) -> Image:
 
 
 def shown_overlay(gan: Image, mask: NDArray[np.bool_]) -> Image:
-    """The mask drawn on the GAN-SR image, in the size of `shown`.
+    """Draw the mask on the GAN-SR image, in the size of `shown`.
 
     Args:
         gan: uint8 (h, w, 3), as `shown` gives it.

@@ -93,7 +93,7 @@ class Actions:
         return [None, session, "; ".join([said, *seen.notes]), *paths]
 
     def judge(self, session: Session | None, *values: float) -> list[Any]:
-        """Mask and pictures for what the sliders say, in the order of `Choice`.
+        """Make mask and pictures for what the sliders say, in the order of `Choice`.
 
         Returns:
             What was found; the settings as YAML; paths of the pictures mask, overlay and blended.
@@ -125,7 +125,7 @@ class Actions:
 
 
 def build(inspector: Inspector, pictures: list[Path]) -> Any:
-    """The page.
+    """Make the page.
 
     Args:
         inspector: networks and detector.

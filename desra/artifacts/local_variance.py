@@ -165,7 +165,7 @@ def _map_pair(
     window: WindowSpec,
     compare: Callable[[Map, Map], Map],
 ) -> Map:
-    """``compare`` the local variances of two images, strip by strip; mean over the channels."""
+    """Compare the local variances of two images, strip by strip; mean over the channels."""
     if sr_mse.shape != sr_gan.shape:
         raise ValueError(
             f"sr_mse and sr_gan must have the same shape, got {sr_mse.shape} and {sr_gan.shape}"
@@ -193,7 +193,7 @@ def _map_pair(
 
 
 def _variance(image: NDArray[Any], window: WindowSpec) -> Map:
-    """Gaussian-weighted variance, whole windows only, never below ``window.epsilon``.
+    """Return the Gaussian-weighted variance, whole windows only, never below ``window.epsilon``.
 
     float64 because E[x^2] - E[x]^2 cancels: in float32 a flat patch of 200 gives -0.016, whose
     root is NaN, which no threshold would ever call an artifact.

@@ -14,7 +14,7 @@ from desra.artifacts.borders import crop_to
 
 
 def class_weight(interval: int, intervals: int = 20) -> float:
-    """Weight A_k of a class whose similarities reach down into ``interval``: n / (n - i).
+    """Return the weight A_k of a class whose similarities reach into ``interval``: n / (n - i).
 
     It lifts the lower bound of the class's usual similarities to about 1, so that only what is
     unusual for the class falls below the threshold.
@@ -38,7 +38,7 @@ def class_weight(interval: int, intervals: int = 20) -> float:
 def class_intervals(
     names: Sequence[str], table: Mapping[str, int] = ADE20K_INTERVALS
 ) -> list[int | None]:
-    """The interval of each class, None of one that the table lacks.
+    """Return the interval of each class, None of one that the table lacks.
 
     Names match whatever their case, in full or else by what stands before the first ``;`` or
     ``,``: "Door; double door" is "door".
@@ -68,7 +68,7 @@ def _short(name: str) -> str:
 def class_weights(
     names: Sequence[str], table: Mapping[str, int] = ADE20K_INTERVALS, intervals: int = 20
 ) -> NDArray[np.float64]:
-    """Weights of a list of classes by `class_intervals`; a class that the table lacks weighs 1.
+    """Return the weights of classes by `class_intervals`; what the table lacks weighs 1.
 
     Args:
         names: class names in the order of their ids.
@@ -92,7 +92,7 @@ def class_weights(
 def apply_class_weights(
     D: NDArray[np.float64], labels: NDArray[Any], weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Semantic adjustment ``D' = clip(A_k * D, 0, 1)`` (Eq. 9).
+    """Return the map in view of the classes, ``D' = clip(A_k * D, 0, 1)`` (Eq. 9).
 
     Args:
         D: similarity map, float64 ``(h, w)``.
@@ -178,7 +178,7 @@ class IntervalCalibration:
         self.counts += np.reshape(counts, self.counts.shape)
 
     def intervals(self) -> list[int | None]:
-        """The interval ``i_k`` of each class; None for a class that no pixel had."""
+        """Return the interval ``i_k`` of each class; None for a class that no pixel had."""
         total = self.counts.sum(axis=1)
         share = self.counts.cumsum(axis=1) / np.maximum(total, 1)[:, None]
         first = (share > self.quantile).argmax(axis=1)

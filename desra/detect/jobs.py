@@ -26,21 +26,21 @@ class Job:
 
 
 def find_jobs(opt: DetectOptions) -> list[Job]:
-    """The images that ``input`` names.
+    """Find the images that ``input`` names.
 
     Raises:
         InputError: a folder is missing or empty, images do not pair up, or the results would lie
             among the inputs.
     """
-    given = opt.input
-    for key, folder in given:
+    folders = opt.input
+    for key, folder in folders:
         if folder is not None:
             refuse_output_in(folder, opt.output, f"input.{key}")
-    lq = list_images(provide_folder(given.lq, "lq")) if given.lq else []
-    if given.sr_gan is None or given.sr_mse is None:
+    lq = list_images(provide_folder(folders.lq, "lq")) if folders.lq else []
+    if folders.sr_gan is None or folders.sr_mse is None:
         return [Job(file.stem, file.path, None) for file in lq]
     names = ("input.sr_gan", "input.sr_mse")
-    pairs = pair_by_stem(list_images(given.sr_gan), list_images(given.sr_mse), names)
+    pairs = pair_by_stem(list_images(folders.sr_gan), list_images(folders.sr_mse), names)
     inputs: list[ImageFile | None] = [None] * len(pairs)
     if lq:
         gan = [pair[0] for pair in pairs]
@@ -52,7 +52,7 @@ def find_jobs(opt: DetectOptions) -> list[Job]:
 
 
 def sr_size(job: Job, scale: int) -> tuple[int, int]:
-    """(height, width) of the SR images, from headers.
+    """Read (height, width) of the SR images from headers.
 
     Raises:
         InputError: a header that cannot be read, or a finished pair of unequal sizes.

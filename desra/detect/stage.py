@@ -123,7 +123,7 @@ class Detection:
         self.hashes = {job.stem: self._hash_of(job) for job in jobs}
 
     def _hash_of(self, job: Job) -> str:
-        """Changes when the results of the job would."""
+        """Return a hash that changes when the results of the job would."""
         human, segmenter = self.human.get(job.stem), self.segmenter
         classes = None
         if segmenter is not None:
@@ -171,7 +171,7 @@ class Detection:
         return Found(loaded, artifacts, alpha, regions, seam, tuple(notes))
 
     def _images(self, loaded: Loaded) -> tuple[Images, Pixels | None, list[str]]:
-        """The images of a job, alpha in the size of the SR images, and what was converted."""
+        """Return the images of a job, alpha in SR size, and what was converted."""
         stem, picture, scale = loaded.job.stem, loaded.lq, self.opt.scale
         notes = list(picture.notes) if picture else []
         if loaded.finished:
@@ -264,7 +264,7 @@ def _export(opt: DetectOptions, rows: list[manifest.Row]) -> None:
 
 
 def _log_table(rows: list[manifest.Row], shown: int = 10) -> None:
-    """The images with most masked pixels first."""
+    """Log the images, those with most masked pixels first."""
     found = sorted((r for r in rows if r.regions), key=lambda r: -r.mask_share)
     total = sum(r.regions for r in rows)
     logger.info("artifacts in %d of %d images, %d regions", len(found), len(rows), total)
@@ -276,7 +276,7 @@ def _log_table(rows: list[manifest.Row], shown: int = 10) -> None:
 
 
 def _is_done(opt: DetectOptions, stem: str, known: Mapping[str, manifest.Row]) -> bool:
-    """Whether the manifest vouches for an image, and its files are still there."""
+    """Return whether the manifest vouches for an image and its files are still there."""
     kinds = (*manifest.KINDS, *(["deleted"] if opt.deletion else []))
     files = (manifest.result(Path(opt.output), kind, stem) for kind in kinds)
     return stem in known and all(path.is_file() for path in files)

@@ -40,7 +40,7 @@ _HALO = 4  # rows of cells around them: all that the filters there see
 
 
 def measure(sr_mse: Image, sr_gan: Image, lq: Image | None, scale: int) -> Values:
-    """Everything that the network gets to see of an SR pair.
+    """Measure all that the network gets to see of an SR pair.
 
     For both images and their difference, the mean energy (squared deviation, grey levels) of
 
@@ -63,8 +63,8 @@ def measure(sr_mse: Image, sr_gan: Image, lq: Image | None, scale: int) -> Value
     """
     energies, cells = _by_strips(sr_mse, sr_gan, scale)
     seen = cells["m"] if lq is None else lq.astype(np.float32)
-    given = seen @ _LUMA
-    height, width = given.shape
+    given_luma = seen @ _LUMA
+    height, width = given_luma.shape
     luma = {who: cells[who][:height, :width] @ _LUMA for who in "mg"}
     luma["d"] = luma["g"] - luma["m"]
     for who, y in luma.items():
@@ -74,21 +74,21 @@ def measure(sr_mse: Image, sr_gan: Image, lq: Image | None, scale: int) -> Value
     tint = (cells["g"] - cells["m"])[..., ::2] - luma["d"][..., None]
     energies["brightness d"] = blur(luma["d"], 2) ** 2
     energies["tint d"] = np.square(tint).sum(axis=2)
-    energies["lq"] = (given - blur(given, 1)) ** 2
-    energies["off g"] = (luma["g"] - given) ** 2
-    energies["off m"] = (luma["m"] - given) ** 2
-    found = [
+    energies["lq"] = (given_luma - blur(given_luma, 1)) ** 2
+    energies["off g"] = (luma["g"] - given_luma) ** 2
+    energies["off m"] = (luma["m"] - given_luma) ** 2
+    planes = [
         np.log(np.sqrt(blur(energies[name], window)) + _FLOOR)
         for window in WINDOWS
         for name in sorted(energies)
     ]
-    return np.stack([*found, blur(luma["g"], 1) / 255], axis=-1)
+    return np.stack([*planes, blur(luma["g"], 1) / 255], axis=-1)
 
 
 def _by_strips(
     sr_mse: Image, sr_gan: Image, scale: int
 ) -> tuple[dict[str, Values], dict[str, Values]]:
-    """Energies of what is finer than a cell, by cell; and the mean colours of the cells."""
+    """Return energies of what is finer than a cell, by cell; and the mean colours of cells."""
     energies: dict[str, list[Values]] = {}
     cells: dict[str, list[Values]] = {}
     for pixels, inner in _strips(len(sr_gan) // scale, scale):
@@ -109,7 +109,7 @@ def _joined(strips: dict[str, list[Values]]) -> dict[str, Values]:
 
 
 def _strips(height: int, scale: int) -> Iterator[tuple[slice, slice]]:
-    """Rows of pixels to look at, and which rows of their cells are wanted."""
+    """Yield rows of pixels to look at, and which rows of their cells are wanted."""
     for top in range(0, height, _STRIP):
         bottom = min(top + _STRIP, height)
         first, last = max(top - _HALO, 0), min(bottom + _HALO, height)
@@ -130,7 +130,7 @@ def _planes(image: Image, scale: int) -> dict[str, Values]:
 
 
 def by_cells(x: Values, scale: int) -> Values:
-    """Means over cells, ``(H, W[, C])`` to ``(H // scale, W // scale[, C])``, float32."""
+    """Average over cells, ``(H, W[, C])`` to ``(H // scale, W // scale[, C])``, float32."""
     height, width = x.shape[0] // scale, x.shape[1] // scale
     cut = x[: height * scale, : width * scale]
     return np.asarray(cv2.resize(cut, (width, height), interpolation=cv2.INTER_AREA), np.float32)
@@ -143,12 +143,12 @@ def _layers() -> list[tuple[Values, Values]]:
 
 
 def weights_hash() -> str:
-    """SHA-256 of the network's weights: changes when it was fitted anew."""
+    """Return the SHA-256 of the network's weights, which changes when it is fitted anew."""
     return sha256(WEIGHTS.read_bytes()).hexdigest()
 
 
 def judge(measured: Values) -> Values:
-    """How much speaks for an artifact: log-odds, from what `measure` returns.
+    """Return how much speaks for an artifact: log-odds, from what `measure` returns.
 
     Shifted so that the working point, where F1 is highest, lies where the probability is 0.3: the
     similarity is 0.7 there, the paper's threshold.

@@ -86,7 +86,7 @@ def ldl(images: Images, window: WindowSpec) -> Map:
 
 
 def _box_variance(values: Map, side: int) -> Map:
-    """Unbiased variance in a square, ``(H, W)``, borders reflected without the edge itself."""
+    """Return the unbiased variance in a square, ``(H, W)``, borders reflected without the edge."""
 
     def mean(x: Map) -> Map:
         box = cv2.boxFilter(x, cv2.CV_64F, (side, side), borderType=cv2.BORDER_REFLECT_101)

@@ -50,7 +50,7 @@ class Segmenter(Protocol):
         ...
 
     def __call__(self, image: NDArray[np.uint8], stem: str) -> NDArray[Any]:
-        """The ids of one image.
+        """Return the ids of one image.
 
         Args:
             image: uint8 (H, W, 3) RGB, the GAN-SR image.
@@ -65,7 +65,7 @@ class Segmenter(Protocol):
         ...
 
     def check(self, stem: str, size: tuple[int, int]) -> None:
-        """Say before any work, from names and headers, whether the ids of an image can be had.
+        """Refuse an image whose ids cannot be had, from names and headers, before any work.
 
         Args:
             stem: the image's name, with its sub-folder.
@@ -77,14 +77,14 @@ class Segmenter(Protocol):
         ...
 
     def fingerprint(self, stem: str) -> str:
-        """A hash that changes when the same image would get other ids."""
+        """Return a hash that changes when the same image would get other ids."""
         ...
 
 
 def make_segmenter(
     options: SegmentOptions, device: str = "auto", precision: str = "auto"
 ) -> Segmenter | None:
-    """The source of class ids that ``options.type`` names; None for ``none``.
+    """Make the source of class ids that ``options.type`` names; None for ``none``.
 
     Args:
         options: the section ``segment``.
@@ -173,7 +173,7 @@ class SegFormer:
         self.names = _distinct([labels[i] for i in sorted(labels)], f"segment.model: {model}")
 
     def check(self, stem: str, size: tuple[int, int]) -> None:
-        """Nothing to say: the network takes every image."""
+        """Refuse nothing: the network takes every image."""
 
     @cached_property
     def _hash(self) -> str:
@@ -200,7 +200,7 @@ class SegFormer:
 
 
 def network_size(height: int, width: int) -> tuple[int, int]:
-    """(height, width) that an image is resized to for the network.
+    """Return (height, width) that an image is resized to for the network.
 
     The largest of its aspect of which the longer side is at most 2048 and the shorter at most
     640; a side is at least 32, which a SegFormer needs.
@@ -215,7 +215,7 @@ def network_size(height: int, width: int) -> tuple[int, int]:
 
 
 def enlarged_argmax(logits: torch.Tensor, sizes: tuple[tuple[int, int], ...]) -> torch.Tensor:
-    """The class of the largest logit at each pixel, after enlarging the logits bilinearly.
+    """Return the class of the largest logit at each pixel of bilinearly enlarged logits.
 
     A few classes at a time: all 150 of ADE20K at 2048 x 2048 pixels would take 2.5 GB.
 
@@ -269,7 +269,7 @@ def _load_segformer(model: str) -> Any:
 
 
 def read_names(names: list[str] | str) -> list[str]:
-    """Class names as given, or out of a text file that has one a line, the first for id 0.
+    """Return class names as they are, or read a text file that has one a line, from id 0 on.
 
     Raises:
         InputError: the file cannot be read.
@@ -294,7 +294,7 @@ def _distinct(names: list[str], source: str) -> list[str]:
 
 
 def read_table(path: str | None) -> IntervalTable:
-    """The interval of each class by name; the paper's for ADE20K if ``path`` is None.
+    """Read the interval of each class by name; the paper's for ADE20K if ``path`` is None.
 
     Raises:
         InputError: the file cannot be read, or is no such table.
@@ -305,7 +305,7 @@ def read_table(path: str | None) -> IntervalTable:
 
 
 def segment_weights(options: SegmentOptions, names: list[str]) -> NDArray[np.float64]:
-    """The weight of each class id; a class that the table lacks weighs 1, and one warning says so.
+    """Return the weight of each class id; what the table lacks weighs 1, and a warning says so.
 
     Names match as in `desra.artifacts.class_intervals`.
 

@@ -215,7 +215,7 @@ class SRNetwork:
         self.tiles = smaller
 
     def _run(self, lq: Tensor) -> Tensor:
-        """The network on one tile; what low precision spoils is computed again."""
+        """Run the network on one tile; what low precision spoils is computed again."""
         sr = self._forward(lq, self.dtype)
         if _is_sound(sr, lq):
             return sr
@@ -244,6 +244,6 @@ class SRNetwork:
 
 
 def _is_sound(sr: Tensor, lq: Tensor) -> bool:
-    """Finite, and not black where the input is not; black is what rounds to 0 in 8 bits."""
+    """Return whether it is finite, and not black (0 in 8 bits) where the input is not."""
     black = 0.5 / 255
     return bool(sr.isfinite().all()) and bool(sr.amax() >= black or lq.amax() < black)

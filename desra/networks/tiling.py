@@ -53,7 +53,7 @@ def halved(tiles: Tiles, height: int, width: int) -> Tiles | None:
 
 
 def _ramp(span: tuple[int, int], length: int, overlap: int, scale: int) -> Tensor:
-    """Weights of a tile along one axis: 1 inside, next to nothing near a cut, never 0.
+    """Return the weights of a tile along one axis: 1 inside, next to nothing near a cut, never 0.
 
     Over the middle of the overlap they rise as 3t^2 - 2t^3, so that those of two neighbours add up
     to 1.

@@ -98,7 +98,7 @@ class DetectOptions(FinderSections, _Classes, MapSections, PairSections, _Files)
 
 
 def _keys(section: Any) -> dict[str, Any]:
-    """The keys that a section names itself; of what is no section none."""
+    """Return the keys that a section names itself; of what is no section none."""
     if isinstance(section, Strict):
         return section.model_dump(exclude_unset=True)
     return dict(cast(Mapping[str, Any], section)) if isinstance(section, Mapping) else {}

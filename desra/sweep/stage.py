@@ -106,7 +106,7 @@ class _Tally:
 
 
 def count_areas(mask: Mask, min_areas: Sequence[int], truth: Mask | None = None) -> list[Found]:
-    """What is left of a mask at each ``min_area``, from one labelling.
+    """Count what is left of a mask at each ``min_area``, from one labelling.
 
     The same as `desra.artifacts.artifact_mask` with that area, then `regions` and `count_mask`:
     an area decides about whole regions, so their overlaps with the truth are counted once.
@@ -155,7 +155,7 @@ def count_areas(mask: Mask, min_areas: Sequence[int], truth: Mask | None = None)
 
 
 def _sections_of(opt: SweepOptions) -> FinderSections:
-    """The options that decide about map and mask: the sweep's own, else those of the folder.
+    """Return the options of map and mask: the sweep's own, else those of the folder.
 
     Raises:
         InputError: the folder's options cannot be read, or are not detect's.

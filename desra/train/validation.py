@@ -57,7 +57,7 @@ class Tally(Sums):
     change: ChangeCounts = field(default_factory=ChangeCounts)
 
     def scores(self) -> dict[str, float]:
-        """By name; what is not defined is left out, as is the PSNR of equal images."""
+        """Return scores by name; what is undefined is left out, as the PSNR of equal images."""
         found = {
             "psnr": self.psnr.value,
             "ssim": self.ssim.value,
@@ -145,7 +145,7 @@ class Validation:
         self._scoring = Scoring(opt.val, opt.scale)
 
     def __call__(self, model: TrainableModel) -> dict[str, float]:
-        """Scores by name, of the weights that would be saved now; processes share the images.
+        """Measure the weights that would be saved now, by name; processes share the images.
 
         Args:
             model: what learns.
@@ -166,7 +166,7 @@ class Validation:
 
 
 def _subjects(val: ValOptions, scale: int) -> list[Subject]:
-    """The images of ``val``, in order.
+    """Find the images of ``val``, in order.
 
     Raises:
         InputError: there are none, or they have no LR image, or another scale.
@@ -208,7 +208,7 @@ class Best:
 
     @classmethod
     def resumed(cls, val: ValOptions, state: dict[str, Any] | None) -> "Best":
-        """As a state says; from the start where other images or another score are chosen."""
+        """Return what a state says, or a fresh start where other images or scores are chosen."""
         settings = resolved(val)
         for key in ("val_freq", "patience", "tile"):
             del settings[key]
@@ -218,11 +218,11 @@ class Best:
         return cls(**state)
 
     def state(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         return asdict(self)
 
     def take(self, value: float, iteration: int) -> bool:
-        """Whether a new score is better than all before."""
+        """Take a new score, and return whether it is better than all before."""
         better = self.value is None or value > self.value
         if better:
             self.value, self.iteration, self.since = value, iteration, 0

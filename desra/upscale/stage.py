@@ -29,7 +29,7 @@ def result_of(opt: UpscaleOptions, file: ImageFile) -> Path:
 
 
 def _find(opt: UpscaleOptions) -> list[ImageFile]:
-    """The images of the input.
+    """Find the images of the input.
 
     Raises:
         InputError: there are none, or the results would lie among them.
@@ -69,7 +69,7 @@ class Upscaler:
             self.finder = ArtifactFinder.from_options(opt, pair=self.pair, folder=opt.output)
 
     def __call__(self, picture: Picture) -> tuple[Pixels, Pixels | None]:
-        """The result for an image and its alpha, in the size and depth that the options want."""
+        """Upscale an image and its alpha, to the size and depth that the options want."""
         opt, outscale = self.opt, self.opt.outscale
         deep = opt.bits == 16 and picture.rgb.dtype == np.uint16
         resized = outscale is not None and outscale != self.pair.scale
@@ -85,7 +85,7 @@ class Upscaler:
         return sr, alpha
 
     def _sr(self, lq: Pixels, bits: Literal[8, 16]) -> Pixels:
-        """The network's output, its artifacts deleted if that is wanted."""
+        """Run the network, and delete its artifacts if that is wanted."""
         if self.finder is None:
             shape, dtype = self.pair.gan.result_of(lq.shape, bits)
             return self.pair.gan(lq, bits, scratch(shape, dtype, self.opt.output))
