@@ -348,7 +348,7 @@ class TrainOptions(CommonOptions):
 
     @property
     def unused(self) -> list[str]:
-        """Return a sentence on the keys that do nothing without an adversarial loss, if there are."""
+        """Return a sentence on the keys that do nothing without an adversarial loss, if any."""
         keys = [path for path in _ADVERSARIAL_ONLY if _is_set(self, path)]
         if not keys or self.train.adversarial:
             return []
