@@ -9,12 +9,11 @@ In a notebook::
     artifacts = finder(lq)                # lq: uint8 RGB (H, W, 3)
     artifacts.mask, artifacts.pseudo_gt()
 
-`ArtifactFinder`, `SRPair`, `artifact_map`, `MaskRule` and `compose_pseudo_gt` are loaded at their
-first use: ``import desra`` itself loads neither torch nor OpenCV nor basicsr.
+`ArtifactFinder` is the method as one object: call it with an LR image, or let it look at finished
+images. `SRPair` runs the two networks; `desra.artifacts` is the method as pure functions of arrays.
+These names, `artifact_map`, `MaskRule` and `compose_pseudo_gt` are loaded at their first use:
+``import desra`` itself loads neither torch nor OpenCV nor basicsr.
 
-For notebooks: ``desra.ArtifactFinder`` is the method as one object: call it with an LR image, or
-let it look at finished images. ``desra.SRPair`` runs the two networks, and ``desra.artifacts`` is
-the method as pure functions of arrays.
 On a command line: ``desra STAGE``, the same as ``python -m desra.STAGE``. The stages:
 
 - `desra.run`: all of detect, train and evaluate, round after round

@@ -42,23 +42,23 @@ def add_low_rank(net: nn.Module, rank: int, chosen: Sequence[str] | None = None)
         InputError: none of the chosen weights is one of such a layer.
     """
     net.requires_grad_(False)
-    found = [
+    layers = [
         (name, module)
         for name, module in net.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear) and not parametrize.is_parametrized(module)
         if chosen is None or f"{name}.weight" in chosen
     ]
-    if not found:
+    if not layers:
         raise InputError(
             "train.low_rank: no convolution or fully connected layer is among the chosen weights "
             f"({listed(chosen or [])}); choose others with trainable, or leave it out"
         )
-    for _, module in found:
+    for _, module in layers:
         parametrize.register_parametrization(module, "weight", _LowRank(module.weight, rank))
 
 
 def merged(net: nn.Module) -> dict[str, Tensor]:
-    """The state of ``net`` by its plain names, each delta added to its weight."""
+    """Return the state of ``net`` by its plain names, each delta added to its weight."""
     plain: dict[str, Tensor] = {}
     for key, value in net.state_dict().items():
         owner, _, rest = key.rpartition(".parametrizations.weight.")

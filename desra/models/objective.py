@@ -139,12 +139,12 @@ class Objective:
 
     @property
     def needs_average(self) -> bool:
-        """Whether :meth:`generator` takes the output of the averaged network."""
+        """Return whether :meth:`generator` takes the output of the averaged network."""
         return any(AVERAGE in term.needs for term in self._terms)
 
     @property
     def needs_before(self) -> bool:
-        """Whether :meth:`generator` takes the output of the network before."""
+        """Return whether :meth:`generator` takes the output of the network before."""
         return any(term.section.towards == "before" for term in self._terms)
 
     def targets(self, gt: Tensor, gt_usm: Tensor | None = None) -> Targets:

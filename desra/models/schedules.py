@@ -26,7 +26,7 @@ _RESTARTING: dict[str, type] = {
 
 
 def make_optimizer(section: OptimizerOptions, net: nn.Module, key: str) -> Optimizer:
-    """An optimiser of torch of those weights that learn.
+    """Make an optimiser of torch, of those weights that learn.
 
     Args:
         section: its name in ``torch.optim`` and its arguments.
@@ -39,11 +39,11 @@ def make_optimizer(section: OptimizerOptions, net: nn.Module, key: str) -> Optim
     cls = getattr(optimizers, section.type, None)
     if not isinstance(cls, type):
         raise InputError(f"{key}.type: torch.optim has no '{section.type}'")
-    return _made(cls, section, key, [p for p in net.parameters() if p.requires_grad])
+    return _build(cls, section, key, [p for p in net.parameters() if p.requires_grad])
 
 
 def make_schedule(step: StepOptions, optimizer: Optimizer) -> Any:
-    """Warm-up and schedule in one, to be stepped once an iteration; None where there is neither.
+    """Make warm-up and schedule in one, to be stepped once an iteration; None: there is neither.
 
     Args:
         step: ``warmup_iter``, ``scheduler`` and ``total_iter``.
@@ -56,7 +56,7 @@ def make_schedule(step: StepOptions, optimizer: Optimizer) -> Any:
     section, parts = step.scheduler, list[Any]()
     if section is not None and section.type in _RESTARTING:
         _check_restarts(step, section)
-        return _made(_RESTARTING[section.type], section, "train.scheduler", optimizer)
+        return _build(_RESTARTING[section.type], section, "train.scheduler", optimizer)
     if step.warmup_iter:
         # LinearLR multiplies the rate that it finds; LambdaLR would set it anew at every step
         # and so undo the schedule chained to it.
@@ -71,7 +71,7 @@ def make_schedule(step: StepOptions, optimizer: Optimizer) -> Any:
         extra = {}
         if section.type == "CosineAnnealingLR" and "T_max" not in section.spec():
             extra["T_max"] = step.total_iter
-        parts.append(_made(_PLAIN[section.type], section, "train.scheduler", optimizer, **extra))
+        parts.append(_build(_PLAIN[section.type], section, "train.scheduler", optimizer, **extra))
     return lr_scheduler.ChainedScheduler(parts) if parts else None
 
 
@@ -92,8 +92,8 @@ def _check_restarts(step: StepOptions, section: RegisteredClass) -> None:
         )
 
 
-def _made(cls: type, section: RegisteredClass, key: str, *first: Any, **extra: Any) -> Any:
-    """An object of a class and the section's arguments."""
+def _build(cls: type, section: RegisteredClass, key: str, *first: Any, **extra: Any) -> Any:
+    """Build an object of a class with the section's arguments."""
     arguments = {k: v for k, v in section.spec().items() if k != "type"}
     try:
         return cls(*first, **extra, **arguments)

@@ -1,4 +1,4 @@
-"""How one network's weights follow from its losses: scaled, averaged, clipped, stepped."""
+"""The step of one network: losses are scaled, gradients averaged and clipped, weights updated."""
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ class Update:
         self.scaler.scale(loss).backward()
 
     def step(self) -> None:
-        """Change the weights by what all processes have added; float16 passes over an overflow."""
+        """Update the weights by the gradients of all processes; float16 skips an overflow."""
         distributed.all_reduce_gradients(self._parameters)
         if self._clip is not None:
             self.scaler.unscale_(self.optimizer)

@@ -1,4 +1,4 @@
-"""Weights of the VGG networks behind perceptual losses: found on this machine, never fetched."""
+"""VGG networks behind perceptual losses, with weights of this machine, never downloaded."""
 
 from pathlib import Path
 from typing import Any

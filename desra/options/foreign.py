@@ -1,6 +1,7 @@
 """Option files of basicsr, Real-ESRGAN and LDL, said in our own keys.
 
-A pure translation. What a key means there was looked up in basicsr 1.4.2, where some of it lies in
+A pure translation; that of losses is in :mod:`desra.options.loss_forms`. What a key means there
+was looked up in basicsr 1.4.2, where some of it lies in
 the code of its models rather than in the file: RealESRGANModel degrades the sharpened photograph,
 ESRGANModel's loss is relativistic, a missing ``ema_decay`` is 0.
 """
@@ -72,7 +73,7 @@ _SIGNS_TRAIN = {"batch_size_per_gpu", "num_worker_per_gpu", "io_backend", "datas
 
 
 def is_foreign(content: Mapping[str, Any]) -> bool:
-    """Whether a file for training is one of basicsr's kind, by names and keys that only it has."""
+    """Return whether a file for training is of basicsr's kind: by names and keys of its own."""
     datasets: Any = content.get("datasets")
     train: Any = cast(Content, datasets).get("train") if isinstance(datasets, dict) else None
     dataset = cast(Content, train) if isinstance(train, dict) else {}
@@ -81,7 +82,7 @@ def is_foreign(content: Mapping[str, Any]) -> bool:
 
 
 def translate(content: Mapping[str, Any]) -> tuple[Content, list[str]]:
-    """A file of basicsr's kind in our keys; our own keys may stand in it too.
+    """Translate a file of basicsr's kind to our keys; our own keys may stand in it too.
 
     Args:
         content: keys and values as read from YAML.

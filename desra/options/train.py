@@ -24,7 +24,7 @@ _NAME = r"^\w[\w.-]*$"
 
 
 def _one_folder(name: str) -> str:
-    """``.`` and ``..`` would be folders of others."""
+    """Refuse ``.`` and ``..``, which would be folders of others."""
     if not re.fullmatch(_NAME, name):
         raise ValueError(
             "must begin with a letter, digit or underscore and go on with these, dots and hyphens "
@@ -103,7 +103,7 @@ class LossOptions(RegisteredClass):
 
     @property
     def adversarial(self) -> bool:
-        """Whether the loss asks a discriminator: by convention, if its type ends in GANLoss."""
+        """Return whether the loss asks a discriminator: by convention, its type ends in GANLoss."""
         return self.type.endswith("GANLoss")
 
     @model_validator(mode="after")
@@ -157,17 +157,17 @@ class StepOptions(Strict):
 
     @property
     def active(self) -> dict[str, LossOptions]:
-        """The losses that are not turned off, in the order of their sum."""
+        """Return the losses that are not turned off, in the order of their sum."""
         return {name: section for name, section in self.losses.items() if section is not None}
 
     @property
     def adversarial(self) -> str | None:
-        """The name of the adversarial loss; None: there is none."""
+        """Return the name of the adversarial loss; None: there is none."""
         return next((name for name, section in self.active.items() if section.adversarial), None)
 
     @property
     def preserving(self) -> list[str]:
-        """The names of the losses towards the network before."""
+        """Return the names of the losses towards the network before."""
         return [name for name, section in self.active.items() if section.towards == "before"]
 
     @model_validator(mode="before")
@@ -350,16 +350,16 @@ class TrainOptions(CommonOptions):
 
     @property
     def unused(self) -> list[str]:
-        """A sentence on the keys that do nothing, since the adversarial loss is turned off."""
+        """Return a sentence on the keys that do nothing without an adversarial loss, if any."""
         keys = [path for path in _ADVERSARIAL_ONLY if _is_set(self, path)]
         if not keys or self.train.adversarial:
             return []
         return [f"{', '.join(keys)}: not used without a GANLoss in train.losses"]
 
     def updates_generator(self, iteration: int) -> bool:
-        """Whether the generator learns in an iteration, counted from 1; by itself it always does.
+        """Return whether the generator learns in an iteration, counted from 1.
 
-        Without an adversarial loss net_d_init_iters and net_d_iters mean nothing.
+        Without an adversarial loss it always does: net_d_init_iters and net_d_iters mean nothing.
         """
         alone = self.train.adversarial is None
         late_enough = iteration > self.discriminator_first
@@ -367,7 +367,7 @@ class TrainOptions(CommonOptions):
 
     @property
     def discriminator_first(self) -> int:
-        """Iterations in which only the discriminator learns (train.net_d_init_iters)."""
+        """Return in how many iterations only the discriminator learns (train.net_d_init_iters)."""
         if self.train.adversarial is None:
             return 0
         if self.train.net_d_init_iters is not None:
