@@ -1,7 +1,8 @@
-"""Masks drawn or corrected by a human: LabelMe JSON and COCO, in and out, and plain mask images.
+"""Read and write masks drawn or corrected by a human: LabelMe JSON, COCO, and plain mask images.
 
-A mask is bool ``(H, W)``, True = artifact, in the size of the SR image. Whatever a file labels is
-an artifact: its shapes are united, whatever their names. Written and read again, no pixel is lost.
+A mask is bool ``(H, W)``, True = artifact, in the size of the SR image. Every shape of a file counts
+as an artifact, whatever its label: the mask is their union. A mask that is written and read again
+is the same, pixel by pixel.
 
 Outlines become pixels by the rule of the tool that they come from:
 
@@ -41,17 +42,17 @@ from desra.utils.errors import InputError, listed
 Mask = NDArray[np.bool_]
 Size = tuple[int, int]
 
-# What values of the wrong kind in JSON are stumbled over with.
+# What values of the wrong kind in a JSON file raise.
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 @dataclass(frozen=True)
 class RLE:
-    """A mask as runs, in COCO's order: down the columns, first clear pixels, then set, in turns.
+    """A mask as run lengths, in COCO's order: down the columns, clear and set runs in turns.
 
     Attributes:
         size: (height, width).
-        counts: lengths of the runs; the first is 0 where the first pixel is set.
+        counts: lengths of the runs, of clear pixels first; 0 where the first pixel is set.
 
     Raises:
         ValueError: a negative run, or runs that do not fill the size.
@@ -72,7 +73,7 @@ class RLE:
 
     @classmethod
     def of(cls, mask: Mask) -> RLE:
-        """The runs of a mask, bool ``(H, W)``."""
+        """Return the run lengths of a mask, bool ``(H, W)``."""
         pixels = mask.ravel(order="F")
         changes = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
         counts = np.diff(changes, prepend=0, append=pixels.size).tolist()
@@ -80,21 +81,27 @@ class RLE:
         return cls((mask.shape[0], mask.shape[1]), (0, *counts) if starts_set else tuple(counts))
 
     def mask(self) -> Mask:
-        """The mask, bool ``(H, W)``."""
+        """Return the mask, bool ``(H, W)``."""
         is_set = np.arange(len(self.counts)) % 2 == 1
         return np.repeat(is_set, self.counts).reshape(self.size, order="F")
 
     @property
     def area(self) -> int:
-        """Number of set pixels."""
+        """Return the number of set pixels."""
         return sum(self.counts[1::2])
 
 
-# ---------------------------------------------------------------------------------------- finding
+# ------------------------------------------------------------------------------- of all formats
 
 
 def read_human_masks(source: str | os.PathLike[str], key: str = "masks") -> dict[str, RLE]:
-    """All masks of a source, whatever images there are. Arguments as `find_human_masks`.
+    """Read all masks of a source, without comparing them with images.
+
+    Args:
+        source, key: as for `find_human_masks`.
+
+    Returns:
+        Stem -> mask as run lengths.
 
     Raises:
         InputError: no such source, or a file that cannot be read.
@@ -112,48 +119,48 @@ def read_human_masks(source: str | os.PathLike[str], key: str = "masks") -> dict
 def find_human_masks(
     source: str | os.PathLike[str], sizes: Mapping[str, Size], key: str = "masks"
 ) -> dict[str, RLE]:
-    """The masks that a human gave for some of the images.
+    """Read the masks that a human gave for some of the images, and check that they fit them.
 
     Args:
         source: a folder of LabelMe files (``<stem>.json``, sub-folders kept; images beside them
-            are passed over), a COCO file, or a folder of mask images, 0 and 255.
+            are ignored), a COCO file, or a folder of mask images, 0 and 255.
         sizes: (height, width) of each SR image by stem.
         key: the option that names the source, for messages.
 
     Returns:
-        Stem -> mask as runs, which stay small however many there are. An image without a file
-        is not in it; a file without any shape says "no artifact" and is.
+        Stem -> mask as run lengths, which need little memory. An image without a file has no
+        entry; a file without shapes gives an empty mask: no artifact.
 
     Raises:
-        InputError: no such source, a file that cannot be read, belongs to no image (all are
-            listed), or is of another size than its image.
+        InputError: no such source, or a file that cannot be read, belongs to no image (all are
+            listed), or has another size than its image.
     """
     path = Path(source)
-    found = read_human_masks(path, key)
-    if strangers := sorted(found.keys() - sizes):
+    masks = read_human_masks(path, key)
+    if unknown := sorted(masks.keys() - sizes):
         raise InputError(
-            f"{key}: {len(strangers)} of {len(found)} masks in {path} belong to no image: "
-            f"{listed(strangers)}; name each as its image, sub-folder included"
+            f"{key}: {len(unknown)} of {len(masks)} masks in {path} belong to no image: "
+            f"{listed(unknown)}; name each as its image, sub-folder included"
         )
-    for stem, runs in found.items():
+    for stem, runs in masks.items():
         if runs.size != tuple(sizes[stem]):
             raise InputError(
                 f"{key}: the mask of {stem} in {path} is {runs.size}, but the SR image is "
                 f"{tuple(sizes[stem])} (height, width); draw it on the SR image"
             )
-    return found
+    return masks
 
 
 def _stem(path: PurePath) -> str:
-    """The name that `desra.io.listing.list_images` gives to an image of this path."""
+    """Return the stem that `desra.io.listing.list_images` gives to an image of this path."""
     return unicodedata.normalize("NFC", path.with_suffix("").as_posix())
 
 
 def _read_json(path: Path, kind: str, keys: tuple[str, ...]) -> dict[str, Any]:
-    """A JSON object whose ``keys`` hold lists.
+    """Read a JSON object with a list under each of ``keys``.
 
     Raises:
-        InputError: not readable, not JSON, or without these keys.
+        InputError: the file is not readable, not JSON, or has no such lists.
     """
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -182,7 +189,7 @@ def _reason(error: Exception) -> str:
 
 
 def _regions(mask: Mask) -> Iterator[tuple[slice, slice, Mask]]:
-    """The 8-connected regions of a mask: rows and columns of the box, and the mask in it."""
+    """Yield the 8-connected regions of a mask: rows and columns of the box, the mask in it."""
     labels = find_regions(mask).labels
     for label, box in enumerate(ndimage.find_objects(labels), 1):
         yield box[0], box[1], labels[box] == label
@@ -192,14 +199,14 @@ def _regions(mask: Mask) -> Iterator[tuple[slice, slice, Mask]]:
 
 
 def read_labelme(path: str | os.PathLike[str]) -> Mask:
-    """The union of all shapes of a LabelMe file: polygons, rectangles, circles, mask shapes.
+    """Read a LabelMe file as the union of its polygons, rectangles, circles and mask shapes.
 
     Returns:
-        bool ``(imageHeight, imageWidth)``.
+        The mask, bool ``(imageHeight, imageWidth)``.
 
     Raises:
-        InputError: no LabelMe file, or a shape without an area (point, line), of an unknown type
-            or malformed.
+        InputError: not a LabelMe file, or a shape without an area (point, line), of an unknown
+            type, or malformed.
     """
     path = Path(path)
     content = _read_json(path, "LabelMe", ("shapes",))
@@ -218,7 +225,7 @@ def read_labelme(path: str | os.PathLike[str]) -> Mask:
 
 
 def _draw_shape(mask: Mask, shape: Mapping[str, Any]) -> None:
-    """Set the pixels of one LabelMe shape."""
+    """Set the pixels of a LabelMe shape in ``mask``."""
     kind = shape.get("shape_type") or "polygon"
     points = np.asarray(shape["points"], np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
@@ -228,15 +235,15 @@ def _draw_shape(mask: Mask, shape: Mapping[str, Any]) -> None:
         left, top = points[0].round().astype(int).tolist()  # as LabelMe: the patch has its size
         rows = slice(max(top, 0), max(top + patch.shape[0], 0))
         columns = slice(max(left, 0), max(left + patch.shape[1], 0))
-        place = mask[rows, columns]
+        covered = mask[rows, columns]
         inside = patch[rows.start - top :, columns.start - left :]
-        place |= inside[: place.shape[0], : place.shape[1]]
+        covered |= inside[: covered.shape[0], : covered.shape[1]]
         return
-    wanted = {"polygon": 3, "rectangle": 2, "oriented_rectangle": 4, "circle": 2}.get(kind)
-    if wanted is None:
+    count = {"polygon": 3, "rectangle": 2, "oriented_rectangle": 4, "circle": 2}.get(kind)
+    if count is None:
         raise ValueError(f"a shape of type '{kind}' marks no area; draw a polygon or a mask")
-    if len(points) < wanted or (len(points) > wanted and kind != "polygon"):
-        raise ValueError(f"a {kind} of {len(points)} points, not {wanted}")
+    if len(points) < count or (len(points) > count and kind != "polygon"):
+        raise ValueError(f"a {kind} of {len(points)} points, not {count}")
     canvas = Image.new("L", (mask.shape[1], mask.shape[0]))
     draw = ImageDraw.Draw(canvas)
     if kind == "circle":  # its centre and a point on it
@@ -266,12 +273,12 @@ def write_labelme(
     image_path: str | os.PathLike[str],
     label: str = "artifact",
 ) -> None:
-    """Write a mask for LabelMe 5: a mask shape for each 8-connected region.
+    """Write a mask as a LabelMe 5 file, with a mask shape for each 8-connected region.
 
     Args:
         path: the JSON file to write.
-        mask: bool ``(H, W)``, of the image's size.
-        image_path: the image that LabelMe is to show; written relative to ``path``.
+        mask: bool ``(H, W)``, in the size of the image.
+        image_path: the image that LabelMe shows; written relative to ``path``.
         label: name of the shapes.
 
     Raises:
@@ -310,15 +317,15 @@ def write_labelme(
 
 
 def read_coco(path: str | os.PathLike[str]) -> dict[str, RLE]:
-    """The masks of a COCO file: polygons, uncompressed and compressed RLE, or boxes alone.
+    """Read the masks of a COCO file: polygons, uncompressed and compressed RLE, or boxes alone.
 
     Returns:
         Stem of ``file_name`` (its folders kept) -> the union of the image's annotations, for
         each image of the file; an image without annotations has an empty mask.
 
     Raises:
-        InputError: no COCO file, an annotation of no image, malformed or of another size, or two
-            images of the same stem.
+        InputError: not a COCO file; an annotation that belongs to no image, is malformed or of
+            another size; or two images of the same stem.
     """
     path = Path(path)
     content = _read_json(path, "COCO", ("images", "annotations"))
@@ -347,17 +354,17 @@ def read_coco(path: str | os.PathLike[str]) -> dict[str, RLE]:
 
 
 def _segmentation(annotation: Mapping[str, Any], size: Size) -> Mask:
-    given = annotation.get("segmentation")
-    if isinstance(given, dict):
-        if tuple(given["size"]) != size:
-            raise ValueError(f"a mask of size {given['size']} on an image of {list(size)}")
-        counts = given["counts"]
+    segmentation = annotation.get("segmentation")
+    if isinstance(segmentation, dict):
+        if tuple(segmentation["size"]) != size:
+            raise ValueError(f"a mask of size {segmentation['size']} on an image of {list(size)}")
+        counts = segmentation["counts"]
         return RLE(size, tuple(_decompress(counts) if isinstance(counts, str) else counts)).mask()
-    if not given:  # a box alone, as tools write a rectangle
+    if not segmentation:  # a box alone, as tools write a rectangle
         x, y, width, height = annotation["bbox"]
-        given = [[x, y, x + width, y, x + width, y + height, x, y + height]]
+        segmentation = [[x, y, x + width, y, x + width, y + height, x, y + height]]
     mask = np.zeros(size, np.bool_)
-    for polygon in given:
+    for polygon in segmentation:
         xy = np.asarray(polygon, np.float64).reshape(-1, 2)
         if len(xy) < 3 or not np.isfinite(xy).all():
             raise ValueError("a polygon must be a list of at least three pairs x, y")
@@ -366,14 +373,14 @@ def _segmentation(annotation: Mapping[str, Any], size: Size) -> Mask:
 
 
 def _decompress(text: str) -> list[int]:
-    """The run lengths of COCO's compressed RLE string.
+    """Decode COCO's compressed RLE string to run lengths.
 
-    Each is a signed number of five-bit groups, lowest first, each group a character from "0"
-    on: 32 marks that another group follows, 16 in the last group the sign. From the fourth run on
-    the number is the difference to the run before the last.
+    A number is signed and made of five-bit groups, lowest first; each group is a character, counted
+    from "0": bit 32 says that another group follows, bit 16 in the last group is the sign. From the
+    fourth run on, the number is the difference to the run before the last.
 
     Raises:
-        ValueError: another character, or a number without its end.
+        ValueError: another character, or an incomplete number.
 
     Example:
         >>> _decompress("52203")
@@ -401,12 +408,12 @@ def _decompress(text: str) -> list[int]:
 def write_coco(
     path: str | os.PathLike[str], masks: Iterable[tuple[str, Mask]], label: str = "artifact"
 ) -> None:
-    """Write masks as a COCO file: uncompressed RLE, an annotation for each 8-connected region.
+    """Write masks as a COCO file, with an annotation (uncompressed RLE) for each 8-connected region.
 
     Args:
         path: the JSON file to write.
         masks: ``file_name`` of each image, with its sub-folder, and its mask, bool ``(H, W)``;
-            may be a generator, of which one mask at a time is held.
+            with a generator, only one mask at a time is in memory.
         label: name of the category.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Pictures of results for people: overlay, map in colour, contact sheet. Arrays in, arrays out."""
+"""Draw results for people to look at: overlay, coloured map, contact sheet. Pure functions."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _RED = np.array([255, 40, 40], np.float32)
 
 
 class Overlay:
-    """A mask drawn on its image: tinted red and outlined, red on white so that it shows on red too.
+    """A mask drawn on its image: tinted red, with a red outline on white that shows on red too.
 
     Args:
         mask: bool (H, W), True = artifact.
@@ -26,7 +26,15 @@ class Overlay:
         self._width = max(1, round(min(mask.shape) / 256))
 
     def rows(self, image: Image, top: int) -> Image:
-        """The rows from ``top`` on: ``image``, uint8 (rows, W, 3) RGB, drawn on."""
+        """Draw the mask on a strip of the image.
+
+        Args:
+            image: the strip, uint8 RGB (rows, W, 3).
+            top: number of its first row in the whole image.
+
+        Returns:
+            uint8 (rows, W, 3).
+        """
         mask = self.mask[top : top + len(image)]
         # Drawn with a margin: OpenCV shortens lines that cross the border by a pixel.
         margin = self._width + 2
@@ -40,19 +48,23 @@ class Overlay:
 
 
 def overlay(image: Image, mask: NDArray[np.bool_]) -> Image:
-    """All of `Overlay` at once: uint8 (H, W, 3) RGB, bool (H, W) -> uint8 (H, W, 3)."""
+    """Draw a mask, bool (H, W), on its image, uint8 RGB (H, W, 3), as `Overlay` does."""
     return Overlay(mask).rows(image, 0)
 
 
 def map_in_colour(D: NDArray[np.floating]) -> Image:
-    """D in [0, 1] as uint8 (H, W, 3) RGB: dark violet where texture differs, yellow where alike."""
+    """Colour a map D in [0, 1], (H, W): dark violet where texture differs, yellow where it agrees.
+
+    Returns:
+        uint8 RGB (H, W, 3).
+    """
     grey = np.round(np.clip(D, 0, 1) * 255).astype(np.uint8)
     colours = np.asarray(cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS), np.uint8)
     return np.ascontiguousarray(colours[..., ::-1])
 
 
 def thickest_spot(mask: NDArray[np.bool_]) -> tuple[int, int]:
-    """(row, column) of the pixel that lies deepest in the mask; the centre if it is all one value.
+    """Return (row, column) of the pixel farthest inside the mask; the centre of a uniform mask.
 
     Args:
         mask: bool (H, W).
@@ -65,14 +77,23 @@ def thickest_spot(mask: NDArray[np.bool_]) -> tuple[int, int]:
 
 
 def fit(image: Image, side: int, smooth: bool = True) -> Image:
-    """``image`` centred on a white square of ``side`` pixels, aspect kept."""
+    """Scale an image into a white square, centred, with its aspect kept.
+
+    Args:
+        image: uint8 (H, W, 3) RGB or (H, W).
+        side: side of the square in pixels.
+        smooth: enlarge bicubically; else by repeating pixels.
+
+    Returns:
+        uint8 RGB (side, side, 3).
+    """
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
     height, width = image.shape[:2]
     factor = side / max(height, width)
-    how = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC if smooth else cv2.INTER_NEAREST
+    enlarging = cv2.INTER_CUBIC if smooth else cv2.INTER_NEAREST
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    scaled = cv2.resize(image, size, interpolation=how)
+    scaled = cv2.resize(image, size, interpolation=cv2.INTER_AREA if factor < 1 else enlarging)
     square = np.full((side, side, 3), 255, np.uint8)
     top, left = (side - scaled.shape[0]) // 2, (side - scaled.shape[1]) // 2
     square[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
@@ -86,10 +107,10 @@ def _text(canvas: Image, text: str, x: int, y: int, size: float) -> None:
 def contact_sheet(
     rows: Sequence[tuple[str, Sequence[Image]]], titles: Sequence[str], side: int = 240
 ) -> Image:
-    """A table of pictures.
+    """Draw a table of images.
 
     Args:
-        rows: (caption, one image for each title).
+        rows: (caption, an image for each title); images are uint8 RGB of any size.
         titles: heads of the columns.
         side: side of a cell in pixels.
 

@@ -1,4 +1,4 @@
-"""Files of any kind: written whole or not at all, hashed, or without a name and for a while."""
+"""Write files completely or not at all, hash them, and keep large arrays in temporary files."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _CHUNK = 2**20
 
 @contextmanager
 def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
-    """A binary file that takes the place of ``path`` when the block ends without an error.
+    """Open a binary file that replaces ``path`` when the block ends without an error.
 
     It is written under a hidden name beside ``path``, so a reader sees the old file or the new
-    one, never a part. Parent folders are created. When the block raises, the old file is left
-    as it was and nothing else is left behind.
+    one, never a part. Parent folders are created. When the block raises, the old file stays and
+    the new one is deleted.
 
     >>> with atomic_write("out/scores.txt") as file:            # doctest: +SKIP
     ...     file.write(text.encode())
@@ -61,11 +61,12 @@ def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
 
 
 def write_json(path: StrPath, content: Any, indent: int | None = 1) -> None:
-    """Write JSON by `atomic_write`, as UTF-8; what UTF-8 cannot hold (file names) is escaped.
+    """Write a JSON file by `atomic_write`, as UTF-8; bytes of file names that are not UTF-8 are
+    escaped.
 
     Raises:
         InputError: as `atomic_write`.
-        ValueError: a number is infinite or none.
+        ValueError: a number is infinite or NaN.
     """
     text = json.dumps(content, indent=indent, allow_nan=False, ensure_ascii=False)
     with atomic_write(path) as file:
@@ -73,7 +74,7 @@ def write_json(path: StrPath, content: Any, indent: int | None = 1) -> None:
 
 
 def sha256_of(path: StrPath) -> str:
-    """The SHA-256 of a file's content, in hexadecimal digits."""
+    """Return the SHA-256 of a file's content, as 64 hexadecimal digits."""
     digest = hashlib.sha256()  # hashlib.file_digest came with Python 3.11
     with open(path, "rb") as file:
         while chunk := file.read(_CHUNK):
@@ -82,18 +83,18 @@ def sha256_of(path: StrPath) -> str:
 
 
 def remove_unfinished(folder: StrPath) -> None:
-    """Delete what `atomic_write` left under a folder when its process was killed."""
+    """Delete the files that `atomic_write` left in a folder when its process was killed."""
     for path in Path(folder).rglob(".*.tmp"):
         if re.fullmatch(r"\.[0-9a-f]{16}\.tmp", path.name):
             path.unlink(missing_ok=True)
 
 
 def scratch(shape: tuple[int, ...], dtype: DTypeLike, folder: StrPath) -> NDArray[Any]:
-    """A new array for pixels: a large one lies in a file without a name instead of in memory.
+    """Return a new array, in memory up to 64 MiB and in a temporary file beyond.
 
     Args:
-        shape, dtype: of the array; what it holds at first is undefined.
-        folder: on the disk that has room; created. The file goes with the array.
+        shape, dtype: of the array; its values are undefined.
+        folder: where the file is; created. The file is deleted with the array.
     """
     if math.prod(shape) * np.dtype(dtype).itemsize <= _IN_MEMORY:
         return np.empty(shape, dtype)

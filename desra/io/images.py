@@ -1,8 +1,8 @@
-"""All pixel I/O: read, write and resize images.
+"""Read, write and resize images.
 
-Outside this module arrays are RGB, (H, W, 3); OpenCV's BGR lives here alone. Pillow opens every
-file, since it knows palettes, CMYK, transparency and EXIF and refuses a truncated file; OpenCV
-decodes what Pillow would cut to eight bits, and encodes.
+Arrays are RGB, (H, W, 3), everywhere; only this module handles OpenCV's BGR. Pillow opens every
+file: it handles palettes, CMYK, transparency and EXIF, and refuses truncated files. OpenCV decodes
+16-bit images, which Pillow would cut to eight bits, and encodes.
 """
 
 from __future__ import annotations
@@ -55,12 +55,12 @@ _MAX_PIXELS = 2**30  # OpenCV's own limit; beyond it the RGB array alone takes 3
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """The pixels of a file, upright, as RGB.
+    """The pixels of an image file, upright, as RGB.
 
     Attributes:
-        rgb: uint8 or uint16, (H, W, 3), the full range of its type.
-        alpha: (H, W) of the same type, not premultiplied, 0 = transparent; None without alpha.
-        notes: what was converted on the way, such as ``"gray to RGB"``; empty for plain 8-bit RGB.
+        rgb: uint8 or uint16, (H, W, 3), the full range of the dtype.
+        alpha: (H, W) of the same dtype, not premultiplied, 0 = transparent; None without alpha.
+        notes: what was converted in reading, such as ``"gray to RGB"``; empty for plain 8-bit RGB.
     """
 
     rgb: Pixels
@@ -69,24 +69,24 @@ class Picture:
 
     @property
     def rgb8(self) -> NDArray[np.uint8]:
-        """``rgb`` as uint8 (H, W, 3); 16-bit values are rounded to the nearest."""
+        """Return ``rgb`` as uint8 (H, W, 3); 16-bit values are rounded to the nearest."""
         return to_uint8(self.rgb)
 
     @property
     def alpha8(self) -> NDArray[np.uint8] | None:
-        """``alpha`` as uint8 (H, W), or None."""
+        """Return ``alpha`` as uint8 (H, W), or None."""
         return None if self.alpha is None else to_uint8(self.alpha)
 
 
 def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:
-    """uint8 or uint16 of any shape -> uint8: v / 257, rounded, so that 65535 becomes 255."""
+    """Convert uint8 or uint16 of any shape to uint8: v / 257, rounded, so 65535 becomes 255."""
     if pixels.dtype == np.uint8:
         return pixels.astype(np.uint8, copy=False)
     return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
 
 
 def enlarge(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> Pixels:
-    """Resize up, bicubically (OpenCV's, a = -0.75): an alpha, or a reference without a network.
+    """Enlarge an image by bicubic interpolation (OpenCV's, a = -0.75).
 
     Args:
         pixels: uint8 or uint16, (H, W) or (H, W, 3).
@@ -96,16 +96,16 @@ def enlarge(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> 
     Returns:
         uint8 or uint16, clipped.
     """
-    values, whole = _in_range_of(pixels, deep)
-    return whole(np.asarray(cv2.resize(values, size[::-1], interpolation=cv2.INTER_CUBIC)))
+    values, quantize = _scaled_to(pixels, deep)
+    return quantize(np.asarray(cv2.resize(values, size[::-1], interpolation=cv2.INTER_CUBIC)))
 
 
 def resize(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> Pixels:
-    """Resize up or down by Lanczos with three lobes; when shrinking, without aliasing.
+    """Resize an image by Lanczos interpolation with three lobes, without aliasing when it shrinks.
 
-    Arguments and result as `enlarge`.
+    Arguments and result are those of `enlarge`.
     """
-    values, whole = _in_range_of(pixels, deep)
+    values, quantize = _scaled_to(pixels, deep)
     planes = values[..., None] if values.ndim == 2 else values
     height, width = size
     resized = np.stack(
@@ -115,13 +115,14 @@ def resize(pixels: Pixels, size: tuple[int, int], deep: bool | None = None) -> P
         ],
         axis=2,
     )
-    return whole(resized[..., 0] if pixels.ndim == 2 else resized)
+    return quantize(resized[..., 0] if pixels.ndim == 2 else resized)
 
 
-def _in_range_of(
+def _scaled_to(
     pixels: Pixels, deep: bool | None
 ) -> tuple[NDArray[np.float32], Callable[[NDArray[Any]], Pixels]]:
-    """``pixels`` as float32 in the range of the result, and what makes whole numbers of that."""
+    """Return ``pixels`` as float32 in the range of the result, and a function that rounds and clips
+    such values to the dtype of the result."""
     deep = pixels.dtype == np.uint16 if deep is None else deep
     dtype = np.uint16 if deep else np.uint8
     top = np.iinfo(dtype).max
@@ -133,8 +134,11 @@ def read_image(path: StrPath) -> Picture:
     """Read an image file of 8 or 16 bits a channel: PNG, JPEG, WebP, TIFF or BMP.
 
     The content decides, not the extension. Gray, palette and CMYK become RGB, transparency
-    becomes ``alpha``, an EXIF rotation is applied, of several frames the first is taken; each
-    of these is noted. Colour profiles are not applied.
+    becomes ``alpha``, an EXIF rotation is applied, and of several frames the first is read;
+    ``notes`` tells which of these were done. Colour profiles are not applied.
+
+    Returns:
+        The pixels, uint8 or uint16 (H, W, 3), and the alpha channel.
 
     Raises:
         InputError: the file is missing, empty, no image, truncated or of an unsupported kind.
@@ -146,7 +150,7 @@ def read_image(path: StrPath) -> Picture:
         deep = _is_deep(path, image, data)
         orientation = _orientation(image, io.BytesIO(data))
         frames = getattr(image, "n_frames", 1)
-        image.load()  # all of it, for 16 bits too: this is where a truncated file is noticed
+        image.load()  # the whole file, for 16 bits too: here a truncated file is noticed
 
     has_alpha = image.mode in ("LA", "PA", "RGBA") or "transparency" in image.info
     if deep:
@@ -172,10 +176,10 @@ def read_image(path: StrPath) -> Picture:
 
 
 def read_rgb8(path: StrPath, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
-    """The pixels of an image file as uint8 (H, W, 3).
+    """Read an image file as uint8 RGB (H, W, 3).
 
     Args:
-        path: as for `read_image`.
+        path: the file, as for `read_image`.
         size: the (height, width) that it must have; None: any.
 
     Raises:
@@ -191,10 +195,14 @@ def read_rgb8(path: StrPath, size: tuple[int, int] | None = None) -> NDArray[np.
 
 
 def read_mask(path: StrPath, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
-    """A mask image, 0 and 255, as bool (H, W). Arguments and errors as `read_rgb8`.
+    """Read a mask image, 0 and 255, as bool (H, W), True where it is above 127.
+
+    Args:
+        path, size: as for `read_rgb8`.
 
     Raises:
-        InputError: also for values below 128 alone, such as 0 and 1, which would read "empty".
+        InputError: as `read_rgb8`; also for values below 128 alone, such as 0 and 1, which would
+            give an empty mask.
     """
     gray = read_rgb8(path, size)[..., 0]
     if 0 < gray.max() < 128:
@@ -205,9 +213,9 @@ def read_mask(path: StrPath, size: tuple[int, int] | None = None) -> NDArray[np.
 
 
 def read_labels(path: StrPath) -> NDArray[np.int32]:
-    """The class ids in a PNG: gray values of 1 to 16 bits, or palette indices, as stored.
+    """Read class ids from a PNG: gray values of 1 to 16 bits, or palette indices, as stored.
 
-    An EXIF rotation is applied, as to the image that the ids belong to.
+    An EXIF rotation is applied, as it is to the image itself.
 
     Returns:
         int32 (H, W).
@@ -233,11 +241,11 @@ def read_labels(path: StrPath) -> NDArray[np.int32]:
 
 
 def image_size(path: StrPath) -> tuple[int, int]:
-    """(height, width) that ``read_image`` would give, from the header alone.
+    """Read the size of an image, (height, width) as `read_image` gives it, from the header alone.
 
     Raises:
-        InputError: the file is missing, empty, no image, or its header is damaged. Pixels that
-            are cut off are not noticed here.
+        InputError: the file is missing, empty, no image, or its header is damaged. A file that is
+            truncated after the header raises nothing here.
     """
     path = Path(path)
     with _opened(path) as file, _pillow(path, file) as image:
@@ -249,10 +257,10 @@ def image_size(path: StrPath) -> tuple[int, int]:
 
 
 def common_size(first: StrPath, second: StrPath) -> tuple[int, int]:
-    """The `image_size` of two images that must agree in it.
+    """Read the size of two images that must have the same one, (height, width).
 
     Raises:
-        InputError: they do not, or as `image_size`.
+        InputError: the sizes differ, or as `image_size`.
     """
     size, other = image_size(first), image_size(second)
     if size != other:
@@ -262,7 +270,7 @@ def common_size(first: StrPath, second: StrPath) -> tuple[int, int]:
 
 @contextmanager
 def _opened(path: Path) -> Generator[BinaryIO, None, None]:
-    """``path`` for reading, or one sentence on why not."""
+    """Open a file for reading; errors of the system become an InputError."""
     if path.is_dir():
         raise InputError(f"{path} is a folder, an image file was expected")
     try:
@@ -276,10 +284,10 @@ def _opened(path: Path) -> Generator[BinaryIO, None, None]:
 
 
 class _PixelLimit:
-    """Lifts Pillow's limit of 179 megapixels while one of our readers is at work.
+    """Switches off Pillow's limit of 179 megapixels while an image is read here.
 
-    The limit is a variable of Pillow's module. Other users keep it, since the last reader that
-    leaves puts it back; ``_MAX_PIXELS`` stands in for it here.
+    The limit is a variable of Pillow's module. The last reader sets it again, so it holds for other
+    users of Pillow; here ``_MAX_PIXELS`` is the limit.
     """
 
     def __init__(self) -> None:
@@ -305,7 +313,7 @@ _PIXEL_LIMIT_LIFTED = _PixelLimit()
 
 @contextmanager
 def _pillow(path: Path, file: BinaryIO) -> Generator[PillowFile.ImageFile, None, None]:
-    """The file opened by Pillow; what Pillow stumbles over inside becomes an InputError."""
+    """Open an image with Pillow; Pillow's errors in the block become an InputError."""
     head = file.read(8)
     file.seek(0)
     try:
@@ -340,7 +348,7 @@ def _why_unreadable(path: Path, head: bytes, error: Exception) -> str:
 
 
 def _is_deep(path: Path, image: PillowFile.ImageFile, data: bytes) -> bool:
-    """Whether the file holds 16 bits a channel, which Pillow would cut to eight."""
+    """Return whether the file has 16 bits a channel, which Pillow would cut to eight."""
     if image.format == "PNG":
         return data[24] == 16
     if not isinstance(image, TiffImageFile):
@@ -353,7 +361,7 @@ def _is_deep(path: Path, image: PillowFile.ImageFile, data: bytes) -> bool:
             f"{path} is a TIFF of other than 8- or 16-bit unsigned integers (float or signed "
             "values, or an odd depth); save it as 8- or 16-bit"
         )
-    # OpenCV would hand out wrong pixels for the rest without a word.
+    # OpenCV decodes the others wrongly, without an error.
     photometric, planar, extra = tags.get(262), tags.get(284, 1), tags.get(338, ())
     if bits == 16 and (photometric not in (1, 2) or planar != 1 or 1 in extra):
         raise InputError(
@@ -364,7 +372,7 @@ def _is_deep(path: Path, image: PillowFile.ImageFile, data: bytes) -> bool:
 
 
 def _kind(image: PillowFile.ImageFile, data: bytes) -> str:
-    """The colour model in words: RGB, gray, palette, CMYK, ..."""
+    """Return the colour model in words: RGB, gray, palette, CMYK, ..."""
     if image.format == "PNG" and data[25] in (0, 4):  # Pillow calls 16-bit gray + alpha "RGBA"
         return "gray"
     if image.mode in ("1", "L", "LA") or image.mode.startswith("I;16"):
@@ -373,7 +381,7 @@ def _kind(image: PillowFile.ImageFile, data: bytes) -> str:
 
 
 def _decode_deep(path: Path, image: PillowFile.ImageFile, data: bytes) -> NDArray[np.uint16]:
-    """uint16 (H, W, 3 or 4) by OpenCV, RGB(A), as stored (a TIFF: upright)."""
+    """Decode 16 bits with OpenCV: uint16 RGB(A) (H, W, 3 or 4), as stored (a TIFF: upright)."""
     raw = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if raw is None or raw.dtype != np.uint16:
         raise InputError(f"{path} cannot be decoded as a 16-bit image; save it again as PNG")
@@ -392,7 +400,7 @@ def _decode_deep(path: Path, image: PillowFile.ImageFile, data: bytes) -> NDArra
 
 
 def _orientation(image: PillowFile.ImageFile, file: BinaryIO) -> int:
-    """EXIF orientation 1-8; 1 = upright, also for an absent or meaningless entry."""
+    """Return the EXIF orientation, 1 to 8; 1 = upright, also for a missing or invalid entry."""
     if isinstance(image, TiffImageFile):
         value = image.tag_v2.get(274, 1)
     else:
@@ -409,9 +417,9 @@ def _orientation(image: PillowFile.ImageFile, file: BinaryIO) -> int:
 
 
 def _png_exif(file: BinaryIO) -> bytes:
-    """The EXIF chunk of a PNG, found by its chunk headers: it may stand behind the pixels.
+    """Read the EXIF chunk of a PNG, which may come after the pixels; b"" without one.
 
-    Pillow's getexif would decode the whole picture to look there.
+    Pillow's getexif would decode the whole image to find it there.
     """
     file.seek(8)
     while len(header := file.read(8)) == 8:
@@ -439,18 +447,18 @@ def _turn_upright(pixels: Pixels, orientation: int) -> Pixels:
 def write_image(
     path: StrPath, image: NDArray[np.uint8 | np.uint16 | np.bool_], alpha: Pixels | None = None
 ) -> None:
-    """Write an image so that it is either there whole or not at all; folders are created.
+    """Write an image file, complete or not at all; folders are created.
 
     Args:
-        path: its extension is one of ``WRITABLE_SUFFIXES``. PNG, TIFF and WebP are lossless and
-            keep alpha, PNG and TIFF keep 16 bits.
-        image: RGB (H, W, 3) or gray (H, W); uint8, uint16, or bool, written as 0 and 255.
-        alpha: (H, W) of the type of ``image``, not premultiplied.
+        path: the file; its extension is one of ``WRITABLE_SUFFIXES``. PNG, TIFF and WebP are
+            lossless and keep alpha; PNG and TIFF keep 16 bits.
+        image: RGB (H, W, 3) or gray (H, W); uint8, uint16, or bool (written as 0 and 255).
+        alpha: (H, W) of the dtype of ``image``, not premultiplied.
 
     Raises:
-        InputError: an extension that is unknown or can't hold these pixels, or a place that
+        InputError: an extension that is unknown or not possible for these pixels, or a folder that
             can't be written.
-        ValueError: an array of another shape or type.
+        ValueError: an array of another shape or dtype.
     """
     path = Path(path)
     encoded = _encode(path, _with_alpha(image, alpha))
@@ -459,23 +467,24 @@ def write_image(
 
 
 def encode_webp(image: NDArray[np.uint8], quality: int) -> bytes:
-    """A picture to look at, small: the bytes of a WebP file.
+    """Encode an image as the bytes of a WebP file.
 
     Args:
         image: RGB uint8 (H, W, 3), at most 16383 pixels on a side.
         quality: 1 to 100; 100 is lossless, below it colour is kept at half the resolution.
 
     Raises:
-        ValueError: an array of another shape or type, or too large.
+        ValueError: an array of another shape or dtype, or too large.
     """
     stream = io.BytesIO()
-    how = {"lossless": True, "method": 0} if quality == 100 else {"quality": quality, "method": 2}
-    Image.fromarray(_with_alpha(image, None)).save(stream, "WEBP", **how)
+    lossless = quality == 100
+    settings = {"lossless": True, "method": 0} if lossless else {"quality": quality, "method": 2}
+    Image.fromarray(_with_alpha(image, None)).save(stream, "WEBP", **settings)
     return stream.getvalue()
 
 
 def _with_alpha(image: NDArray[np.generic], alpha: Pixels | None) -> Pixels:
-    """Check, and join to gray (H, W), RGB (H, W, 3) or RGBA (H, W, 4), contiguous."""
+    """Check and join image and alpha: contiguous (H, W), RGB (H, W, 3) or RGBA (H, W, 4)."""
     if image.dtype == np.bool_:
         pixels: Pixels = image.astype(np.uint8) * np.uint8(255)
     elif image.dtype.type in (np.uint8, np.uint16):
@@ -528,7 +537,7 @@ def _encode_opencv(suffix: str, pixels: Pixels) -> bytes | None:
 
 
 def _encode_webp(pixels: Pixels) -> bytes | None:
-    """Lossless, by Pillow: OpenCV would drop the colour of transparent pixels."""
+    """Encode losslessly with Pillow: OpenCV would drop the colour of transparent pixels."""
     stream = io.BytesIO()
     try:
         Image.fromarray(pixels).save(stream, "WEBP", lossless=True, exact=True, method=0)

@@ -18,12 +18,12 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 @dataclass(frozen=True, order=True)
 class ImageFile:
-    """An image file and the name that its results go by.
+    """An image file and the stem that its results are named by.
 
     Attributes:
         stem: path relative to the listed folder without the extension, with ``/`` on every
-            system, such as ``"a/b"``, in Unicode's composed form (NFC). A dot may be part of
-            it, so an output is ``folder / f"{stem}.png"``, not ``with_suffix``.
+            system, such as ``"a/b"``, in Unicode's composed form (NFC). It may contain a dot, so
+            an output is ``folder / f"{stem}.png"``, not ``with_suffix``.
         path: the file.
     """
 
@@ -32,10 +32,10 @@ class ImageFile:
 
 
 def list_images(path: StrPath) -> list[ImageFile]:
-    """The image files under a folder, its sub-folders included, sorted by stem; or one file.
+    """List the image files in a folder and its sub-folders, sorted by stem; or a single file.
 
     Files are chosen by extension (``IMAGE_SUFFIXES``, upper case too). Hidden files and folders
-    are passed over, and links to folders are not followed.
+    are ignored, and links to folders are not followed.
 
     Raises:
         InputError: no such path, no image in it, a folder that can't be read, or two files of
@@ -50,7 +50,7 @@ def list_images(path: StrPath) -> list[ImageFile]:
             raise InputError(f"{path} is not an image file by its extension ({suffixes})")
         return [_image_file(path, path.parent)]
 
-    files = sorted(_image_file(found, path) for found in _walk(path))
+    files = sorted(_image_file(file, path) for file in _walk(path))
     if not files:
         raise InputError(f"input folder {path} holds no images; looked for {suffixes}")
     counts = Counter(file.stem for file in files)
@@ -64,7 +64,7 @@ def list_images(path: StrPath) -> list[ImageFile]:
 
 
 def refuse_output_in(folder: StrPath, output: StrPath, key: str) -> None:
-    """Keep results out of the folder that the inputs are in.
+    """Refuse an output folder inside the folder of the inputs.
 
     Args:
         folder: of the inputs.
@@ -100,11 +100,11 @@ def pair_by_stem(
 
     Args:
         first, second: as ``list_images`` gives them, or rows of manifests.
-        names: what to call the two in an error message, such as ``("sr_mse", "sr_gan")``.
-        remedy: what to do, the end of that message.
+        names: of the two in an error message, such as ``("sr_mse", "sr_gan")``.
+        remedy: the end of that message: what to do.
 
     Raises:
-        InputError: a file on either side has no partner; all are named, the list shortened.
+        InputError: a file on either side has no partner; up to ten are named.
     """
     partners = {file.stem: file for file in second}
     stems = {file.stem for file in first}

@@ -1,4 +1,4 @@
-"""A folder that one process works in at a time, and that is emptied only where it is known."""
+"""Lock a folder for one process, and empty it only if it holds a run."""
 
 import shutil
 from collections.abc import Generator, Sequence
@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from desra.io.files import remove_unfinished
 from desra.utils.errors import InputError
 
-#: The workers of a run that was killed notice it within 5 seconds; until then they hold its lock.
+#: The workers of a killed run end within 5 seconds; until then they hold its lock.
 LOCK_SECONDS = 15.0
 LOCK = ".run.lock"
 
@@ -19,17 +19,17 @@ LOCK = ".run.lock"
 def held_folder(
     folder: Path, key: str, signs: Sequence[str], overwrite: bool = False
 ) -> Generator[None]:
-    """The folder of a run, for this process alone; what a killed process left half written goes.
+    """Lock the folder of a run for this process, and delete the unfinished files of a killed one.
 
     Args:
-        folder: made if need be.
+        folder: created if it is missing.
         key: the option that names it, for messages.
-        signs: files and folders by any of which a run is known.
-        overwrite: delete all that is in it, if it is a run.
+        signs: files and folders; a folder that has any of them holds a run.
+        overwrite: delete everything in it first, if it holds a run.
 
     Raises:
-        InputError: another process is at work there, it cannot be written, or it is to be deleted
-            and is no run.
+        InputError: another process works in the folder, it cannot be written, or with
+            ``overwrite`` it holds something that is no run.
     """
     lock = FileLock(folder / LOCK, timeout=LOCK_SECONDS)
     try:

@@ -1,5 +1,5 @@
-"""What detect keeps of its work: ``manifest.jsonl``, one JSON row for each image that it has looked
-at, and ``options.yml``, the options that it ran with last."""
+"""Read and write what detect keeps beside its images: ``manifest.jsonl``, a JSON row for each
+image, and ``options.yml``, the options of its last run."""
 
 import json
 from collections.abc import Iterable
@@ -21,19 +21,19 @@ KINDS = ("sr_gan", "sr_mse", "map", "mask", "overlay", "pseudo_gt")
 
 @dataclass(frozen=True)
 class Row:
-    """What detect found in one image, also when that was nothing.
+    """The manifest's row of an image: what detect found in it, also when that was nothing.
 
     Attributes:
         stem: name of the image's files, with its sub-folder.
         lq: path of the LR image; None for finished SR images without one.
         lq_size, sr_size: (height, width) in pixels.
         scale: factor between the two.
-        mask_pixels, regions: what is masked of the whole SR image, 8-connected; the same with
-            ``protocol: released``, which crops the mask file alone.
+        mask_pixels, regions: number of masked pixels and of 8-connected regions in the whole SR
+            image; the same with ``protocol: released``, which crops only the mask file.
         mean_D: mean of the similarity map; None for an image smaller than the window.
-        seconds: time of each stage.
+        seconds: time that each step took.
         settings: hash of the settings and of the input's content.
-        notes: what was converted when the input was read.
+        notes: what was converted when the input was read, see `desra.io.images.Picture`.
         seam: `desra.artifacts.seam_step` of the deletion; None if nothing was deleted.
     """
 
@@ -52,22 +52,22 @@ class Row:
 
     @property
     def mask_share(self) -> float:
-        """Masked pixels over all pixels of the SR image."""
+        """Return the share of masked pixels in the SR image, in [0, 1]."""
         return self.mask_pixels / (self.sr_size[0] * self.sr_size[1])
 
     @property
     def size_of_lq(self) -> tuple[int, int]:
-        """The size that the LR image has, or would have where detect was given none."""
+        """Return (height, width) of the LR image; without one, of the SR image over the scale."""
         return self.lq_size or (self.sr_size[0] // self.scale, self.sr_size[1] // self.scale)
 
 
 def result(folder: Path, kind: str, stem: str) -> Path:
-    """The file of one kind of result, such as ``<folder>/mask/<stem>.png``."""
+    """Return the path of a result, such as ``<folder>/mask/<stem>.png``."""
     return folder / kind / f"{stem}.png"
 
 
 def to_line(row: Row) -> str:
-    """The row as a line of JSON."""
+    """Return the row as a line of JSON."""
     return json.dumps(asdict(row)) + "\n"  # ASCII: file names may hold what UTF-8 cannot
 
 
@@ -80,12 +80,12 @@ def _from_line(line: bytes) -> Row:
 
 
 def read(folder: Path) -> dict[str, Row]:
-    """The rows of a results folder by stem; empty if there is no manifest.
+    """Read the rows of a results folder, by stem; empty without a manifest.
 
-    A last line without its end (the process was killed as it wrote) is passed over.
+    An incomplete last line, of a process that was killed as it wrote, is ignored.
 
     Raises:
-        InputError: a whole line is no row.
+        InputError: a complete line is no row.
     """
     path = folder / FILE
     if not path.is_file():
@@ -105,7 +105,7 @@ def read(folder: Path) -> dict[str, Row]:
 
 
 def read_results(folder: str | Path, key: str) -> dict[str, Row]:
-    """The rows of a folder that detect must have written.
+    """Read the rows of a folder that detect must have written, by stem.
 
     Args:
         folder: the folder.
@@ -124,13 +124,13 @@ def read_results(folder: str | Path, key: str) -> dict[str, Row]:
 
 
 def write(folder: Path, rows: Iterable[Row]) -> None:
-    """Replace the manifest."""
+    """Write the manifest of a folder; an earlier one is replaced."""
     with atomic_write(folder / FILE) as file:
         file.write("".join(map(to_line, rows)).encode())
 
 
 def write_options(folder: Path, options: BaseModel) -> Path:
-    """Keep the options of a stage beside its results, defaults too; the file."""
+    """Write the options of a stage, defaults too, beside its results, and return the file."""
     path = folder / OPTIONS
     text = yaml.safe_dump(resolved(options), sort_keys=False, allow_unicode=True)
     with atomic_write(path) as file:
@@ -139,7 +139,7 @@ def write_options(folder: Path, options: BaseModel) -> Path:
 
 
 def read_options(folder: str | Path) -> dict[str, Any]:
-    """The options that a stage kept in a folder; empty where there are none.
+    """Read the options that `write_options` wrote into a folder; empty without any.
 
     Raises:
         InputError: the file cannot be read.

@@ -1,4 +1,4 @@
-"""A PNG written strip by strip, so that the image need not be held whole.
+"""Write a PNG strip by strip, so that the whole image is never in memory.
 
 The format is the PNG specification's (W3C, third edition): signature, IHDR, one zlib stream in IDAT
 chunks, IEND. Each row is filtered by "Up" (type 2), the difference to the row above, and compressed
@@ -23,16 +23,16 @@ _STRIP = 256  # rows
 
 
 def write_png(path: Path, height: int, rows_of: Callable[[slice], NDArray[Any]]) -> None:
-    """Write an image from its strips, so that it is either there whole or not at all.
+    """Write a PNG file from strips of an image, complete or not at all.
 
     Args:
         path: the file; folders are created.
         height: of the image in pixels, at least 1.
-        rows_of: gives the rows of a slice: (rows, W), (rows, W, 3) or (rows, W, 4), RGB(A), uint8,
-            uint16 or bool (written as 0 and 255). Asked for from top to bottom.
+        rows_of: returns the rows of a slice: gray (rows, W), RGB (rows, W, 3) or RGBA (rows, W, 4),
+            uint8, uint16 or bool (written as 0 and 255). Called from top to bottom.
 
     Raises:
-        InputError: a place that can't be written.
+        InputError: the file can't be written.
     """
     with atomic_write(path) as file:
         file.write(_SIGNATURE)
@@ -58,7 +58,8 @@ def write_png(path: Path, height: int, rows_of: Callable[[slice], NDArray[Any]])
 
 
 def with_alpha(rgb: NDArray[Any], alpha: NDArray[Any] | None, rows: slice) -> NDArray[Any]:
-    """The rows ``rgb`` (n, W, 3) and of ``alpha`` (H, W), if there is one, as a strip (n, W, 4)."""
+    """Join ``rgb`` (n, W, 3) and those rows of ``alpha`` (H, W) to a strip (n, W, 4); without alpha
+    return ``rgb``."""
     return rgb if alpha is None else np.dstack([rgb, alpha[rows]])
 
 

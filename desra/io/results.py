@@ -1,7 +1,7 @@
-"""The pictures that detect wrote, by the rows of its manifest; before and after, side by side.
+"""Read the images that detect wrote, by the rows of its manifest.
 
-Those of an image that are smaller than it by a border (the map, and the mask with ``protocol:
-released``) are also given in its size.
+The map, and the mask with ``protocol: released``, are smaller than the SR image by a border;
+`whole_map` and `whole_mask` return them in its size.
 """
 
 from pathlib import Path
@@ -18,11 +18,11 @@ from desra.utils.errors import InputError, listed
 
 
 def read_pairs(before: str, after: str) -> list[tuple[Row, Row]]:
-    """The rows of two folders, of the same image in each pair, in the order of ``before``.
+    """Read the rows of two folders in pairs of the same image, in the order of ``before``.
 
     Raises:
-        InputError: a folder without results, an image that only one of them has, or in another
-            size.
+        InputError: a folder without results, or an image that only one folder has, or that has
+            another size in the other.
     """
     first, second = manifest.read_results(before, "before"), manifest.read_results(after, "after")
     remedy = f"run desra.detect on the same inputs, at one scale, for {before} and {after}"
@@ -34,16 +34,22 @@ def read_pairs(before: str, after: str) -> list[tuple[Row, Row]]:
 
 
 def read_result(folder: Path, kind: str, row: Row) -> NDArray[np.uint8]:
-    """sr_gan, sr_mse or another picture in the size of the image, uint8 (H, W, 3).
+    """Read a result in the size of the SR image, uint8 RGB (H, W, 3).
+
+    Args:
+        folder, row: the results and the image.
+        kind: sr_gan, sr_mse, overlay, pseudo_gt.
 
     Raises:
-        InputError: the file cannot be read or does not fit the image.
+        InputError: the file cannot be read, or has another size than the image.
     """
     return read_rgb8(manifest.result(folder, kind, row.stem), row.sr_size)
 
 
 def similarity(folder: Path, row: Row) -> NDArray[np.float64]:
-    """D in the 256 levels that it is stored in, (h, w); (0, 0) of an image smaller than the window.
+    """Read the similarity map D of an image, float64 (h, w) in [0, 1], in its 256 stored levels.
+
+    The shape is (0, 0) for an image smaller than the window.
 
     Raises:
         InputError: as `read_result`.
@@ -57,8 +63,13 @@ def similarity(folder: Path, row: Row) -> NDArray[np.float64]:
 
 
 def whole_map(folder: Path, row: Row) -> NDArray[np.float64]:
-    """`similarity` in the size of the image, (H, W): its border is repeated outwards, and all is 1
-    for an image smaller than the window."""
+    """Read the similarity map in the size of the SR image, float64 (H, W) in [0, 1].
+
+    The outermost values are repeated; for an image smaller than the window all values are 1.
+
+    Raises:
+        InputError: as `read_result`.
+    """
     D = similarity(folder, row)
     if D.size == 0:
         return np.ones(row.sr_size)
@@ -66,12 +77,12 @@ def whole_map(folder: Path, row: Row) -> NDArray[np.float64]:
 
 
 def whole_mask(folder: Path, row: Row, cropped: bool = True) -> NDArray[np.bool_]:
-    """The mask in the size of the image, bool (H, W).
+    """Read the mask in the size of the SR image, bool (H, W), True = artifact.
 
     Args:
         folder, row: the results and the image.
-        cropped: whether the file may lack the border, as with ``protocol: released``; nothing is
-            masked there then.
+        cropped: whether the file may lack the border, as with ``protocol: released``; the border
+            is not masked then.
 
     Raises:
         InputError: as `read_result`.
