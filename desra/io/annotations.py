@@ -1,7 +1,7 @@
 """Read and write masks drawn or corrected by a human: LabelMe JSON, COCO, and plain mask images.
 
-A mask is bool ``(H, W)``, True = artifact, in the size of the SR image. Every shape of a file counts
-as an artifact, whatever its label: the mask is their union. A mask that is written and read again
+A mask is bool ``(H, W)``, True = artifact, in the size of the SR image. Every shape of a file
+counts as an artifact, whatever its label: the mask is their union. A mask that is written and read again
 is the same, pixel by pixel.
 
 Outlines become pixels by the rule of the tool that they come from:

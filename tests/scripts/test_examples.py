@@ -14,24 +14,16 @@ import numpy as np
 import pytest
 import yaml
 
-from desra import detectors
 from desra.__main__ import main as desra
 from desra.data.embedded import make
 from desra.detectors import DETECTOR_REGISTRY
 from desra.networks import checkpoints
-from desra.options.train import StepOptions
 from desra.registry import ARCH_REGISTRY, LOSS_REGISTRY
 from helpers.paths import SCRIPTS
 from helpers.small import save_png
 
 EXAMPLES = SCRIPTS / "examples"
 MODULES = ("own_arch", "own_loss", "own_detector")
-losses_by_name = pytest.mark.skipif(
-    "losses" not in StepOptions.model_fields, reason="there is no section train.losses yet"
-)
-one_argument = pytest.mark.skipif(
-    not hasattr(detectors, "Images"), reason="detectors do not take Images yet"
-)
 
 #: What makes a command short, by its options file.
 SHORTENED = {
@@ -94,7 +86,6 @@ def test_each_module_has_options_that_import_it_and_name_their_command():
             assert shlex.split(command) in commands(module)
 
 
-@losses_by_name
 def test_an_arch_trains_and_upscales(folder: Path):
     run("own_arch")
     saved = checkpoints.read(folder / "experiments/own_arch/models/net_g_latest.pth")
@@ -102,7 +93,6 @@ def test_an_arch_trains_and_upscales(folder: Path):
     assert len(list((folder / "results/own_arch").glob("*.png"))) == 2
 
 
-@losses_by_name
 def test_a_loss_finetunes(folder: Path):
     run("own_loss")
     assert (folder / "experiments/own_loss/models/net_g_latest.pth").is_file()
@@ -123,7 +113,6 @@ def test_a_loss_is_zero_for_equal_images_and_for_a_constant_offset(folder: Path)
     assert torch.allclose(loss(image + ramp, image), expected, atol=1e-6)
 
 
-@one_argument
 def test_a_detector_detects(folder: Path):
     run("own_detector")
     rows = [json.loads(line) for line in (folder / "results/own_detector/manifest.jsonl").open()]

@@ -22,7 +22,6 @@ import pytest
 import yaml
 from PIL import Image
 
-import desra as desra_package
 from desra import weights
 from desra.__main__ import main as desra
 from desra.data.embedded import make
@@ -229,9 +228,6 @@ def test_the_readme_is_short_and_begins_with_the_tour():
     assert README.count("![") == 1
 
 
-@pytest.mark.skipif(
-    not hasattr(desra_package, "ArtifactFinder"), reason="desra.ArtifactFinder is not there yet"
-)
 def test_the_snippet_goes_from_an_image_to_a_target(desk: Path):
     (snippet,) = blocks(README, "python")
     assert sum(bool(line) for line in snippet.splitlines()) == 8
@@ -249,9 +245,6 @@ def test_the_snippet_goes_from_an_image_to_a_target(desk: Path):
         assert (np.asarray(image) == target).all()
 
 
-@pytest.mark.skipif(
-    "losses" not in StepOptions.model_fields, reason="there is no section train.losses yet"
-)
 def test_the_losses_of_the_manual_are_options():
     (section,) = blocks(PAGES["desra/train/README.md"], "yaml")
     given = yaml.safe_load(section)["train"]["losses"]
