@@ -1,8 +1,8 @@
 """Read and write masks drawn or corrected by a human: LabelMe JSON, COCO, and plain mask images.
 
-A mask is bool ``(H, W)``, True = artifact, in the size of the SR image. Every shape of a file counts
-as an artifact, whatever its label: the mask is their union. A mask that is written and read again
-is the same, pixel by pixel.
+A mask is bool ``(H, W)``, True = artifact, in the size of the SR image. Every shape of a file is an
+artifact, whatever its label: the mask is their union. A mask that is written and read again is the
+same, pixel by pixel.
 
 Outlines become pixels by the rule of the tool that they come from:
 
@@ -408,7 +408,7 @@ def _decompress(text: str) -> list[int]:
 def write_coco(
     path: str | os.PathLike[str], masks: Iterable[tuple[str, Mask]], label: str = "artifact"
 ) -> None:
-    """Write masks as a COCO file, with an annotation (uncompressed RLE) for each 8-connected region.
+    """Write masks as a COCO file: uncompressed RLE, an annotation for each 8-connected region.
 
     Args:
         path: the JSON file to write.
