@@ -1,4 +1,4 @@
-"""The command ``desra STAGE ...``, the same as ``python -m desra.STAGE ...``."""
+"""Run a stage: ``desra STAGE ...``, the same as ``python -m desra.STAGE ...``."""
 
 import importlib
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import desra
 from desra.utils.errors import did_you_mean
 
-#: What each does, in the order of use; each is a module with ``main(argv) -> exit status``.
+#: Stage -> what it does, in the order of use; each has a function ``main(argv) -> exit status``.
 STAGES = {
     "run": "all of them, round after round: images in, a finetuned network out",
     "detect": "find artifacts: maps, masks and the pseudo ground truth",
@@ -41,7 +41,7 @@ def _help() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a stage; only its module is loaded.
+    """Run a stage; only its module is imported.
 
     Args:
         argv: the stage and its arguments; None: those of the process.

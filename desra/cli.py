@@ -1,4 +1,4 @@
-"""The command line that all stages share: -opt, --force_yml, --check, and the exit status."""
+"""The command line of all stages: -opt, --force_yml, --check, and the exit status."""
 
 import argparse
 import importlib
@@ -18,10 +18,10 @@ Options = TypeVar("Options", bound=Strict)
 
 
 def networks(partner: str = "its MSE-trained partner") -> dict[str, tuple[str, str]]:
-    """The flags of the two networks, the same in all stages that run them.
+    """Return the flags of the two networks, which all stages that run them share.
 
     Args:
-        partner: what the stage says of the second.
+        partner: help of the second flag.
     """
     return {
         "--model": (
@@ -33,7 +33,7 @@ def networks(partner: str = "its MSE-trained partner") -> dict[str, tuple[str, s
 
 
 def called(stage: str) -> str:
-    """How this process was asked for a stage: ``desra detect`` or ``python -m desra.detect``."""
+    """Return the command of this process: ``desra detect`` or ``python -m desra.detect``."""
     script = Path(sys.argv[0])
     if script.parts[-2:] == ("desra", "__main__.py"):
         return f"python -m desra {stage}"
@@ -41,10 +41,10 @@ def called(stage: str) -> str:
 
 
 class Parser(argparse.ArgumentParser):
-    """One that says which flags there are, where one is unknown."""
+    """An argument parser that suggests a known flag for an unknown one."""
 
     def error(self, message: str) -> NoReturn:
-        """As argparse's, which ends with status 2."""
+        """Print the message and exit with status 2, as argparse does."""
         lead, unrecognized, rest = message.partition("unrecognized arguments: ")
         unknown = [word for word in rest.split() if word.startswith("-")]
         if unrecognized and not lead and unknown:
@@ -68,21 +68,21 @@ def main(
     add_arguments: Callable[[argparse.ArgumentParser], None] | None = None,
     flags: Mapping[str, tuple[str, str]] | None = None,
 ) -> int:
-    """Parse, validate, run.
+    """Parse the arguments of a stage, validate its options, and run it.
 
     Args:
-        stage: the module's name, for the usage line.
-        purpose: what ``-h`` says of it.
-        model: what its options must fit.
-        work: the stage, or ``module:function`` of it, which is imported when the work begins: what
-            it needs takes seconds to load, and ``-h`` and ``--check`` need nothing of it.
-        argv: arguments; None: those of the process.
-        add_arguments: adds the stage's own flags, which ``work`` gets as keyword arguments.
-        flags: short ways to set an option: flag -> (its path ``key:subkey``, help). A stage that
-            has some works without an options file too; a flag goes before the file.
+        stage: name of its module, for the usage line.
+        purpose: its description in ``-h``.
+        model: the class of its options.
+        work: function of the options, or its name ``module:function``; the module is imported when
+            the work begins, as it takes seconds and ``-h`` and ``--check`` do not need it.
+        argv: the arguments; None: those of the process.
+        add_arguments: adds further flags, which ``work`` gets as keyword arguments.
+        flags: flags that set an option: flag -> (its path ``key:subkey``, help). With such flags
+            the options file may be left out; a flag overrides the file.
 
     Returns:
-        As `status_of`.
+        The exit status, as `status_of`.
     """
     parser = Parser(prog=called(stage), description=purpose)
     flags = flags or {}
@@ -104,24 +104,24 @@ def main(
         add_arguments(parser)
     args = vars(parser.parse_args(argv))
     path, assignments, check = (args.pop(key) for key in ("opt", "force_yml", "check"))
-    given = {key: args.pop(key) for key, _ in flags.values()}
-    values = {key: value for key, value in given.items() if value is not None}
-    needed = [
+    by_flags = {key: args.pop(key) for key, _ in flags.values()}
+    values = {key: value for key, value in by_flags.items() if value is not None}
+    required = [
         flag
         for flag, (key, _) in flags.items()
         if model.model_fields[key.split(":")[0]].is_required()
     ]
-    if needed and not (path or values or assignments):
-        parser.error(f"give -opt FILE, or {' and '.join(needed)}")
+    if required and not (path or values or assignments):
+        parser.error(f"give -opt FILE, or {' and '.join(required)}")
 
-    def parsed_and_done() -> None:
+    def load_and_run() -> None:
         options = load(model, path, assignments, values)
         if check:
             yaml.safe_dump(resolved(options), sys.stdout, sort_keys=False, allow_unicode=True)
         else:
             _loaded(work)(options, **args)
 
-    return status_of(parsed_and_done)
+    return status_of(load_and_run)
 
 
 def _loaded(work: str | Callable[..., object]) -> Callable[..., object]:
@@ -132,11 +132,11 @@ def _loaded(work: str | Callable[..., object]) -> Callable[..., object]:
 
 
 def status_of(work: Callable[[], object]) -> int:
-    """Do the work of a command line, and give its exit status; the log goes to stderr.
+    """Run the work of a command line, and return its exit status; log messages go to stderr.
 
     Returns:
-        0; 2 for wrong options or input (one sentence on stderr); 130 when interrupted. A failure at
-        work raises, which Python ends with status 1.
+        0; 2 for an InputError, whose message goes to stderr; 130 at Ctrl-C. Any other error is
+        raised, so that Python ends with status 1.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:

@@ -1,14 +1,12 @@
-"""basicsr's registries, filled with its classes and ours, and the way from YAML to an object.
+"""basicsr's registries, with its classes and desra's, and functions that build objects from YAML.
 
-The registries are basicsr's own, so a class that a user registers with ``ARCH_REGISTRY.register()``
-is usable from YAML by its name; desra's own classes join them at the first look-up. This is the
-only module that touches basicsr; what others need of it (blur kernels, NIQE, the class of
-registries) they take from here.
+A class that a user registers with ``ARCH_REGISTRY.register()`` can be named in YAML; desra's own
+classes are registered at the first look-up. This is the only module that imports basicsr; others
+import from here what they need of it (blur kernels, NIQE, the class of registries).
 
 basicsr 1.4.2 imports ``torchvision.transforms.functional_tensor``, which torchvision 0.17 removed;
-the one function that it takes from there now lives in ``torchvision.transforms.functional``. A
-module of that name with just that function is put in its place, if and only if torchvision has
-none, before basicsr is imported.
+the one function that it needs is now in ``torchvision.transforms.functional``. Where torchvision
+has no such module, one with just that function is made before basicsr is imported.
 """
 
 import importlib
@@ -86,11 +84,11 @@ _REGISTERING = {"archs": "_arch", "losses": "_loss", "data": "_dataset", "models
 
 
 def _register_own() -> None:
-    """Import the modules of desra that register classes: as in basicsr, those of four folders whose
-    names end so.
+    """Import the modules of desra that register classes: as in basicsr, those of four folders with
+    certain endings.
 
-    At the first look-up rather than at import, and by name: those modules lie above and import this
-    one. Nothing of them is used here (``tests/test_layers.py`` knows this exception).
+    At the first look-up and by name, since those modules import this one. Nothing of them is used
+    here (``tests/test_layers.py`` knows this exception).
     """
     for folder, ending in _REGISTERING.items():
         package = importlib.import_module(f"desra.{folder}")
@@ -100,9 +98,9 @@ def _register_own() -> None:
 
 
 def import_modules(names: Iterable[str]) -> None:
-    """Import a user's modules, so that what they register is known (the option ``import``).
+    """Import a user's modules, which register classes (the option ``import``).
 
-    The working folder is searched first, as ``python my_script.py`` would.
+    The working folder is searched first, as by ``python my_script.py``.
 
     Raises:
         InputError: a module cannot be imported.
@@ -131,7 +129,7 @@ def find(registry: Registry, name: str, key: str) -> Any:
         key: the key path in YAML, for the message.
 
     Raises:
-        InputError: no such name; the nearest ones are named.
+        InputError: no such name; a similar one is suggested.
     """
     _register_own()
     known = dict(iter(registry))
@@ -146,17 +144,17 @@ def find(registry: Registry, name: str, key: str) -> Any:
 
 
 def build(registry: Registry, spec: Mapping[str, Any], key: str, **extra: Any) -> Any:
-    """Make the object that a YAML section describes: ``type`` names the class, the rest are its
-    arguments.
+    """Build the object that a YAML section describes: ``type`` names its class, the other keys are
+    the arguments.
 
     Args:
         registry: one of basicsr's registries.
         spec: the section, with ``type``.
         key: the key path in YAML, for messages.
-        extra: arguments that do not come from YAML; they win over those that do.
+        extra: further arguments; they override those of the section.
 
     Raises:
-        InputError: unknown ``type``, or arguments or values that the class does not take.
+        InputError: an unknown ``type``, or arguments or values that the class does not take.
     """
     arguments = {k: v for k, v in spec.items() if k != "type"} | extra
     cls = find(registry, spec["type"], key)
@@ -173,7 +171,7 @@ def build(registry: Registry, spec: Mapping[str, Any], key: str, **extra: Any) -
 
 
 class _Vggs:
-    """Stands in for torchvision's module of VGG networks."""
+    """A replacement for torchvision's module of VGG networks."""
 
     def __init__(self, features: Callable[[str], Any]) -> None:
         self._features = features
@@ -184,12 +182,12 @@ class _Vggs:
 
 @contextmanager
 def vgg_from(features: Callable[[str], Any]) -> Generator[None]:
-    """While a loss is built: basicsr's feature extractor takes the VGG network from ``features``.
+    """Make basicsr's feature extractor take its VGG network from ``features``, while inside.
 
     By itself it would download the weights, or unpickle a file.
 
     Args:
-        features: the name of the network, such as vgg19 -> its convolutional layers with weights.
+        features: returns the convolutional layers, with weights, of a network's name such as vgg19.
     """
     network, path = vgg_arch.vgg, vgg_arch.VGG_PRETRAIN_PATH
     vgg_arch.vgg, vgg_arch.VGG_PRETRAIN_PATH = _Vggs(features), ""

@@ -68,7 +68,8 @@ def test_stages_that_read_a_folder():
     assert Path("table/sweep.csv").is_file()
 
 
-def test_a_training_goes_on_bit_for_bit():
+def test_a_training_goes_on():
+    """To what 0.1.0 itself came to; to the last bit only on the machine that it ran on."""
     train(load(TrainOptions, "train.yml"))
     expected = torch.load("expected.pth", weights_only=True)
     latest = torch.load("experiments/tiny/models/net_g_latest.pth", weights_only=True)
@@ -76,7 +77,7 @@ def test_a_training_goes_on_bit_for_bit():
     assert latest.keys() == expected.keys()
     for key, tensors in expected.items():
         for name, tensor in tensors.items():
-            assert torch.equal(latest[key][name], tensor), (key, name)
+            torch.testing.assert_close(latest[key][name], tensor, rtol=1e-4, atol=1e-6)
         assert any(not torch.equal(begun[key][n], tensor) for n, tensor in tensors.items())
 
 

@@ -1,4 +1,4 @@
-"""A small discriminator that judges overlapping patches, for crops of any size."""
+"""PatchDiscriminator: a small discriminator of overlapping patches, for crops of any size."""
 
 from torch import Tensor, nn
 
@@ -7,18 +7,22 @@ from desra.registry import ARCH_REGISTRY
 
 @ARCH_REGISTRY.register()
 class PatchDiscriminator(nn.Module):
-    """Strided convolutions to one logit a patch (PatchGAN, Isola et al., arXiv 1611.07004).
+    """A discriminator of strided convolutions, a logit a patch (PatchGAN, Isola et al., arXiv
+    1611.07004).
 
-    Against basicsr's VGGStyleDiscriminator it takes crops of any size, and judges local texture
-    rather than the whole crop; against UNetDiscriminatorSN it costs a fraction and, normalised by
-    batch statistics instead of spectrally, learns within a few hundred iterations.
+    Unlike basicsr's VGGStyleDiscriminator it takes crops of any size, and judges local texture
+    rather than the whole crop. Compared with UNetDiscriminatorSN it costs a fraction and, with
+    batch normalisation instead of spectral normalisation, learns within a few hundred iterations.
+    Several processes share batch statistics on GPUs only, see
+    `desra.utils.distributed.sync_batch_norm`.
 
     Args:
         num_in_ch: channels of the image.
         num_feat: channels of the first layer; doubled at each stride, at most eightfold.
-        num_strides: how often the resolution is halved; 3 sees patches of 56 pixels.
+        num_strides: how often the resolution is halved, s; with 3 a patch has 56 pixels a side.
 
-    Input float32 (N, num_in_ch, H, W) in [0, 1]; output logits (N, 1, H / 2^s, W / 2^s), floored.
+    Input: float32 (N, num_in_ch, H, W) in [0, 1]. Output: logits (N, 1, H / 2^s, W / 2^s), sizes
+    rounded down.
     """
 
     def __init__(self, num_in_ch: int = 3, num_feat: int = 32, num_strides: int = 3):

@@ -1,4 +1,4 @@
-"""What a worker keeps of the files it has read, bounded by bytes."""
+"""A cache of the arrays that were read from files, bounded by bytes."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -11,9 +11,9 @@ Arrays = tuple[NDArray[Any], ...]
 
 
 class ByteCache:
-    """Arrays made of files; those used longest ago go when ``limit`` bytes are passed.
+    """A cache of arrays by file; beyond ``limit`` bytes, those used least recently are dropped.
 
-    A file that was written anew is read anew. What alone is larger than the limit is not kept.
+    A file that has changed is read again. Arrays that alone exceed the limit are not kept.
 
     Args:
         limit: bytes of all arrays together.
@@ -24,7 +24,7 @@ class ByteCache:
         self._kept: OrderedDict[Hashable, Arrays] = OrderedDict()
 
     def get(self, path: Path, make: Callable[[Path], Arrays]) -> Arrays:
-        """``make(path)``, or what it gave before. Not to be written to."""
+        """Return ``make(path)``, from the cache if it is there; the arrays must not be changed."""
         state = path.stat() if path.exists() else None  # a missing file is for make to explain
         key = (make, path, state and (state.st_mtime_ns, state.st_size))
         if key in self._kept:
@@ -36,6 +36,6 @@ class ByteCache:
             self._kept[key] = arrays
             self.used += size
         while self.used > self.limit:
-            _, gone = self._kept.popitem(last=False)
-            self.used -= sum(array.nbytes for array in gone)
+            _, dropped = self._kept.popitem(last=False)
+            self.used -= sum(array.nbytes for array in dropped)
         return arrays

@@ -1,15 +1,17 @@
-"""Real-ESRGAN's two-stage degradation of one image: blur, resize, noise, JPEG, twice, and sinc.
+"""Degrade an image as Real-ESRGAN does: blur, resize, noise, JPEG, twice, and a sinc filter.
 
 Source: Wang et al., "Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic
-Data" (arXiv 2107.10833), with the published parameter names (:class:`desra.options.Degradation`).
+Data" (arXiv 2107.10833), with the published parameter names
+(:class:`desra.options.degradation.Degradation`).
 Each function takes one image and a ``numpy.random.Generator`` and touches no global state, so a
 sample depends on its seed alone, in whichever worker it is made. Blur kernels are basicsr's.
 
-Meant to differ from the published code, which degrades batches of tensors:
-- JPEG is a real encoder's (whole qualities, smooth upsampling of chroma), not DiffJPEG.
-- Each sample has its own resize factors and kinds of noise, where a batch shared them. The pool of
-  180 pairs, which made up for that, is not needed.
-- Resizing by area weighs the pixels at the edges of a target pixel by the part that it covers.
+Deliberate differences to the published code, which degrades batches of tensors:
+
+- JPEG is that of a real encoder (integer qualities, smooth upsampling of chroma), not DiffJPEG.
+- Each sample has its own resize factors and kinds of noise, which a batch shared there. So the pool
+  of 180 pairs, which mixed batches, is not needed.
+- Resizing by area weighs the pixels at the edges of a target pixel by the area that it covers.
 
 Images are float32 (H, W, 3) RGB in [0, 1].
 """
@@ -40,13 +42,14 @@ def _grid(side: int) -> NDArray[np.float64]:
 
 
 def sinc_kernel(rng: Generator, side: int, lowest: float) -> NDArray[np.float32]:
-    """A circular low-pass kernel with a cutoff between ``lowest`` and pi (radians per pixel)."""
+    """Return a random circular low-pass kernel, float32 (side, side), with a cutoff between
+    ``lowest`` and pi radians per pixel."""
     kernel = kernels.circular_lowpass_kernel(rng.uniform(lowest, math.pi), side)
     return kernel.astype(np.float32)
 
 
 def _beta(rng: Generator, bounds: Range) -> float:
-    """Below and above 1 with equal probability, as published."""
+    """Draw a shape parameter, below or above 1 with equal probability, as published."""
     return rng.uniform(bounds[0], 1) if rng.random() < 0.5 else rng.uniform(1, bounds[1])
 
 
@@ -60,27 +63,38 @@ def blur_kernel(
     betag: Range,
     betap: Range,
 ) -> NDArray[np.float32]:
-    """A random blur kernel (side, side), sum 1: sinc, or one of ``kinds`` with odds ``shares``."""
+    """Return a random blur kernel, float32 (side, side), of sum 1.
+
+    Args:
+        rng: the random generator.
+        side: odd, in pixels.
+        kinds, shares: names of kernels as in `Degradation`, and their relative probabilities.
+        sinc_prob: probability of a sinc kernel instead.
+        sigma: range of the standard deviations in pixels.
+        betag, betap: ranges of the shape of generalized Gaussian and of plateau kernels.
+    """
     if rng.random() < sinc_prob:
         return sinc_kernel(rng, side, math.pi / 3 if side < 13 else math.pi / 5)
     kind = str(rng.choice(kinds, p=np.divide(shares, sum(shares))))
     isotropic = not kind.endswith("aniso")
     sigma_x, sigma_y = rng.uniform(*sigma, size=2)
     angle = rng.uniform(-math.pi, math.pi)
-    shape, how = (side, sigma_x, sigma_y, angle), {"grid": _grid(side), "isotropic": isotropic}
+    shape = side, sigma_x, sigma_y, angle
+    settings = {"grid": _grid(side), "isotropic": isotropic}
     if kind.startswith("generalized"):
-        kernel = kernels.bivariate_generalized_Gaussian(*shape, _beta(rng, betag), **how)
+        kernel = kernels.bivariate_generalized_Gaussian(*shape, _beta(rng, betag), **settings)
     elif kind.startswith("plateau"):
-        kernel = kernels.bivariate_plateau(*shape, _beta(rng, betap), **how)
+        kernel = kernels.bivariate_plateau(*shape, _beta(rng, betap), **settings)
     else:
-        kernel = kernels.bivariate_Gaussian(*shape, **how)
+        kernel = kernels.bivariate_Gaussian(*shape, **settings)
     return kernel.astype(np.float32)
 
 
 def blur(image: Image, kernel: NDArray[np.float32]) -> Image:
-    """Correlate with ``kernel`` (odd sides), borders reflected.
+    """Correlate an image with ``kernel`` (odd sides), with reflected borders.
 
-    A kernel that is an outer product, as isotropic Gaussians are, is applied by rows and columns.
+    A kernel that is an outer product, such as an isotropic Gaussian, is applied to rows and columns
+    in turn.
     """
     middle = len(kernel) // 2
     column, row = kernel[:, middle], kernel[middle]
@@ -93,18 +107,21 @@ def blur(image: Image, kernel: NDArray[np.float32]) -> Image:
 
 
 def sharpen(image: Image) -> Image:
-    """Unsharp masking as Real-ESRGAN's targets have it (basicsr's USMSharp with its defaults)."""
+    """Sharpen an image by unsharp masking, as Real-ESRGAN's targets are (basicsr's USMSharp)."""
     return usm_sharp(image)
 
 
 def resize(image: Image, size: tuple[int, int], rng: Generator) -> Image:
-    """Resize to ``size`` = (height, width) by area, bilinear or bicubic at random, not clipped."""
-    how = _RESIZES[rng.integers(len(_RESIZES))]
-    return cv2.resize(image, size[::-1], interpolation=how)  # pyright: ignore
+    """Resize to (height, width) by area, bilinearly or bicubically, at random; not clipped."""
+    interpolation = _RESIZES[rng.integers(len(_RESIZES))]
+    return cv2.resize(image, size[::-1], interpolation=interpolation)  # pyright: ignore
 
 
 def gaussian_noise(image: Image, sigma: float, gray: bool, rng: Generator) -> Image:
-    """Add Gaussian noise of ``sigma`` grey levels (of 255) and clip to [0, 1]."""
+    """Add Gaussian noise of ``sigma`` grey levels (of 255), and clip to [0, 1].
+
+    ``gray``: the same noise in all three channels.
+    """
     shape = (*image.shape[:2], 1) if gray else image.shape
     noise = rng.standard_normal(shape, dtype=np.float32) * np.float32(sigma / 255)
     return np.clip(image + noise, 0, 1)
@@ -113,20 +130,21 @@ def gaussian_noise(image: Image, sigma: float, gray: bool, rng: Generator) -> Im
 def poisson_noise(
     image: Image, scale: float, gray: bool, rng: Generator, draw: PoissonCounts = poisson_counts
 ) -> Image:
-    """Add ``scale`` times Poisson noise and clip to [0, 1].
+    """Add ``scale`` times Poisson noise, and clip to [0, 1].
 
     Counts are proportional to 2^ceil(log2(number of distinct grey levels)), as published. Gray
-    noise is that of the luma (ITU-R 601), the same in each channel.
+    noise is that of the luma (ITU-R BT.601), the same in each channel.
     """
-    seen = (image @ np.array([0.299, 0.587, 0.114], np.float32))[..., None] if gray else image
-    levels = np.round(np.clip(seen, 0, 1) * 255).astype(np.uint8)
+    luma_weights = np.array([0.299, 0.587, 0.114], np.float32)
+    values = (image @ luma_weights)[..., None] if gray else image
+    levels = np.round(np.clip(values, 0, 1) * 255).astype(np.uint8)
     count = 2 ** math.ceil(math.log2(np.count_nonzero(np.bincount(levels.ravel()))))
     noise = draw(levels, count, rng) / np.float32(count) - levels / np.float32(255)
     return np.clip(image + np.float32(scale) * noise, 0, 1)
 
 
 def jpeg(image: Image, quality: float) -> Image:
-    """Compress and decompress as JPEG (4:2:0) of ``quality`` 0 to 100."""
+    """Compress an image as JPEG (4:2:0) of ``quality`` 0 to 100, and decompress it."""
     rgb8 = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
     bgr8 = cv2.cvtColor(rgb8, cv2.COLOR_RGB2BGR)
     _, code = cv2.imencode(".jpg", bgr8, [cv2.IMWRITE_JPEG_QUALITY, round(quality)])
@@ -151,7 +169,7 @@ def _noise(
 
 
 def _factor(rng: Generator, shares: tuple[float, float, float], bounds: Range) -> float:
-    """A resize factor: up, down or keep with odds ``shares``."""
+    """Draw a resize factor: up, down or 1, with relative probabilities ``shares``."""
     direction = rng.choice(3, p=np.divide(shares, sum(shares)))
     return (rng.uniform(1, bounds[1]), rng.uniform(bounds[0], 1), 1.0)[direction]
 
@@ -167,14 +185,14 @@ def degrade(
     rng: Generator,
     draw_poisson: PoissonCounts = poisson_counts,
 ) -> Image:
-    """The LR image of ``gt``.
+    """Degrade an HR image to its LR image.
 
     Args:
         gt: float32 (H, W, 3) in [0, 1]; H and W divisible by ``scale``.
-        scale: the factor between ``gt`` and the result.
+        scale: factor between ``gt`` and the result.
         settings: the published parameters.
-        rng: where all chance comes from.
-        draw_poisson: :func:`poisson_counts`, or numpy's slower way with its own stream.
+        rng: the random generator.
+        draw_poisson: :func:`poisson_counts`, or numpy's slower sampler with its own stream.
 
     Returns:
         float32 (H / scale, W / scale, 3) in [0, 1], rounded to multiples of 1/255.

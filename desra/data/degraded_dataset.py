@@ -1,4 +1,4 @@
-"""Photographs -> (lq, gt) pairs, degraded on the fly in the workers."""
+"""The dataset of photographs that are degraded on the fly in the workers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,28 +29,29 @@ from desra.utils.errors import InputError, refuse_if_any, sort_out
 
 @DATASET_REGISTRY.register()
 class DegradedDataset(Dataset[dict[str, Any]]):
-    """Crops of photographs and their Real-ESRGAN degradations.
+    """The dataset of crops of photographs and their Real-ESRGAN degradations.
 
     Args:
         dataroot_gt: folder of HR images (sub-folders too), or embedded:finetune / embedded:heldout.
         scale: factor between gt and lq.
         gt_size: side of the gt crop in pixels, divisible by ``scale``.
-        crop_pad_size: side of the larger crop that is degraded before the gt crop is cut from it,
-            so that the crop's edges are not the degradation's; divisible by ``scale``.
-        degradation: overrides of :class:`desra.options.Degradation`.
-        meta_info: a text file that lists the images to use, one a line; None: all.
-        gt_usm: degrade the sharpened photograph, as the published recipe does, and give that too.
-        use_hflip, use_rot: augmentation.
+        crop_pad_size: side of the larger crop that is degraded before the gt crop is cut out of it,
+            so that the edges of the gt crop are no edges for the degradation; divisible by
+            ``scale``.
+        degradation: settings of :class:`desra.options.degradation.Degradation` to change.
+        meta_info: a text file that lists the images to use, a line each; None: all.
+        gt_usm: whether the sharpened photograph is degraded, as in the published recipe; samples
+            have it too.
+        use_hflip, use_rot: augmentation by flips and by quarter turns.
         seed: of everything random.
 
     Samples: ``lq`` float32 (3, s, s) and ``gt`` float32 ``(3, s*scale, s*scale)`` in [0, 1],
     ``mask`` float32 ``(1, s*scale, s*scale)`` of zeros (no artifact), ``name``; with ``gt_usm`` the
-    sharpened ``gt_usm`` in the shape of ``gt`` (sharpened before it is cut out, so it has no edges
-    of its own).
+    sharpened ``gt_usm`` in the shape of ``gt`` (sharpened before it is cut out).
 
     Raises:
-        InputError: the folder is missing or empty, files of it are no images (said together), or
-            sizes do not fit.
+        InputError: the folder is missing or empty, some of its files are no images (listed
+            together), or the sizes are no multiples of ``scale``.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class DegradedDataset(Dataset[dict[str, Any]]):
         folder = self._folder = provide_folder(dataroot_gt, "gt")
         self.files = listed_images(meta_info, folder) if meta_info else list_images(folder)
         self.scale, self.gt_size, self.crop_pad_size = scale, gt_size, crop_pad_size
-        # Said now rather than by a worker an hour later.
+        # Raised here rather than in a worker, an hour later.
         _, faults = sort_out(self.files, lambda file: image_size(file.path))
         refuse_if_any(faults, f"dataroot_gt: {dataroot_gt} holds files that cannot be read")
         self.settings = parse(Degradation, degradation or {}, "degradation")
@@ -83,7 +84,7 @@ class DegradedDataset(Dataset[dict[str, Any]]):
 
     @property
     def fingerprint(self) -> str:
-        """Changes when photographs are added, removed or replaced, see `files_fingerprint`."""
+        """Return a hash that changes with the files of the photographs, see `files_fingerprint`."""
         return files_fingerprint([(self._folder, [file.path for file in self.files])])
 
     def __getitem__(self, number: int) -> dict[str, Any]:

@@ -1,12 +1,12 @@
-"""Pictures that need no download: photographs out of scikit-image, cut and degraded.
+"""The embedded pictures: photographs of scikit-image, cropped and degraded; no download needed.
 
-Eight colour photographs ship inside scikit-image. They are cut into crops, and the crops are
-degraded by Real-ESRGAN's model with the published ranges and with milder ones in turn, seeded by
-their names: the same pixels every time.
-Whole photographs belong to one split, so what a network was finetuned on shares nothing with what
-it is judged on.
+scikit-image ships eight colour photographs. Crops of them are degraded by Real-ESRGAN's model, with
+the published ranges and with milder ones in turn, seeded by their names: the same pixels every
+time. All crops of a photograph are in the same split, so a network is never judged on a photograph
+that it was finetuned on.
 
-Options name them ``embedded:finetune`` and ``embedded:heldout``, and find them as files.
+In options they are called ``embedded:finetune`` and ``embedded:heldout``; `provide_folder` writes
+them as files.
 """
 
 import json
@@ -32,7 +32,7 @@ SCALE = 4
 FOLDER = Path("datasets") / "embedded"
 
 PUBLISHED = Degradation()
-#: Between clean downscaling and the published ranges: like a phone picture sent by a messenger.
+#: Between plain downscaling and the published ranges: like a phone picture sent by a messenger.
 MILD = Degradation(
     blur_sigma=(0.2, 1.2),
     resize_range=(0.5, 1.2),
@@ -50,7 +50,7 @@ MILD = Degradation(
 
 
 class Crops(NamedTuple):
-    """A photograph of ``skimage.data`` and how it is cut: a grid of equal crops."""
+    """A photograph of ``skimage.data``, and the grid of equal crops that it is cut into."""
 
     photograph: str
     rows: int
@@ -74,7 +74,7 @@ SPLITS = {
 
 
 def _photograph(name: str) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3) RGB."""
+    """Return a photograph of scikit-image, uint8 RGB (H, W, 3)."""
     import skimage.data
 
     try:
@@ -84,12 +84,12 @@ def _photograph(name: str) -> NDArray[np.uint8]:
             f"embedded pictures: scikit-image has no '{name}' ({error}); install scikit-image "
             "0.19 or newer, or give a folder of your own"
         ) from error
-    image = image[0] if isinstance(image, tuple) else image  # a stereo pair: the left one
+    image = image[0] if isinstance(image, tuple) else image  # the left one of a stereo pair
     return image[..., :3]
 
 
 def make(split: str) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """The pictures of a split: stem -> (lq, gt), uint8 (h, w, 3) and (4h, 4w, 3), RGB."""
+    """Make the pictures of a split: stem -> (lq, gt), uint8 RGB (h, w, 3) and (4h, 4w, 3)."""
     pictures: dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]] = {}
     for crops in SPLITS[split]:
         image = _photograph(crops.photograph)
@@ -103,20 +103,20 @@ def make(split: str) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
             rng = np.random.default_rng(zlib.crc32(stem.encode()))
             settings = PUBLISHED if number % 2 else MILD
             truth = np.divide(gt, 255, dtype=np.float32)
-            # By numpy's sampler, with which these pictures were made first: they stay the same.
+            # numpy's sampler, as when these pictures were made first: they stay the same.
             lq = degrade(truth, SCALE, settings, rng, numpy_poisson_counts)
             pictures[stem] = (np.round(lq * 255).astype(np.uint8), gt)
     return pictures
 
 
 def provide_folder(value: str, kind: str) -> Path:
-    """The folder that an option names, with the embedded pictures in it if it names these.
+    """Return the folder that an option names; the embedded pictures are written first.
 
     Args:
-        value: a path, or embedded:finetune / embedded:heldout; then those pictures that are not
-            there yet, or were made in another way, are written to
-            ``datasets/embedded/<split>/{lq,gt}`` in the working folder.
-        kind: lq or gt, which of the two is wanted.
+        value: a path, or embedded:finetune / embedded:heldout. These pictures are written to
+            ``datasets/embedded/<split>/{lq,gt}`` in the working folder, unless the same ones are
+            there.
+        kind: lq or gt: which of the two folders is returned.
 
     Raises:
         InputError: there is no such split, or the folder cannot be written.
@@ -132,10 +132,10 @@ def provide_folder(value: str, kind: str) -> Path:
 
 def _write(folder: Path, split: str) -> None:
     """Write the pictures of a split, unless the same ones are there."""
-    stamp, made_by = folder / "made.json", _how_they_are_made()
-    old = _read(stamp)
-    hashes: dict[str, str] = old.get("files", {})
-    if old.get("by") == made_by and all(_hash(folder / f) == h for f, h in hashes.items()):
+    stamp, code_hash = folder / "made.json", _code_hash()
+    previous = _read(stamp)
+    hashes: dict[str, str] = previous.get("files", {})
+    if previous.get("by") == code_hash and all(_hash(folder / f) == h for f, h in hashes.items()):
         return
     files: dict[str, str] = {}
     for stem, pair in make(split).items():
@@ -145,18 +145,18 @@ def _write(folder: Path, split: str) -> None:
             files[name] = sha256_of(folder / name)
     for name in hashes.keys() - files:
         (folder / name).unlink(missing_ok=True)
-    write_json(stamp, {"by": made_by, "files": files})
+    write_json(stamp, {"by": code_hash, "files": files})
 
 
-def _how_they_are_made() -> str:
-    """A hash of all that decides the pixels: our code, and the packages that it calls."""
+def _code_hash() -> str:
+    """Return a hash of everything that decides the pixels: this code, and the packages it calls."""
     code = [sha256_of(file) for file in (__file__, degradations.__file__, poisson.__file__)]
     packages = [version(name) for name in ("scikit-image", "scipy", "numpy", "basicsr")]
     return fingerprint([*code, *packages, cv2.__version__])
 
 
 def _read(stamp: Path) -> dict[str, Any]:
-    """What an earlier call wrote; nothing if it cannot be read."""
+    """Read what an earlier call wrote; empty if it cannot be read."""
     try:
         content = json.loads(stamp.read_bytes())
     except (OSError, ValueError):

@@ -1,7 +1,8 @@
-"""Artifacts of known kind, place and strength, injected into an image: free truth for a detector.
+"""Inject artifacts of known kind, place and strength into an image: a ground truth for detectors.
 
-Eight kinds that SR networks are known for, each a function of `KINDS`. `inject` lays one of them
-into an irregular spot with soft edges. All that is random comes from the generator that is passed.
+Eight kinds of artifact that SR networks are known for, each a function in `KINDS`. `inject` blends
+one of them into an irregular spot with soft edges. All random numbers are from the generator that
+is passed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from desra.utils.filters import blur
 Image = NDArray[np.uint8]
 Values = NDArray[np.floating]
 
-#: Root mean square change inside the spot, in grey levels, below which nobody would see it.
+#: Root mean square change inside the spot, in grey levels, below which it would not be visible.
 VISIBLE = 3.0
 _TRIES = 12
 _EDGE = 8  # pixels over which a spot fades out
@@ -26,12 +27,12 @@ _EDGE = 8  # pixels over which a spot fades out
 
 @dataclass(frozen=True, eq=False)
 class Injected:
-    """An image with one artifact in it.
+    """An image with an injected artifact.
 
     Attributes:
         image: uint8 ``(H, W, 3)``.
-        truth: bool ``(H, W)``, True where at least half of the artifact was blended in.
-        change: root mean square change inside the truth, in grey levels.
+        truth: bool ``(H, W)``, True where the artifact has a weight of at least 0.5.
+        change: root mean square change where ``truth`` is True, in grey levels.
     """
 
     image: Image
@@ -47,18 +48,18 @@ def inject(
     rng: np.random.Generator,
     donor: Image | None = None,
 ) -> Injected:
-    """Lay one artifact into an image, at a random place where it can be seen.
+    """Inject an artifact into an image, at a random place where it is visible.
 
-    A place where it changes less than `VISIBLE` (smoothing the sky) is drawn anew, a dozen times
-    at most; then the one with most change is taken.
+    If it changes less than `VISIBLE` there (smoothing in the sky), another place is drawn, up to a
+    dozen times; then the place with most change is taken.
 
     Args:
         image: uint8 ``(H, W, 3)``.
         kind: a key of `KINDS`.
-        strength: in (0, 1]; what it means is the kind's own.
+        strength: in (0, 1]; its meaning depends on the kind.
         area: share of the image that the spot covers, in (0, 0.25].
-        rng: where, which shape, and what is random in the kind.
-        donor: another image, uint8, any size; for ``foreign_texture`` alone, which needs it.
+        rng: the random generator.
+        donor: another image, uint8 ``(h, w, 3)`` of any size; only ``foreign_texture`` needs it.
 
     Raises:
         ValueError: an unknown kind, a number out of range, or a missing donor.
@@ -78,11 +79,11 @@ def inject(
     for _ in range(_TRIES):
         alpha = spot(image.shape[:2], area, rng)
         mixed = x + alpha[..., None] * (altered - x)
-        made = np.clip(np.round(mixed), 0, 255).astype(np.uint8)
+        result = np.clip(np.round(mixed), 0, 255).astype(np.uint8)
         truth = alpha >= 0.5
-        change = float(np.sqrt(np.square(made[truth] - x[truth]).mean()))
+        change = float(np.sqrt(np.square(result[truth] - x[truth]).mean()))
         if best is None or change > best.change:
-            best = Injected(made, truth, change)
+            best = Injected(result, truth, change)
         if change >= VISIBLE:
             break
     assert best is not None  # _TRIES > 0
@@ -90,14 +91,14 @@ def inject(
 
 
 def spot(shape: tuple[int, int], area: float, rng: np.random.Generator) -> Values:
-    """A round, irregular spot that lies inside the image: 1 inside, fading to 0 over 8 pixels.
+    """Return an irregular spot inside the image: 1 in it, 0 outside, over a ramp of 8 pixels.
 
     Its radius is ``r0 (1 + sum_k a_k cos(k t + p_k))``, k = 2..5.
 
     Args:
         shape: (H, W) of the image.
-        area: share of it where the result is at least 0.5, about.
-        rng: place and shape.
+        area: about the share of the image where the result is at least 0.5.
+        rng: the random generator.
 
     Returns:
         float32 ``(H, W)``.
@@ -129,7 +130,7 @@ def spot(shape: tuple[int, int], area: float, rng: np.random.Generator) -> Value
 
 
 def _checkerboard(x: Values, strength: float, rng: np.random.Generator, donor: Values) -> Values:
-    """What a transposed convolution leaves: a grid of one to four pixels, up to 20 levels."""
+    """Add the grid that transposed convolutions leave: cells of 1 to 4 pixels, up to 20 levels."""
     cell = int(rng.choice([1, 2, 4]))
     rows, columns = (np.arange(n) // cell for n in x.shape[:2])
     sign = 1 - 2 * ((rows[:, None] + columns[None]) % 2)
@@ -137,7 +138,7 @@ def _checkerboard(x: Values, strength: float, rng: np.random.Generator, donor: V
 
 
 def _ringing(x: Values, strength: float, rng: np.random.Generator, donor: Values) -> Values:
-    """Ripples along edges: a sharp cut-off in the frequencies against a soft one, overdone."""
+    """Add ripples along edges: the difference of a sharp and a soft low-pass filter, amplified."""
     cut = rng.uniform(0.08, 0.2)  # cycles a pixel
     fy = np.fft.fftfreq(x.shape[0])[:, None]
     fx = np.fft.rfftfreq(x.shape[1])[None]
@@ -148,7 +149,7 @@ def _ringing(x: Values, strength: float, rng: np.random.Generator, donor: Values
 
 
 def _stripes(x: Values, strength: float, rng: np.random.Generator, donor: Values) -> Values:
-    """Parallel stripes of 4 to 12 pixels and up to 24 levels, in any direction."""
+    """Add parallel stripes of 4 to 12 pixels and up to 24 levels, in any direction."""
     angle, length = rng.uniform(0, np.pi), rng.uniform(4, 12)
     rows, columns = np.mgrid[: x.shape[0], : x.shape[1]]
     phase = (rows * np.sin(angle) + columns * np.cos(angle)) * 2 * np.pi / length
@@ -156,7 +157,7 @@ def _stripes(x: Values, strength: float, rng: np.random.Generator, donor: Values
 
 
 def _noise(x: Values, strength: float, rng: np.random.Generator, donor: Values) -> Values:
-    """Grain of up to 20 levels, gray or coloured, of one to a few pixels."""
+    """Add grain of up to 20 levels, gray or coloured, of one to a few pixels."""
     channels = int(rng.choice([1, 3]))
     grain = rng.standard_normal((*x.shape[:2], channels)).astype(np.float32)
     grain = blur(grain, rng.uniform(0.3, 1.5))
@@ -164,7 +165,7 @@ def _noise(x: Values, strength: float, rng: np.random.Generator, donor: Values) 
 
 
 def _colour_bleed(x: Values, strength: float, rng: np.random.Generator, donor: Values) -> Values:
-    """Colours run: chroma spread over its surroundings, displaced, and tinted."""
+    """Blur, displace and tint the chroma."""
     luma = x @ np.array([0.299, 0.587, 0.114], np.float32)
     chroma = blur(x - luma[..., None], 4 + 8 * strength)
     away = rng.uniform(0, 2 * np.pi)
@@ -179,7 +180,7 @@ def _colour_bleed(x: Values, strength: float, rng: np.random.Generator, donor: V
 
 
 def _warp(x: Values, strength: float, rng: np.random.Generator, donor: Values) -> Values:
-    """Bent texture: each pixel is taken from up to 8 pixels away, smoothly varying."""
+    """Warp texture: take each pixel from up to 8 pixels away, by a smooth random field."""
     field = blur(rng.standard_normal((*x.shape[:2], 2)).astype(np.float32), rng.uniform(4, 12))
     field *= 4 * strength / field.std()
     rows, columns = np.mgrid[: x.shape[0], : x.shape[1]].astype(np.float32)
@@ -196,7 +197,7 @@ def _warp(x: Values, strength: float, rng: np.random.Generator, donor: Values) -
 
 
 def _foreign_texture(x: Values, strength: float, rng: np.random.Generator, donor: Values) -> Values:
-    """The texture of another image on the colours of this one, which loses its own by as much."""
+    """Replace the texture by that of another image, and keep the colours."""
     sigma = rng.uniform(3, 8)
     texture = donor - blur(donor, sigma)
     texture *= 22 / max(float(texture.std()), 1.0)
@@ -204,7 +205,7 @@ def _foreign_texture(x: Values, strength: float, rng: np.random.Generator, donor
 
 
 def _smoothing(x: Values, strength: float, rng: np.random.Generator, donor: Values) -> Values:
-    """Texture and edges washed out, by up to 6 pixels."""
+    """Blur texture and edges, by a standard deviation of up to 6 pixels."""
     return blur(x, 6 * strength)
 
 
@@ -224,7 +225,7 @@ KINDS: dict[str, Kind] = {
 
 
 def _covering(image: Image, shape: tuple[int, int], rng: np.random.Generator) -> Values:
-    """A random cut of that shape out of an image, mirrored where it is too small."""
+    """Return a random crop of a shape out of an image, reflected where the image is too small."""
     missing = [max(n - m, 0) for n, m in zip(shape, image.shape[:2], strict=True)]
     padded = np.pad(image, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="symmetric")
     top, left = (

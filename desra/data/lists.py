@@ -1,4 +1,4 @@
-"""Text files that list the images of a dataset, as basicsr's ``meta_info`` does."""
+"""Read text files that list the images of a dataset, as basicsr's ``meta_info`` does."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ _SHAPE = re.compile(r"\s+\([\d,\s]+\)$")  # what may stand after a name: (480,48
 
 
 def lines_of(meta_info: str) -> list[str]:
-    """The lines that are not empty, less the shape that may stand at their end.
+    """Read the lines that are not empty, without the shape that may follow a name.
 
     Raises:
         InputError: no such file, or nothing in it.
@@ -26,10 +26,10 @@ def lines_of(meta_info: str) -> list[str]:
 
 
 def listed_images(meta_info: str, folder: Path) -> list[ImageFile]:
-    """The images of ``folder`` that the file names, in its order; a name may come twice.
+    """Return the images of ``folder`` that a list names, in its order; a name may come twice.
 
     Raises:
-        InputError: as :func:`lines_of`; whether the images exist is not looked at.
+        InputError: as :func:`lines_of`; whether the images exist is not checked.
     """
     return [
         ImageFile(stem=Path(name).with_suffix("").as_posix(), path=folder / name)

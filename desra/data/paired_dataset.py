@@ -1,4 +1,4 @@
-"""Two folders of LR and HR images, or a list of their names -> (lq, gt) pairs."""
+"""The dataset of LR and HR images in two folders, or in a list of names."""
 
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -29,13 +29,13 @@ Pair = tuple[Path, Path]
 
 
 def listed_pairs(meta_info: str, lq: Path, gt: Path, filename_tmpl: str = "{}") -> list[Pair]:
-    """The pairs that a text file lists, one a line, as basicsr's two kinds of list do.
+    """Read the pairs that a text file lists, a line each, in either of basicsr's two formats.
 
     Args:
         meta_info: the file. A line is ``GT, LQ``, or ``GT`` with or without its shape after it;
             names are relative to the folders.
         lq, gt: the folders.
-        filename_tmpl: the LR image's name where the line has none; {} stands for the HR image's.
+        filename_tmpl: name of the LR image where the line has none; {} stands for the HR image's.
 
     Raises:
         InputError: no such file, or nothing in it.
@@ -51,44 +51,44 @@ def listed_pairs(meta_info: str, lq: Path, gt: Path, filename_tmpl: str = "{}") 
 
 
 def found_pairs(lq: Path, gt: Path, filename_tmpl: str = "{}") -> list[Pair]:
-    """The images of two folders, paired by name.
+    """Pair the images of two folders by name.
 
     Args:
-        lq, gt: the folders; sub-folders too.
-        filename_tmpl: the LR image's name, without extension; {} stands for the HR image's.
+        lq, gt: the folders; sub-folders are searched too.
+        filename_tmpl: name of the LR image, without extension; {} stands for the HR image's.
 
     Raises:
         InputError: a folder is missing or empty, or images have no partner.
     """
-    small, large = list_images(lq), list_images(gt)
+    lq_files, gt_files = list_images(lq), list_images(gt)
     if filename_tmpl == "{}":
-        return [(a.path, b.path) for a, b in pair_by_stem(small, large, (str(lq), str(gt)))]
-    by_stem = {file.stem: file.path for file in small}
+        return [(a.path, b.path) for a, b in pair_by_stem(lq_files, gt_files, (str(lq), str(gt)))]
+    by_stem = {file.stem: file.path for file in lq_files}
     pairs: list[Pair] = []
     missing: list[str] = []
-    for file in large:
+    for file in gt_files:
         stem = PurePosixPath(file.stem)
-        wanted = str(stem.with_name(filename_tmpl.replace("{}", stem.name)))
-        if wanted in by_stem:
-            pairs.append((by_stem[wanted], file.path))
+        partner = str(stem.with_name(filename_tmpl.replace("{}", stem.name)))
+        if partner in by_stem:
+            pairs.append((by_stem[partner], file.path))
         else:
-            missing.append(f"{file.path}: no {wanted}.* in {lq}")
+            missing.append(f"{file.path}: no {partner}.* in {lq}")
     refuse_if_any(missing, f"filename_tmpl: '{filename_tmpl}' leaves images without partner")
     return pairs
 
 
 @DATASET_REGISTRY.register()
 class PairedDataset(Dataset[dict[str, Any]]):
-    """Crops of LR images and of the HR images that they should become.
+    """The dataset of given LR and HR images: the same random crop of both.
 
     Args:
         dataroot_lq, dataroot_gt: folders of LR and HR images of the same names.
-        scale: how many times as large HR images are.
+        scale: factor between gt and lq.
         gt_size: side of the gt crop in pixels, divisible by ``scale``.
         meta_info: a text file that lists the pairs, see :func:`listed_pairs`; None: all images.
-        filename_tmpl: the LR image's name, {} standing for the HR image's.
-        gt_usm: give the sharpened HR image too.
-        use_hflip, use_rot: augmentation.
+        filename_tmpl: name of the LR image; {} stands for the HR image's.
+        gt_usm: whether samples have the sharpened HR image too.
+        use_hflip, use_rot: augmentation by flips and by quarter turns.
         seed: of everything random.
 
     Samples: ``lq`` float32 (3, s, s) and ``gt`` float32 ``(3, s*scale, s*scale)`` in [0, 1],
@@ -96,7 +96,7 @@ class PairedDataset(Dataset[dict[str, Any]]):
     ``gt_usm`` the sharpened ``gt_usm`` in the shape of ``gt``.
 
     Raises:
-        InputError: files are missing, unreadable or not of matching sizes (said together).
+        InputError: files are missing, unreadable or of sizes that do not match (listed together).
     """
 
     def __init__(
@@ -127,11 +127,11 @@ class PairedDataset(Dataset[dict[str, Any]]):
 
     @property
     def fingerprint(self) -> str:
-        """Changes when other files are paired, or some are replaced, see `files_fingerprint`."""
+        """Return a hash that changes with the files of the pairs, see `files_fingerprint`."""
         return files_fingerprint(zip(self._folders, zip(*self.pairs, strict=True), strict=True))
 
     def _check(self, pair: Pair) -> None:
-        """See from headers whether a pair can be used.
+        """Check by the headers of the files that a pair can be used.
 
         Raises:
             InputError: it cannot.

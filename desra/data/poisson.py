@@ -1,4 +1,4 @@
-"""Poisson counts of an 8-bit image, exact and several times faster than numpy's own sampler.
+"""Draw Poisson counts for an 8-bit image, exactly, several times faster than numpy's sampler.
 
 An 8-bit image has 256 means at most, so the inverse of each cumulative distribution fits a table
 (the guide-table method: Chen and Asau, "On generating random variates from an empirical
@@ -19,14 +19,14 @@ _SHIFT = 16 - (_CELLS.bit_length() - 1)
 
 @lru_cache(maxsize=9)
 def _tables(count: int) -> tuple[NDArray[np.int16], NDArray[np.bool_], NDArray[np.float64]]:
-    """For each grey level (row): the count at each cell's start, whether it changes inside the
-    cell, and P(X <= k) for each k."""
+    """Return the tables of each grey level (row): the count at each cell's start, whether it
+    changes inside the cell, and P(X <= k) for each k."""
     mean = np.arange(256)[:, None] / 255 * count
     most = count + 12 * int(np.sqrt(count)) + 20  # beyond 2^-48 for a mean of count
     below = pdtr(np.arange(most + 1), mean)
     below[:, -1] = 1.0
     edges = np.arange(_CELLS + 1) / _CELLS
-    edges[0] = 2.0**-48  # rather than walk through counts that never happen
+    edges[0] = 2.0**-48  # skips counts that never occur
     # The count of u is the smallest k with u < P(X <= k).
     at = np.stack([np.searchsorted(row, edges, side="right") for row in below])
     start = np.minimum(at[:, :-1], most).astype(np.int16)
@@ -34,15 +34,15 @@ def _tables(count: int) -> tuple[NDArray[np.int16], NDArray[np.bool_], NDArray[n
 
 
 def poisson_counts(levels: NDArray[np.uint8], count: int, rng: Generator) -> NDArray[np.float32]:
-    """Independent Poisson counts with means ``levels / 255 * count``.
+    """Draw independent Poisson counts with means ``levels / 255 * count``.
 
     Args:
         levels: uint8, any shape.
         count: mean of level 255, at most 256.
-        rng: where the chance comes from.
+        rng: the random generator.
 
     Returns:
-        float32 of the same shape, whole numbers.
+        Whole numbers, float32, of the same shape.
     """
     start, changes, below = _tables(count)
     bits = rng.integers(0, 1 << 16, levels.size, dtype=np.uint16)
@@ -61,6 +61,9 @@ def poisson_counts(levels: NDArray[np.uint8], count: int, rng: Generator) -> NDA
 def numpy_poisson_counts(
     levels: NDArray[np.uint8], count: int, rng: Generator
 ) -> NDArray[np.float32]:
-    """The same by numpy's sampler. What is made once and must stay the same keeps to its stream."""
+    """Draw the same by numpy's sampler, with its stream of random numbers.
+
+    The embedded pictures were made with it, and must stay the same.
+    """
     means = levels.astype(np.float32) / np.float32(255) * np.float32(count)
     return rng.poisson(means).astype(np.float32)

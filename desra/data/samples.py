@@ -1,7 +1,7 @@
-"""What datasets share: aligned crops, augmentation, tensors, and which image a sample number means.
+"""Functions of all datasets: which image a sample takes, aligned crops, augmentation, tensors.
 
-A sample is a pure function of (seed, number). Numbers never end; a run that resumes at iteration n
-continues at number n * batch_size and sees what the uninterrupted run would have seen.
+A sample is a pure function of (seed, number), for any number >= 0. A run that resumes at iteration
+n continues at number n * batch_size and sees what an uninterrupted run would have seen.
 """
 
 import os
@@ -24,12 +24,12 @@ from desra.utils.errors import InputError
 
 Array = NDArray[Any]
 
-# Of each worker: a dozen photographs of 12 megapixels, or hundreds of small ones.
+# In each worker: a dozen photographs of 12 megapixels, or hundreds of small ones.
 CACHE = ByteCache(512 * 2**20)
 
 
 def rng_of(seed: int, *numbers: int) -> Generator:
-    """A generator that depends on nothing but its arguments (each >= 0)."""
+    """Return a random generator that depends only on its arguments (each >= 0)."""
     return np.random.default_rng([seed, *numbers])
 
 
@@ -39,9 +39,10 @@ def _order(seed: int, epoch: int, length: int) -> NDArray[np.int64]:
 
 
 def pick(number: int, length: int, seed: int) -> int:
-    """The image that sample ``number`` takes: each of ``length`` once an epoch, in a new order."""
-    epoch, place = divmod(number, length)
-    return int(_order(seed, epoch, length)[place])
+    """Return the index of the image that sample ``number`` takes: each of ``length`` images once an
+    epoch, in a new order in each."""
+    epoch, position = divmod(number, length)
+    return int(_order(seed, epoch, length)[position])
 
 
 def _read(path: Path) -> Arrays:
@@ -49,15 +50,15 @@ def _read(path: Path) -> Arrays:
 
 
 def read_cached(path: Path) -> NDArray[np.uint8]:
-    """``path`` as uint8 RGB; the worker keeps the images that it used last, up to 512 MiB."""
+    """Read an image as uint8 RGB (H, W, 3); the last ones, up to 512 MiB, are cached."""
     return CACHE.get(path, _read)[0]
 
 
 def lq_size(gt_size: int, scale: int) -> int:
-    """Side of the LR crop for a GT crop of side ``gt_size``.
+    """Return the side of the LR crop for a GT crop of side ``gt_size``, in pixels.
 
     Raises:
-        InputError: it is no whole number.
+        InputError: ``gt_size`` is no multiple of ``scale``.
     """
     if gt_size % scale:
         raise InputError(f"gt_size {gt_size} must be a multiple of scale {scale}")
@@ -65,9 +66,9 @@ def lq_size(gt_size: int, scale: int) -> int:
 
 
 def pad_to(image: Array, height: int, width: int) -> Array:
-    """``image`` grown to at least (height, width) at the bottom and right by reflection.
+    """Pad an image at the bottom and right, by reflection, to at least (height, width).
 
-    The last pixel is repeated: so an LR image and the larger HR image stay aligned.
+    The last pixel is repeated (numpy's "symmetric"), so LR and HR image stay aligned.
     """
     missing = (max(height - image.shape[0], 0), max(width - image.shape[1], 0))
     pads = [(0, missing[0]), (0, missing[1]), *[(0, 0)] * (image.ndim - 2)]
@@ -75,45 +76,53 @@ def pad_to(image: Array, height: int, width: int) -> Array:
 
 
 def crop_at(images: Sequence[tuple[Array, int]], top: int, left: int, size: int) -> list[Array]:
-    """The same square out of aligned images of different scale.
+    """Cut the same square out of aligned images of different scale.
 
     Args:
-        images: (image, factor): the image is ``factor`` times as large as the unit of the others.
-        top, left, size: in that unit.
+        images: (image, factor): the image is ``factor`` times as large as the LR image.
+        top, left, size: the square, in LR pixels.
     """
     return [image[top * f : (top + size) * f, left * f : (left + size) * f] for image, f in images]
 
 
 def augment(images: Sequence[Array], rng: Generator, hflip: bool, rot: bool) -> list[Array]:
-    """The same random flip and, if ``rot``, quarter turn for each image."""
+    """Flip and turn all images in the same random way.
+
+    Args:
+        images: (H, W) or (H, W, C).
+        rng: the random generator.
+        hflip: flip left to right with probability 1/2.
+        rot: flip upside down and transpose, each with probability 1/2.
+    """
     flip_lr, flip_ud, transpose = rng.random(3) < 0.5
 
-    def one(image: Array) -> Array:
+    def augmented(image: Array) -> Array:
         if hflip and flip_lr:
             image = image[:, ::-1]
         if rot and flip_ud:
             image = image[::-1]
         return image.swapaxes(0, 1) if rot and transpose else image
 
-    return [one(image) for image in images]
+    return [augmented(image) for image in images]
 
 
 def to_tensor(image: Array) -> torch.Tensor:
-    """(H, W, C) or (H, W), uint8, bool or float, -> float32 (C, H, W); uint8 becomes [0, 1]."""
+    """Convert (H, W, C) or (H, W), uint8, bool or float, to float32 (C, H, W); uint8 to [0, 1]."""
     array = image if image.ndim == 3 else image[..., None]
     tensor = torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
     return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor.float()
 
 
 def files_fingerprint(folders: Iterable[tuple[StrPath, Iterable[Path]]]) -> str:
-    """Changes when files of a dataset are added, removed or replaced.
+    """Return a hash that changes when files of a dataset are added, removed or replaced.
 
-    By names below their folders and sizes in bytes: times of change would refuse a run whose data
-    were copied to another disk, and reading all pixels would take minutes. What is replaced by a
-    file of the very same size, as only uncompressed formats have it, is not noticed.
+    It is of names relative to their folders and sizes in bytes: with times of modification, a run
+    whose data were copied to another disk could not be resumed, and reading all pixels would take
+    minutes. A file replaced by one of the same size, which is likely in uncompressed formats only,
+    is not noticed.
 
     Args:
-        folders: each with its files, which exist.
+        folders: folder and its files, which exist.
     """
     return fingerprint(
         [
@@ -127,10 +136,15 @@ def files_fingerprint(folders: Iterable[tuple[StrPath, Iterable[Path]]]) -> str:
 
 
 class MixedDataset(Dataset[dict[str, Any]]):
-    """Several datasets as one; each sample number is given to one of them by its share.
+    """Several datasets as one: each sample number is drawn from one of them.
+
+    Args:
+        datasets: of the same sample shapes.
+        shares: of the samples of each dataset; their sum need not be 1.
+        seed: of the draw.
 
     Raises:
-        InputError: some of the datasets give sharpened targets (``gt_usm``) and some do not.
+        InputError: some of the datasets have sharpened targets (``gt_usm``) and some do not.
     """
 
     def __init__(self, datasets: Sequence[Dataset[Any]], shares: Sequence[float], seed: int):
@@ -144,12 +158,12 @@ class MixedDataset(Dataset[dict[str, Any]]):
 
     @property
     def fingerprint(self) -> list[str | None]:
-        """Of each dataset that can tell whether its data changed."""
+        """Return the fingerprint of each dataset; None for a dataset without."""
         return [getattr(dataset, "fingerprint", None) for dataset in self.datasets]
 
     def __getitem__(self, number: int) -> dict[str, Any]:
-        which = 0
+        index = 0
         if len(self.datasets) > 1:
             draw = rng_of(self.seed, 1, number).random()
-            which = int(np.searchsorted(self.bounds, draw, side="right"))
-        return self.datasets[which][number]
+            index = int(np.searchsorted(self.bounds, draw, side="right"))
+        return self.datasets[index][number]

@@ -408,7 +408,7 @@ def _decompress(text: str) -> list[int]:
 def write_coco(
     path: str | os.PathLike[str], masks: Iterable[tuple[str, Mask]], label: str = "artifact"
 ) -> None:
-    """Write masks as a COCO file, an annotation (uncompressed RLE) for each 8-connected region.
+    """Write masks as a COCO file: uncompressed RLE, an annotation for each 8-connected region.
 
     Args:
         path: the JSON file to write.

@@ -1,7 +1,7 @@
-"""Weights on disk: safe loading, the right key in the file, atomic writing.
+"""Read and write checkpoints: safe loading, the right tensors in the file, atomic writing.
 
-Only tensors and plain values are ever unpickled (``weights_only=True``, safetensors). Files that
-are something else are told apart, and the sentence says what to give instead.
+Only tensors and plain values are ever unpickled (``weights_only=True``, safetensors). For any other
+file the error says what it is, and what to give instead.
 """
 
 import os
@@ -24,7 +24,7 @@ EMBEDDED = {
     "embedded:gan": _ASSETS / "sr_gan_x4.safetensors",
     "embedded:mse": _ASSETS / "sr_mse_x4.safetensors",
 }
-#: Where in a file the network's tensors are, the best first.
+#: Keys of a file under which the network's tensors may be, the preferred one first.
 _CONTAINERS = (
     "params_ema",
     "params-ema",
@@ -34,9 +34,9 @@ _CONTAINERS = (
     "model",
     "net",
 )
-#: What wrappers put before the names: DataParallel, torch.compile, old training code.
+#: Prefixes of the names by wrappers: DataParallel, torch.compile, old training code.
 _PREFIX = re.compile(r"^(?:module\.|_orig_mod\.|netG\.)+")
-#: Names in the first ESRGAN, and in BSRGAN, of what basicsr's RRDBNet now calls otherwise.
+#: Names in the first ESRGAN and in BSRGAN -> names in basicsr's RRDBNet.
 _OLD_NAMES = (
     (r"model\.0\.(\w+)", r"conv_first.\1"),
     (r"model\.1\.sub\.(\d+)\.RDB(\d)\.conv(\d)\.0\.(\w+)", r"body.\1.rdb\2.conv\3.\4"),
@@ -54,13 +54,14 @@ _SHOWN = 3
 
 
 class MismatchError(InputError):
-    """The weights are those of another network."""
+    """An InputError: the weights are those of another network."""
 
 
 def resolve(weights: str) -> Path:
-    """The file that ``weights`` names: a path, embedded:gan / embedded:mse, or a name of the zoo.
+    """Return the file that ``weights`` names: a path, embedded:gan / embedded:mse, or a name of the
+    zoo.
 
-    A path that exists wins. A network of the zoo is downloaded unless it is there.
+    An existing path comes first. A network of the zoo is downloaded if it is not here yet.
 
     Raises:
         InputError: there is no such file, or it cannot be downloaded.
@@ -80,10 +81,11 @@ def resolve(weights: str) -> Path:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Whatever dictionary the file holds, loaded safely onto the CPU; its suffix does not matter.
+    """Read the dictionary in a checkpoint, safely, onto the CPU; the suffix does not matter.
 
     Raises:
-        InputError: not a checkpoint, incomplete, or holding more than tensors and plain values.
+        InputError: the file is not a checkpoint, is incomplete, or holds more than tensors and
+            plain values.
     """
     try:
         kind = file_types.weights_format(path)
@@ -94,7 +96,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         if kind == "safetensors":
             return dict(load_file(path))
-        with path.open("rb") as file:  # given a name, torch would go by its suffix
+        with path.open("rb") as file:  # with a path, torch would judge by its suffix
             content = torch.load(file, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise InputError(
@@ -130,10 +132,12 @@ def _why_refused(path: Path, error: Exception) -> str:
 
 
 def state_dict(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The network's tensors, without what wrappers put before their names (``module.``).
+    """Return the network's tensors by name, without the prefixes of wrappers (``module.``).
 
-    They are the first there is of ``params_ema``, ``params-ema``, ``params``, ``state_dict``,
-    ``model_state_dict``, ``model`` and ``net``, else the dictionary itself.
+    Args:
+        content: a checkpoint. The tensors are under the first of the keys ``params_ema``,
+            ``params-ema``, ``params``, ``state_dict``, ``model_state_dict``, ``model`` and ``net``
+            that it has; without any, they are its own values.
 
     Raises:
         ValueError: there are no tensors.
@@ -149,10 +153,10 @@ def state_dict(content: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def tensors_of(path: Path) -> dict[str, Tensor]:
-    """The network's tensors in a file.
+    """Read the network's tensors from a checkpoint, by name.
 
     Raises:
-        InputError: as :func:`read`; a training state; no weights in it.
+        InputError: as :func:`read`; or the file is a training state, or has no weights in it.
     """
     content = read(path)
     contained = any(isinstance(content.get(key), Mapping) for key in _CONTAINERS)
@@ -168,12 +172,12 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
 
 
 def _training_state(path: Path, content: Mapping[str, Any]) -> str:
-    """The end of the sentence about a training state: basicsr's, or ours."""
+    """Return the end of the error message about a training state of basicsr or desra."""
     iteration = content.get("iter", content.get("iteration"))
     models = path.absolute().parent.parent / "models"
     places = (models / f"net_g_{iteration}.pth", models / "net_g_latest.pth")
-    there = [str(p) for p in places if p.is_file()]
-    better = there[0] if there else "models/net_g_*.pth of that training"
+    files = [str(p) for p in places if p.is_file()]
+    better = files[0] if files else "models/net_g_*.pth of that training"
     return (
         f"is a training state (iteration {iteration}), from which only training resumes; give the "
         f"network saved with it, {better}"
@@ -181,7 +185,7 @@ def _training_state(path: Path, content: Mapping[str, Any]) -> str:
 
 
 def discriminator(tensors: Mapping[str, Tensor]) -> str | None:
-    """Which discriminator these weights are of; None: of none that is known."""
+    """Return the name of the discriminator that these weights belong to; None: no known one."""
     if {"conv0.weight", "conv9.weight"} <= tensors.keys():
         return "UNetDiscriminatorSN"
     if {"conv0_0.weight", "linear2.weight"} <= tensors.keys():
@@ -195,11 +199,15 @@ def discriminator(tensors: Mapping[str, Tensor]) -> str | None:
 
 
 def refuse_discriminator(tensors: Mapping[str, Tensor], path: Path, key: str = "weights") -> None:
-    """For the place of a generator.
+    """Refuse the weights of a discriminator where those of a generator are expected.
+
+    Args:
+        tensors: the weights by name.
+        path: their file, for the message.
+        key: the key path in YAML, for the message.
 
     Raises:
-        InputError: the weights are a discriminator's; the file to give instead is named, if it is
-            there.
+        InputError: the weights are a discriminator's; if the generator is beside them, it is named.
     """
     if (name := discriminator(tensors)) is None:
         return
@@ -212,8 +220,11 @@ def refuse_discriminator(tensors: Mapping[str, Tensor], path: Path, key: str = "
 
 
 def with_new_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of the first ESRGAN or of BSRGAN by the names of basicsr's RRDBNet; others, and
-    those of another factor than 4, as they are."""
+    """Rename the tensors of the first ESRGAN or of BSRGAN (x4) to the names of basicsr's RRDBNet.
+
+    Returns:
+        The tensors by their new names; those of all other networks by the names they have.
+    """
     first = {"model.1.sub.0.RDB1.conv1.0.weight", "model.10.weight"} <= tensors.keys()
     if not first and "RRDB_trunk.0.RDB1.conv1.weight" not in tensors:
         return dict(tensors)
@@ -228,7 +239,7 @@ def _new_name(name: str) -> str:
 
 
 def load_into(net: nn.Module, weights: str, key: str) -> None:
-    """Load ``weights`` into ``net``, strictly.
+    """Load a checkpoint into ``net``; all names and shapes must agree.
 
     Args:
         weights: as for :func:`resolve`.
@@ -242,16 +253,18 @@ def load_into(net: nn.Module, weights: str, key: str) -> None:
 
 
 def fill(net: nn.Module, tensors: Mapping[str, Tensor], path: Path, key: str) -> None:
-    """Load tensors into ``net``, strictly; in whatever precision they are, it keeps its own.
+    """Load tensors into ``net``; all names and shapes must agree, and ``net`` keeps its dtype.
 
     Args:
+        net: the network, changed in place.
         tensors: by the names of the network, or by those of the first ESRGAN.
-        path: where they come from, for the message.
+        path: their file, for the message.
         key: the key path in YAML, for the message.
 
     Raises:
-        MismatchError: they do not fit; what is missing, too much, or of another size is listed.
-        InputError: they are a discriminator's, and ``net`` is none.
+        MismatchError: they do not fit; tensors that are missing, unexpected or of another size are
+            listed.
+        InputError: they are a discriminator's, and ``net`` is not one.
     """
     tensors = with_new_names(tensors)
     try:
@@ -264,14 +277,14 @@ def fill(net: nn.Module, tensors: Mapping[str, Tensor], path: Path, key: str) ->
         raise MismatchError(f"{key}: {path} does not fit {type(net).__name__}: {faults}") from error
 
 
-def _differences(given: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
-    missing = [name for name in own if name not in given]
-    more = [name for name in given if name not in own]
+def _differences(in_file: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> str:
+    missing = [name for name in own if name not in in_file]
+    more = [name for name in in_file if name not in own]
     sizes = [
-        f"size mismatch for {name}: {tuple(given[name].shape)} in the file, {tuple(tensor.shape)} "
-        "in the network"
+        f"size mismatch for {name}: {tuple(in_file[name].shape)} in the file, "
+        f"{tuple(tensor.shape)} in the network"
         for name, tensor in own.items()
-        if name in given and given[name].shape != tensor.shape
+        if name in in_file and in_file[name].shape != tensor.shape
     ]
     parts = [
         f"{len(sizes)} of other sizes ({_some(sizes, '; ')})" if sizes else "",
@@ -290,15 +303,16 @@ def _some(items: Iterable[str], separator: str = ", ") -> str:
 def blended(
     before: Mapping[str, Tensor], after: Mapping[str, Tensor], strength: float
 ) -> dict[str, Tensor]:
-    """``before + strength (after - before)``, weight by weight; what is no number in between (a
-    counter) as it is after.
+    """Return ``before + strength (after - before)``, weight by weight.
+
+    Integers (counters) are those of ``after``.
 
     Args:
         before, after: tensors of the same names and shapes.
-        strength: 0 gives before, 1 after; beyond 1 the change is carried on.
+        strength: 0 gives ``before``, 1 gives ``after``, above 1 extrapolates.
 
     Raises:
-        InputError: other names or shapes.
+        InputError: their names or shapes differ.
     """
     if {k: v.shape for k, v in before.items()} != {k: v.shape for k, v in after.items()}:
         raise InputError(
@@ -314,9 +328,16 @@ def blended(
 
 
 def save_atomically(content: Mapping[str, Any], path: Path) -> None:
-    """``torch.save`` so that ``path`` holds either the old content or the new, never a part, also
-    when the power fails."""
+    """Write a checkpoint by ``torch.save``, completely or not at all, also when the power fails.
+
+    Args:
+        content: tensors and plain values.
+        path: the file; an earlier one is replaced.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     with atomic_write(path) as file:
         torch.save(dict(content), file)
         file.flush()
-        os.fsync(file.fileno())  # before it takes the old one's place
+        os.fsync(file.fileno())  # before it replaces the old one

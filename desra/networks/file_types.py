@@ -1,4 +1,4 @@
-"""What a file given as weights is, by its first bytes: a name's suffix may be anything."""
+"""Tell by its first bytes what a file given as weights is; its suffix may be wrong."""
 
 import zipfile
 from pathlib import Path
@@ -20,10 +20,11 @@ _WEB = (b"<!doctype", b"<html", b"<?xml", b"<head", b"<script")
 
 
 def weights_format(path: Path) -> Literal["safetensors", "torch"]:
-    """How the weights in a file are written.
+    """Return the format of a file of weights.
 
     Raises:
-        ValueError: it holds none; the message is the end of a sentence: what it is, what to do.
+        ValueError: it is no file of weights; the message is the end of a sentence that says what it
+            is and what to do.
         OSError: it cannot be read.
     """
     size = path.stat().st_size
@@ -31,7 +32,7 @@ def weights_format(path: Path) -> Literal["safetensors", "torch"]:
         head = file.read(512)
     if not head.strip(b"\0"):
         raise ValueError(f"is empty; {_AGAIN}" if not size else f"holds only zeros; {_AGAIN}")
-    # First: the length of the header, 8 bytes, may begin like anything.
+    # Before all others: a safetensors file begins with any 8 bytes, the length of its header.
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < _LONGEST_HEADER:
         return "safetensors"
     _refuse_others(head)
@@ -76,10 +77,10 @@ def _refuse_others(head: bytes) -> None:
 
 
 def _check_zip(path: Path) -> None:
-    """What torch has written since 1.6 is a zip file with its table at the end.
+    """Check that a zip file is one that ``torch.save`` writes since torch 1.6.
 
     Raises:
-        ValueError: incomplete, a TorchScript program, or some other zip file.
+        ValueError: it is incomplete, a TorchScript program, or some other zip file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -98,7 +99,7 @@ def _check_zip(path: Path) -> None:
 
 
 def holds_module(path: Path) -> bool:
-    """Whether a torch file pickles a whole ``nn.Module``: by the names in it, nothing is run."""
+    """Return whether a torch file pickles a whole ``nn.Module``; nothing in it is run."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             (name,) = [name for name in archive.namelist() if name.endswith("/data.pkl")][:1]

@@ -1,7 +1,7 @@
-"""A network for its weights: found from them alone, or built as ``network_g`` says.
+"""Load a network: its architecture is recognised from the weights, or given as ``network_g``.
 
-spandrel recognises the architectures that are in use and knows what sizes they take; basicsr's
-registry has those that a user names. Whichever way, the same weights give the same image.
+spandrel recognises the architectures in use and knows which input sizes they take; basicsr's
+registry has those that a user names. The same weights give the same image either way.
 """
 
 import copy
@@ -23,9 +23,9 @@ from desra.networks import checkpoints
 from desra.registry import ARCH_REGISTRY, build, find
 from desra.utils.errors import InputError
 
-_PRIME = 13  # pixels: a size that no multiple divides by chance
+_PRIME = 13  # pixels: a size that is no multiple of another factor by chance
 _MULTIPLES = {"meta": range(1, 65), "cpu": range(1, 17)}
-# What spandrel may raise where weights resemble an architecture but are of another.
+# What spandrel may raise where weights resemble those of an architecture but are not.
 _MISTAKEN = (
     RuntimeError,
     ValueError,
@@ -46,12 +46,13 @@ class Network:
     """A network with its weights, float32 on the CPU, in eval mode.
 
     Attributes:
-        net: maps (N, 3, h, w) in [0, 1] to ``(N, 3, h*scale, w*scale)``, for sizes that it takes.
-        scale: its factor.
+        net: maps float (N, 3, h, w) in [0, 1] to ``(N, 3, h*scale, w*scale)``, for the sizes that
+            it takes.
+        scale: upscaling factor.
         multiple_of: h and w must be multiples of this.
-        minimum: h and w must be this at least.
+        minimum: h and w must be at least this.
         name: of the architecture.
-        call: how ``net`` is called, for those that return more than an image.
+        call: calls ``net`` on an input, for networks that return more than an image.
     """
 
     net: nn.Module
@@ -62,17 +63,17 @@ class Network:
     call: Callable[[nn.Module, Tensor], Tensor] = _plain
 
     def for_any_size(self) -> "AnySize":
-        """The network for images of any size from 1 x 1 on."""
+        """Return the network as a module for images of any size from 1 x 1 on."""
         return AnySize(self)
 
 
 class AnySize(nn.Module):
-    """Pads the input as the network needs it, and crops the output.
+    """A network that takes any size: it pads the input as needed, and crops the output.
 
     Args:
-        network: what is run.
+        network: the network to run.
 
-    Input float (N, 3, h, w) in [0, 1], any h, w >= 1; output ``(N, 3, h*scale, w*scale)``.
+    Input: float (N, 3, h, w) in [0, 1], any h, w >= 1. Output: ``(N, 3, h*scale, w*scale)``.
     """
 
     def __init__(self, network: Network) -> None:
@@ -87,18 +88,18 @@ class AnySize(nn.Module):
 
 
 def padded_to(lq: Tensor, multiple: int = 1, minimum: int = 0) -> Tensor:
-    """``lq`` grown at the bottom and on the right to sizes that a network takes.
+    """Pad ``lq`` at the bottom and on the right to a size that a network takes.
 
-    Reflected as far as there are pixels to reflect, size - 1, then the last one is repeated: so do
-    spandrel and, up to there, Real-ESRGAN and SwinIR.
+    By reflection as far as possible (size - 1 pixels), then by repeating the last pixel, as in
+    spandrel and, for the reflection, in Real-ESRGAN and SwinIR.
 
     Args:
         lq: (N, C, h, w), h, w >= 1.
-        multiple: h and w become multiples of it.
-        minimum: h and w become this at least.
+        multiple: the padded h and w are multiples of it.
+        minimum: the padded h and w are at least this.
 
     Returns:
-        (N, C, h', w'); ``lq`` itself if it is large enough.
+        (N, C, h', w'); ``lq`` itself if it needs no padding.
 
     Example:
         >>> padded_to(torch.arange(3.0).reshape(1, 1, 1, 3), 4)[0, 0, 0].tolist()
@@ -116,20 +117,26 @@ def padded_to(lq: Tensor, multiple: int = 1, minimum: int = 0) -> Tensor:
 def load_network(
     weights: str | Path, network_g: Mapping[str, Any] | None = None, scale: int | None = None
 ) -> Network:
-    """The network of a checkpoint.
+    """Load the network of a checkpoint.
 
     Args:
         weights: as for :func:`desra.networks.checkpoints.resolve`.
-        network_g: ``type`` and arguments of the architecture; None: found from the weights.
-        scale: what the factor must be; None: whatever it is.
+        network_g: ``type`` and arguments of the architecture; None: recognise it from the weights.
+        scale: the required upscaling factor; None: any.
+
+    Returns:
+        The network, float32 on the CPU, in eval mode.
 
     Raises:
-        InputError: no such file, not loadable, not an SR network, other weights than those of
+        InputError: no such file, not loadable, not an SR network, weights that do not fit
             ``network_g``, or another scale.
     """
     path = checkpoints.resolve(str(weights))
     tensors = checkpoints.tensors_of(path)
-    network = _found(path, tensors) if network_g is None else _built(path, tensors, network_g)
+    if network_g is None:
+        network = _recognised_network(path, tensors)
+    else:
+        network = _built(path, tensors, network_g)
     if scale not in (None, network.scale):
         raise InputError(
             f"weights: {path} is an x{network.scale} network, but scale is {scale}; set scale: "
@@ -140,13 +147,13 @@ def load_network(
 
 
 def network_g_of(weights: str | Path) -> dict[str, Any]:
-    """``network_g`` of a checkpoint: the architecture in which it can be trained.
+    """Return ``network_g`` of a checkpoint: ``type`` and arguments to train it with.
 
     Args:
         weights: as for :func:`desra.networks.checkpoints.resolve`.
 
     Raises:
-        InputError: no such file, not loadable, or basicsr has not the architecture.
+        InputError: no such file, not loadable, or basicsr does not have the architecture.
     """
     path = checkpoints.resolve(str(weights))
     tensors = checkpoints.tensors_of(path)
@@ -162,7 +169,7 @@ def network_g_of(weights: str | Path) -> dict[str, Any]:
 
 
 def probe_scale(net: nn.Module) -> int:
-    """The factor of an SR network on the CPU, by running it; leaves it in eval mode.
+    """Return the upscaling factor of a network on the CPU, by running it; sets eval mode.
 
     Raises:
         InputError: it is no SR network.
@@ -171,12 +178,12 @@ def probe_scale(net: nn.Module) -> int:
 
 
 def is_recognised(tensors: Mapping[str, Tensor]) -> bool:
-    """Whether spandrel, so chaiNNer too, knows the network of these weights by itself."""
+    """Return whether spandrel, and so chaiNNer, recognises the network of these weights."""
     return _recognised(tensors) is not None
 
 
 def as_network(net: nn.Module) -> Network:
-    """A module with its weights, on the CPU, as a network that knows what sizes it takes.
+    """Return a module with its weights, on the CPU, as a network with the sizes that it takes.
 
     Raises:
         InputError: it is no SR network.
@@ -185,10 +192,10 @@ def as_network(net: nn.Module) -> Network:
     return Network(net, scale, multiple, 1, type(net).__name__)
 
 
-# -------------------------------------------------------------------------- found by its weights
+# ----------------------------------------------------------------------- recognised by its weights
 
 
-def _found(path: Path, tensors: Mapping[str, Tensor]) -> Network:
+def _recognised_network(path: Path, tensors: Mapping[str, Tensor]) -> Network:
     checkpoints.refuse_discriminator(tensors, path)
     spec = _spec(checkpoints.with_new_names(tensors))
     if spec and not (spec["type"] == "RRDBNet" and spec["num_grow_ch"] == 32):
@@ -207,7 +214,7 @@ def _found(path: Path, tensors: Mapping[str, Tensor]) -> Network:
         ) from error
     except _MISTAKEN as error:
         if spec:
-            return _built(path, tensors, spec, "weights")  # says by basicsr's names what is wrong
+            return _built(path, tensors, spec, "weights")  # its error has basicsr's names
         reason = " ".join(str(error).split())[:300]
         raise InputError(
             f"weights: {path} is like a network that is known, but does not fit it ({reason}); "
@@ -223,19 +230,19 @@ def _found(path: Path, tensors: Mapping[str, Tensor]) -> Network:
             f"weights: {path} maps {model.input_channels} channels to {model.output_channels}; "
             "give a network that maps RGB to RGB"
         )
-    need = model.size_requirements
+    sizes = model.size_requirements
     return Network(
         model.model,
         model.scale,
-        need.multiple_of,
-        need.minimum,
+        sizes.multiple_of,
+        sizes.minimum,
         model.architecture.name,
         model._call_fn,
     )
 
 
 def _spec(tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """``network_g`` of the weights of basicsr's RRDBNet or MSRResNet; None: of neither."""
+    """Return ``network_g`` for weights of basicsr's RRDBNet or MSRResNet; None for others."""
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     names = ("conv_first.weight", "conv_hr.weight", "conv_last.weight")
     if any(len(shapes.get(name, ())) != 4 for name in names):
@@ -260,7 +267,8 @@ def _spec(tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
 
 
 def _guess(tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """``network_g`` of basicsr's networks that have settings without a trace in the weights."""
+    """Return a likely ``network_g`` for those networks of basicsr whose weights do not show all
+    settings; None for others."""
     shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     blocks = [int(m[1]) for name in shapes if (m := re.match(r"body\.(\d+)\.", name))]
     last = max(blocks, default=0)
@@ -290,7 +298,7 @@ def _guess(tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
     return None
 
 
-# ------------------------------------------------------------------------- built as network_g says
+# -------------------------------------------------------------------------- built from network_g
 
 
 def _built(
@@ -314,7 +322,7 @@ def _built(
 
 
 def _recognised(tensors: Mapping[str, Tensor]) -> ImageModelDescriptor[nn.Module] | None:
-    """What spandrel makes of the weights."""
+    """Return the model that spandrel recognises in the weights, or None."""
     try:
         model = ModelLoader(device="cpu").load_from_state_dict(dict(tensors))
     except (UnsupportedModelError, *_MISTAKEN):
@@ -323,35 +331,34 @@ def _recognised(tensors: Mapping[str, Tensor]) -> ImageModelDescriptor[nn.Module
 
 
 def _advice(tensors: Mapping[str, Tensor], network_g: Mapping[str, Any]) -> str:
-    """The end of a sentence: what ``network_g`` should be, by the weights."""
+    """Return the end of an error message: what ``network_g`` should be for these weights."""
     spec = _spec(checkpoints.with_new_names(tensors)) or _spec_by_spandrel(tensors)
     if spec is None:
         return "; make network_g that of the weights, or leave it out if spandrel knows them"
-    given = dict(network_g)
-    signature = inspect.signature(find(ARCH_REGISTRY, given["type"], "network_g"))
-    given = {
+    signature = inspect.signature(find(ARCH_REGISTRY, network_g["type"], "network_g"))
+    settings = {
         name: parameter.default
         for name, parameter in signature.parameters.items()
         if parameter.default is not parameter.empty
-    } | given
-    keys = ["type"] if given["type"] != spec["type"] else list(spec)
+    } | dict(network_g)
+    keys = ["type"] if settings["type"] != spec["type"] else list(spec)
     wrong = [
-        f"{key} is {given[key]} instead of {spec[key]}"
+        f"{key} is {settings[key]} instead of {spec[key]}"
         for key in keys
-        if key in given and not _same(given[key], spec[key])
+        if key in settings and not _equal(settings[key], spec[key])
     ]
     fault = ", ".join(wrong) or "the weights differ"
     return f"; {fault}: write network_g: {_line(spec)}, or leave it out"
 
 
 def _line(spec: Mapping[str, Any]) -> str:
-    """As in YAML, on one line."""
+    """Return a section as YAML in one line."""
     return yaml.safe_dump(spec, default_flow_style=True, sort_keys=False, width=1000).strip()
 
 
-def _same(one: Any, other: Any) -> bool:
-    listy = isinstance(one, list | tuple) and isinstance(other, list | tuple)
-    return list(one) == list(other) if listy else one == other
+def _equal(a: Any, b: Any) -> bool:
+    sequences = isinstance(a, list | tuple) and isinstance(b, list | tuple)
+    return list(a) == list(b) if sequences else a == b
 
 
 _SWINIR = (
@@ -373,13 +380,13 @@ _ARGUMENTS = {
 
 
 def _spec_by_spandrel(tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """``network_g`` of the weights, where basicsr has the architecture that spandrel finds."""
+    """Return ``network_g`` where basicsr has the architecture that spandrel recognises, or None."""
     model = _recognised(tensors)
     if model is None or model.architecture.id not in _ARGUMENTS:
         return None
     name, arguments = _ARGUMENTS[model.architecture.id]
-    found: Mapping[str, Any] = getattr(model.model, "hyperparameters", {})
-    return {"type": name} | {key: found[key] for key in arguments if key in found}
+    settings: Mapping[str, Any] = getattr(model.model, "hyperparameters", {})
+    return {"type": name} | {key: settings[key] for key in arguments if key in settings}
 
 
 # ------------------------------------------------------------------------------------------ probing
@@ -387,9 +394,9 @@ def _spec_by_spandrel(tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
 
 @torch.no_grad()
 def _probe(net: nn.Module) -> tuple[int, int]:
-    """Factor of a network on the CPU, and what its input must be a multiple of; sets eval mode.
+    """Return the upscaling factor, and what the input must be a multiple of; sets eval mode.
 
-    Run on tensors without data, which costs nothing; with data if the network cannot do that.
+    The network is run on meta tensors, which cost nothing, or on the CPU if that fails.
 
     Raises:
         InputError: it is no SR network.

@@ -1,9 +1,9 @@
-"""ncnn's .param and .bin files, turned into a checkpoint with basicsr's keys.
+"""Turn ncnn's .param and .bin files into a checkpoint with basicsr's keys.
 
-``python -m desra.weights import-ncnn`` is the command for it.
+The command for it is ``python -m desra.weights import-ncnn``.
 
-Real-ESRGAN is also distributed for ncnn, the inference library that its portable programs use. Two
-networks are read: RRDBNet x4 (Real-ESRGAN x4plus, its anime variant, ESRGAN) and SRVGGNetCompact
+Real-ESRGAN is also distributed for ncnn, the inference library of its portable programs. Two
+networks can be read: RRDBNet x4 (Real-ESRGAN x4plus, its anime variant, ESRGAN) and SRVGGNetCompact
 with PReLU (realesr-animevideov3, realesr-general).
 
 The formats (github.com/Tencent/ncnn: docs "param-and-model-file-structure",
@@ -13,16 +13,17 @@ src/modelbin.cpp, src/layer/convolution.cpp):
 
     type name n_inputs n_outputs inputs... outputs... id=value... -233id=count,value,value...
 
-The ids are the layer's own; what is left out has a default. Convolution: 0 output channels, 1 / 11
-kernel, 2 / 12 dilation, 3 / 13 stride, 4 / 15 / 14 / 16 padding, 5 bias, 6 number of weights, 8
-int8, 9 fused activation (2 = leaky ReLU), 10 its slope.
+Each kind of layer has ids of its own; a missing id has a default. Convolution: 0 output channels,
+1 / 11 kernel, 2 / 12 dilation, 3 / 13 stride, 4 / 15 / 14 / 16 padding, 5 bias, 6 number of
+weights, 8 int8, 9 fused activation (2 = leaky ReLU), 10 its slope.
 
-.bin, little-endian: what the layers own, in the order of the .param, without names. A convolution's
-weights start with a 4-byte flag: 0x01306B47 float16, 0 or 0x0002C056 float32, 0x000D4B38 int8; a
-float16 array is padded to 4 bytes. A bias and PReLU's slopes are float32 without a flag.
+.bin, little-endian: the arrays of the layers, in the order of the .param, without names. The
+weights of a convolution start with a 4-byte flag: 0x01306B47 float16, 0 or 0x0002C056 float32,
+0x000D4B38 int8; a float16 array is padded to 4 bytes. A bias and PReLU's slopes are float32 without
+a flag.
 
-Weights are taken by position, so the graph has to be the expected one: the network that the sizes
-suggest is laid out node by node, and every layer of the file must be one of its nodes.
+Weights are identified by position, so the graph has to be the expected one: the network that the
+sizes suggest is laid out node by node, and every layer of the file must be one of its nodes.
 Nothing in the files is executed, and a wrong size is found before anything is allocated.
 """
 
@@ -70,7 +71,7 @@ _SHAPE_HINTS = 30  # of a layer's outputs; written by ncnnoptimize, of no effect
 
 @dataclass(frozen=True)
 class Layer:
-    """One line of a .param file."""
+    """A layer: one line of a .param file."""
 
     kind: str
     name: str
@@ -79,21 +80,21 @@ class Layer:
     params: dict[int, Value]
 
     def whole(self, key: int, default: int) -> int:
-        """The integer under ``key``."""
+        """Return the integer under ``key``."""
         value = self.params.get(key, default)
         if not isinstance(value, int):
             raise InputError(f"{self}: {key}={value} is not a whole number")
         return value
 
     def real(self, key: int, default: float) -> float:
-        """The number under ``key``, to the six digits that ncnn writes."""
+        """Return the number under ``key``, rounded to the six decimals that ncnn writes."""
         value = self.params.get(key, default)
         if isinstance(value, tuple):
             raise InputError(f"{self}: {key}={value} is not one number")
         return round(float(value), 6)
 
     def array(self, key: int) -> tuple[float, ...]:
-        """The array under ``key``."""
+        """Return the array under ``key``; empty if it is missing."""
         value = self.params.get(key, ())
         if not isinstance(value, tuple):
             raise InputError(f"{self}: {key}={value} is not an array")
@@ -109,7 +110,7 @@ class Imported:
 
     Attributes:
         network_g: ``type`` and arguments, as in YAML.
-        tensors: basicsr's keys -> arrays as the file stores them, float16 or float32.
+        tensors: basicsr's keys -> arrays in the dtype of the file, float16 or float32.
     """
 
     network_g: dict[str, Any]
@@ -120,7 +121,7 @@ class Imported:
 
 
 def read_param(path: Path) -> list[Layer]:
-    """The layers of a text .param file.
+    """Read the layers of a text .param file.
 
     Raises:
         InputError: no such file, not a text .param, or inconsistent.
@@ -144,11 +145,11 @@ def read_param(path: Path) -> list[Layer]:
             layers.append(_layer(tokens))
         except ValueError as error:
             raise InputError(f"ncnn: {path}, line {number}: {error}") from error
-    found = [len(layers), sum(len(layer.outputs) for layer in layers)]
-    if found != counts:
+    n_layers, n_blobs = len(layers), sum(len(layer.outputs) for layer in layers)
+    if [n_layers, n_blobs] != counts:
         raise InputError(
-            f"ncnn: {path} promises {counts[0]} layers and {counts[1]} blobs but holds {found[0]} "
-            f"and {found[1]}; it may be incomplete"
+            f"ncnn: {path} promises {counts[0]} layers and {counts[1]} blobs but holds {n_layers} "
+            f"and {n_blobs}; it may be incomplete"
         )
     return layers
 
@@ -187,13 +188,13 @@ def _number(text: str) -> int | float:
 
 # --- the graph ---------------------------------------------------------------------------------
 
-# A node is an operation, its settings, and the ids of its inputs; equal nodes have one id. Two
-# graphs that compute the same from the same weights, in the same order, thus have the same ids,
-# whatever their blobs are called and wherever Split copies them.
+# A node is an operation, its settings, and the ids of its inputs; equal nodes have the same id. So
+# two graphs that compute the same from the same weights, in the same order, have the same ids,
+# whatever the names of their blobs and wherever Split copies them.
 
 
 class _Nodes:
-    """Nodes -> ids; with the weights' keys and shapes where a network is laid out."""
+    """The nodes of a graph and their ids; for a network also the keys and shapes of its weights."""
 
     def __init__(self):
         self.ids: dict[tuple[Any, ...], int] = {}
@@ -222,7 +223,7 @@ _SAME = (3, 3, 1, 1, 1, 1, 1, 1, 1, 1)  # kernel, dilation, stride: w, h; paddin
 
 
 def _rrdbnet(nodes: _Nodes, num_feat: int, num_block: int, num_grow_ch: int) -> int:
-    """Lay out basicsr's RRDBNet with scale 4; the id of its output."""
+    """Lay out basicsr's RRDBNet with scale 4, and return the id of its output."""
 
     def conv(key: str, x: int, outputs: int = num_feat, slope: float = 1.0) -> int:
         return nodes.conv(key, x, num_feat, outputs, slope)
@@ -249,7 +250,7 @@ def _rrdbnet(nodes: _Nodes, num_feat: int, num_block: int, num_grow_ch: int) -> 
 
 
 def _compact(nodes: _Nodes, num_feat: int, num_conv: int, upscale: int) -> int:
-    """Lay out basicsr's SRVGGNetCompact with PReLU; the id of its output."""
+    """Lay out basicsr's SRVGGNetCompact with PReLU, and return the id of its output."""
     x, channels = nodes.input, 3
     for i in range(num_conv + 1):
         x = nodes.conv(f"body.{2 * i}", x, channels, num_feat)
@@ -264,7 +265,7 @@ _LAYOUTS: dict[str, Callable[..., int]] = {"RRDBNet": _rrdbnet, "SRVGGNetCompact
 
 
 def _guess(layers: Sequence[Layer]) -> tuple[str, dict[str, int]]:
-    """The network that the numbers of layers and channels suggest."""
+    """Return the network that the numbers of layers and channels suggest."""
     convs = [layer for layer in layers if layer.kind == "Convolution"]
     shuffles = [layer for layer in layers if layer.kind == "PixelShuffle"]
     widths = [conv.whole(0, 0) for conv in convs]
@@ -285,10 +286,10 @@ def _guess(layers: Sequence[Layer]) -> tuple[str, dict[str, int]]:
 
 
 def _match(layers: Sequence[Layer]) -> tuple[dict[str, Any], list[tuple[str, tuple[int, ...]]]]:
-    """The network that the layers are, with its weights' keys and shapes in the file's order.
+    """Return ``network_g`` of the layers, and the keys and shapes of its weights in their order.
 
     Raises:
-        InputError: none that is known; the first layer that departs is named.
+        InputError: it is no known network; the first layer that does not fit is named.
     """
     for layer in layers:
         _check(layer)
@@ -305,7 +306,7 @@ def _match(layers: Sequence[Layer]) -> tuple[dict[str, Any], list[tuple[str, tup
                 state = "used twice" if blob in used else "not made before it"
                 raise InputError(f"{layer}: its input '{blob}' is {state}")
             used.add(blob)
-        # The new nodes' ids are not those of the network as soon as one thing differs.
+        # As soon as a layer differs from the network's, its node is a new one.
         node = _node(nodes, layer, [blobs[blob] for blob in layer.inputs], n_weights)
         if len(nodes.ids) > size:
             described = ", ".join(f"{key} {value}" for key, value in sizes.items())
@@ -323,7 +324,7 @@ def _match(layers: Sequence[Layer]) -> tuple[dict[str, Any], list[tuple[str, tup
 
 
 def _check(layer: Layer) -> None:
-    """A known kind, a fitting number of blobs, no setting that is not understood."""
+    """Check that kind, number of blobs and settings of a layer are known ones."""
     if layer.kind not in _KINDS:
         raise InputError(f"{layer} is of a type that these networks do not have; {_READ}")
     inputs, known = _KINDS[layer.kind]
@@ -342,7 +343,7 @@ _INT8 = "holds int8 weights, which are not the network's own; take the float16 o
 
 
 def _node(nodes: _Nodes, layer: Layer, x: list[int], index: int) -> int:
-    """The id of what a layer computes from the nodes ``x``."""
+    """Return the id of the node that a layer computes from the nodes ``x``."""
     if layer.kind == "Input":
         return nodes.input
     if layer.kind == "Split":
@@ -372,13 +373,13 @@ def _node(nodes: _Nodes, layer: Layer, x: list[int], index: int) -> int:
         nearest = layer.whole(0, 0) == 1
         return nodes.add("nearest" if nearest else "smooth", layer.real(1, 1), layer.real(2, 1), *x)
     if layer.kind == "PixelShuffle":
-        torchs = layer.whole(1, 0) == 0
-        return nodes.add("shuffle" if torchs else "other shuffle", layer.whole(0, 1), *x)
+        as_torch = layer.whole(1, 0) == 0
+        return nodes.add("shuffle" if as_torch else "other shuffle", layer.whole(0, 1), *x)
     return _arithmetic(nodes, layer, x)
 
 
 def _arithmetic(nodes: _Nodes, layer: Layer, x: list[int]) -> int:
-    """Sums and multiples, written as BinaryOp or joined to an Eltwise by ncnnoptimize."""
+    """Return the id of a sum or multiple: a BinaryOp, or an Eltwise by ncnnoptimize."""
     operation = layer.whole(0, 0)
     if layer.kind == "Eltwise":
         factors = layer.array(1) or (1.0, 1.0)
@@ -398,14 +399,14 @@ def _arithmetic(nodes: _Nodes, layer: Layer, x: list[int]) -> int:
 # --- .bin --------------------------------------------------------------------------------------
 
 
-class _Reader:
-    """Takes arrays off the front of a .bin file."""
+class _BinReader:
+    """Reads the arrays of a .bin file one after the other."""
 
     def __init__(self, path: Path):
         self.path, self.data, self.at = path, _bytes(path), 0
 
     def take(self, dtype: str, shape: tuple[int, ...], key: str) -> NDArray[Any]:
-        """The next array, whose bytes are padded to 4."""
+        """Read the next array, whose bytes are padded to a multiple of 4."""
         count = math.prod(shape)
         size = -(-count * np.dtype(dtype).itemsize // 4) * 4
         if self.at + size > len(self.data):
@@ -423,7 +424,7 @@ class _Reader:
         return array
 
     def flagged(self, shape: tuple[int, ...], key: str) -> NDArray[Any]:
-        """The next array with a flag before it."""
+        """Read the next array with a flag before it."""
         flag = int(self.take("<u4", (1,), key)[0])
         if flag == FLAG_FP16:
             return self.take("<f2", shape, key)
@@ -438,21 +439,21 @@ class _Reader:
 
 
 def read_ncnn(param: Path, binary: Path) -> Imported:
-    """The network in a pair of ncnn files.
+    """Read the network in a pair of ncnn files.
 
     Args:
-        param: text .param.
-        binary: its .bin.
+        param: the text .param file.
+        binary: its .bin file.
 
     Raises:
-        InputError: not such files, incomplete, quantised, or of another network.
+        InputError: files of another kind, incomplete, quantised, or of another network.
     """
     layers = read_param(param)
     try:
         network_g, weights = _match(layers)
     except InputError as error:
         raise InputError(f"ncnn: {param}: {error}") from error
-    reader = _Reader(binary)
+    reader = _BinReader(binary)
     tensors: Arrays = {}
     for key, shape in weights:
         if len(shape) == 1:  # PReLU
@@ -479,12 +480,12 @@ def _bytes(path: Path) -> bytes:
 
 
 def package_models(package: str = PACKAGE) -> dict[str, tuple[Path, Path]]:
-    """Name, in lower case -> .param and .bin, of what an installed package holds.
+    """Return the networks of an installed package: name in lower case -> .param and .bin file.
 
-    The package is not imported: its list of files is read.
+    The package is not imported; its list of files is read.
 
     Raises:
-        InputError: not installed, or without such files.
+        InputError: the package is not installed, or has no such files.
     """
     try:
         files = metadata.distribution(package).files or []
@@ -505,31 +506,31 @@ def package_models(package: str = PACKAGE) -> dict[str, tuple[Path, Path]]:
 
 
 def choose(models: dict[str, tuple[Path, Path]], name: str) -> str:
-    """The one of ``models`` that is called ``name``, or that has it as a part between underscores.
+    """Return the key of ``models`` that equals ``name``, or has it as a part between underscores.
 
     Raises:
-        InputError: none or several; all are listed.
+        InputError: no key or several; all keys are listed.
     """
-    wanted = name.lower()
-    found = [m for m in models if wanted == m] or [m for m in models if wanted in m.split("_")]
-    if len(found) != 1:
-        state = "fits more than one" if found else "is none"
+    lower = name.lower()
+    matches = [m for m in models if lower == m] or [m for m in models if lower in m.split("_")]
+    if len(matches) != 1:
+        state = "fits more than one" if matches else "is none"
         raise InputError(f"ncnn: --name {name} {state} of {', '.join(models)}")
-    return found[0]
+    return matches[0]
 
 
 # --- the checkpoint ----------------------------------------------------------------------------
 
 
 def write(imported: Imported, path: Path, source: dict[str, str], keep_fp16: bool = False) -> None:
-    """Save a network as safetensors; ``path`` holds either its old content or the new.
+    """Write a network as a safetensors file, completely or not at all.
 
     Args:
         imported: the network.
-        path: of the checkpoint.
-        source: kept in its metadata beside the architecture.
-        keep_fp16: keep what the .bin held as float16 in float16, half the size with the same
-            values; else everything is float32.
+        path: the file.
+        source: names and values for its metadata, beside the architecture.
+        keep_fp16: keep the float16 arrays of the .bin in float16, half the size with the same
+            values; else all arrays are float32.
     """
     tensors = {
         key: np.array(a, dtype=np.float16 if keep_fp16 and a.dtype.itemsize == 2 else np.float32)
@@ -544,16 +545,16 @@ def import_files(param: Path, binary: Path, output: Path, keep_fp16: bool = Fals
     """Make a checkpoint of a pair of ncnn files.
 
     Args:
-        param: text .param.
-        binary: its .bin.
+        param: the text .param file.
+        binary: its .bin file.
         output: the checkpoint, .safetensors.
-        keep_fp16: as `write`.
+        keep_fp16: as in `write`.
 
     Returns:
-        What the files hold.
+        The network of the files.
 
     Raises:
-        InputError: another extension, or as `read_ncnn`; ``output`` is as it was.
+        InputError: another extension, or as `read_ncnn`; ``output`` is not changed.
     """
     if output.suffix != ".safetensors":
         raise InputError(f"ncnn: -o {output}: the checkpoint's name must end in .safetensors")

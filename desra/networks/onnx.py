@@ -1,6 +1,6 @@
-"""A network as ONNX, for batches and images of any size; what ONNX Runtime makes of it is compared.
+"""Export a network as ONNX, for any batch and image size, and compare ONNX Runtime with torch.
 
-torch's exporter by ``torch.export`` traces what its older one cannot (SwinIR's windows). Needs
+By torch's exporter on ``torch.export``, as its older one cannot trace SwinIR's windows. Needs
 ``pip install "desra[export]"``.
 """
 
@@ -21,18 +21,19 @@ from desra.networks.load import Network
 from desra.utils.errors import InputError
 
 OPSET = 18
-#: How far ONNX Runtime may be from torch, in standard deviations of what the network makes of
-#: noise. 1e-3 is less than a tenth of a grey level; relative, since fresh weights hide faults.
+#: Allowed difference of ONNX Runtime to torch, in standard deviations of the network's output for
+#: noise. 1e-3 is less than a tenth of a grey level. Relative, since the output of an untrained
+#: network is small.
 TOLERANCE = 1e-3
-#: (N, h, w) of what is compared; other than what is traced, odd ones, and smaller than a window.
+#: (N, h, w) of the inputs to compare: other than the traced one, odd, and smaller than a window.
 COMPARED = ((1, 1, 1), (1, 33, 50), (2, 17, 40), (1, 64, 9))
 _TRACED = (2, 35, 51)
 _REVERSE = "window_reverse"
 
 
 class _AnySize(nn.Module):
-    """As :class:`AnySize`, bit for bit, in operations that know no size beforehand;
-    clipped to [0, 1]."""
+    """The same as `desra.networks.load.AnySize`, bit for bit, in operations on sizes that are not
+    known in advance; clipped to [0, 1]."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -42,35 +43,36 @@ class _AnySize(nn.Module):
         network = self.network
         h, w = lq.shape[-2:]
         for axis, length in ((2, h), (3, w)):
-            lq = _grown(lq, axis, length, network.multiple_of, network.minimum)
+            lq = _padded(lq, axis, length, network.multiple_of, network.minimum)
         sr = network.call(self.net, lq)
         return sr[..., : h * network.scale, : w * network.scale].clamp(0, 1)
 
 
-def _grown(lq: Tensor, axis: int, length: int, multiple: int, minimum: int) -> Tensor:
-    """`padded_to` along one axis, by picking rows: reflected, then the last one."""
+def _padded(lq: Tensor, axis: int, length: int, multiple: int, minimum: int) -> Tensor:
+    """Pad along an axis as `padded_to`, by indexing rows: by reflection, then by the last row."""
     if multiple == 1 and minimum <= 1:
         return lq
     if minimum > 1:
         minimum = -(-minimum // multiple) * multiple
-    grown = torch.sym_max((length + multiple - 1) // multiple * multiple, minimum)
-    rows = torch.arange(grown, device=lq.device)
+    padded_length = torch.sym_max((length + multiple - 1) // multiple * multiple, minimum)
+    rows = torch.arange(padded_length, device=lq.device)
     return lq.index_select(axis, torch.minimum(rows, 2 * (length - 1) - rows).clamp(min=0))
 
 
 def to_onnx(network: Network, metadata: Mapping[str, str]) -> tuple[bytes, float]:
-    """An ONNX model of a network, compared with it.
+    """Export a network as ONNX, and compare ONNX Runtime with torch.
 
-    Input ``lq``: float32 (batch, 3, height, width), RGB in [0, 1], any height and width from 1 on;
-    output ``sr``: float32 ``(batch, 3, height*scale, width*scale)``, clipped to [0, 1].
+    Input ``lq``: float32 (batch, 3, height, width), RGB in [0, 1], any height and width from 1 on.
+    Output ``sr``: float32 ``(batch, 3, height*scale, width*scale)``, clipped to [0, 1].
 
     Args:
-        network: what is exported.
-        metadata: names and values to keep in the file, beside the scale, the architecture and what
-            input and output are.
+        network: the network.
+        metadata: names and values to write into the file, beside architecture, scale, and
+            descriptions of input and output.
 
     Returns:
-        The file's content, and the largest difference to torch in ONNX Runtime over `COMPARED`.
+        The content of the file, and the largest difference of ONNX Runtime to torch over inputs of
+        the sizes `COMPARED`.
 
     Raises:
         InputError: the extra ``export`` is not installed, torch cannot export this network, or the
@@ -92,7 +94,7 @@ def to_onnx(network: Network, metadata: Mapping[str, str]) -> tuple[bytes, float
 
 
 def _libraries() -> SimpleNamespace:
-    """The modules of the extra.
+    """Import the libraries of the extra ``export``.
 
     Raises:
         InputError: one is missing, or torch is too old.
@@ -115,7 +117,7 @@ def _libraries() -> SimpleNamespace:
 
 
 def _traced(module: nn.Module, name: str) -> Any:
-    """The ModelProto of a module."""
+    """Trace a module, and return its ONNX ModelProto."""
     n, h, w = _TRACED
     free = torch.export.Dim.DYNAMIC
     with _quiet(), _any_batch(module):
@@ -130,7 +132,7 @@ def _traced(module: nn.Module, name: str) -> Any:
                 output_names=["sr"],
                 dynamic_shapes=({0: free, 2: free, 3: free},),
             )
-        except Exception as error:  # whatever torch says to the code of a network
+        except Exception as error:  # torch may raise anything for the code of a network
             reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             raise InputError(
                 f"ONNX: torch {torch.__version__} cannot export this network, {name} ({reason}); "
@@ -142,7 +144,7 @@ def _traced(module: nn.Module, name: str) -> Any:
 
 @contextmanager
 def _quiet() -> Generator[None]:
-    """Without what torch's exporter notes and warns of, which is about its own code."""
+    """Silence torch's exporter while inside: it logs and warns about its own code."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -155,24 +157,24 @@ def _quiet() -> Generator[None]:
 
 @contextmanager
 def _any_batch(module: nn.Module) -> Generator[None]:
-    """Let SwinIR and its relatives put windows together for any batch.
+    """Make ``window_reverse`` of SwinIR and similar networks work for any batch, while inside.
 
-    Their ``window_reverse`` computes the batch as ``int(a / b)``, which tracing makes a constant.
+    It computes the batch size as ``int(a / b)``, which tracing turns into a constant.
     """
     files = {sys.modules[type(part).__module__] for part in module.modules()}
-    replaced = {file: found for file in files if (found := getattr(file, _REVERSE, None))}
+    originals = {file: function for file in files if (function := getattr(file, _REVERSE, None))}
     try:
-        for file, found in replaced.items():
-            if len(inspect.signature(found).parameters) == 4:
+        for file, function in originals.items():
+            if len(inspect.signature(function).parameters) == 4:
                 setattr(file, _REVERSE, _window_reverse)
         yield
     finally:
-        for file, found in replaced.items():
-            setattr(file, _REVERSE, found)
+        for file, function in originals.items():
+            setattr(file, _REVERSE, function)
 
 
 def _window_reverse(windows: Tensor, size: int, h: int, w: int) -> Tensor:
-    """(windows of all images, size, size, C) -> (N, h, w, C)."""
+    """Join windows (windows of all images, size, size, C) to images (N, h, w, C)."""
     channels = windows.shape[-1]
     grid = windows.view(-1, h // size, w // size, size, size, channels)
     return grid.permute(0, 1, 3, 2, 4, 5).reshape(-1, h, w, channels)
@@ -190,8 +192,8 @@ def _facts(network: Network) -> dict[str, str]:
 
 
 def _describe(model: Any, facts: Mapping[str, str], onnx: ModuleType) -> None:
-    """Name the sizes, write down what a user must know, and drop what torch notes of its own code:
-    paths of this machine among it."""
+    """Name the axes, add the metadata, and remove torch's notes about its own code, which contain
+    paths of this machine."""
     graph = model.graph
     del graph.value_info[:]
     for part in (graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
@@ -208,11 +210,11 @@ def _describe(model: Any, facts: Mapping[str, str], onnx: ModuleType) -> None:
 
 @torch.inference_mode()
 def _difference(content: bytes, module: nn.Module, onnxruntime: ModuleType) -> tuple[float, float]:
-    """The largest over `COMPARED` of noise, and the standard deviation of what torch makes of it;
-    infinity where sizes differ or ONNX Runtime fails."""
+    """Return the largest difference for noise of the sizes `COMPARED`, and the standard deviation
+    of torch's output; infinity where shapes differ or ONNX Runtime fails."""
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = torch.get_num_threads()
-    settings.log_severity_level = 4  # the sentence says it
+    settings.log_severity_level = 4  # to_onnx raises with a message of its own
     rng = np.random.default_rng(0)
     differences: list[float] = []
     values: list[Any] = []

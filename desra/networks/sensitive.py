@@ -1,9 +1,8 @@
-"""The parts of an SR network that low precision hurts, kept in float32 while the rest runs in less.
+"""Keep those parts of an SR network in float32 that low precision hurts.
 
-bfloat16 has 8 bits, a grey level of a bright pixel. So what reads the image, and what adds up the
-residuals of a deep network, stay in float32, for next to no time. The last layer would be another
-such place; its input is large, so it would cost 6 % of the time of RRDBNet on a CPU, and masks
-would gain little.
+bfloat16 has 8 bits of precision: a step is a grey level of a bright pixel. So the convolutions of
+the image and the sums of residuals stay in float32, which costs next to no time. The last layer
+would cost 6 % of the time of RRDBNet on a CPU, as its input is large, and improve masks little.
 """
 
 from types import MethodType
@@ -17,11 +16,11 @@ _IMAGES = (3, 12, 48)  # channels of an image, also folded by 2 or 4 (RRDBNet x2
 
 
 def keep_in_fp32(net: nn.Module) -> nn.Module:
-    """Let the sensitive parts compute in float32, also under autocast. For inference.
+    """Make the sensitive parts of a network compute in float32, also under autocast; for inference.
 
     Args:
-        net: any SR network; its convolutions of an image are found by their channels, and the dense
-            blocks of basicsr's and of spandrel's RRDBNet by their names.
+        net: any SR network, changed in place. The convolutions of an image are recognised by their
+            channels, the dense blocks of basicsr's and spandrel's RRDBNet by their names.
 
     Returns:
         ``net``.
@@ -37,13 +36,13 @@ def keep_in_fp32(net: nn.Module) -> nn.Module:
 
 
 def _dense_block(self: Any, x: Tensor) -> Tensor:
-    """``x + 0.2 f(x)`` as both define it (Wang et al., ESRGAN, 2018), the sum in float32."""
+    """Return ``x + 0.2 f(x)`` (Wang et al., ESRGAN, arXiv 1809.00219), the sum in float32."""
     lowered = torch.is_autocast_enabled(x.device.type)
-    seen = [x.to(torch.get_autocast_dtype(x.device.type)) if lowered else x]
+    features = [x.to(torch.get_autocast_dtype(x.device.type)) if lowered else x]
     for layer in (self.conv1, self.conv2, self.conv3, self.conv4):
-        found = layer(seen[0] if len(seen) == 1 else torch.cat(seen, 1))
-        seen.append(self.lrelu(found) if isinstance(layer, nn.Conv2d) else found)
-    return torch.add(x.float(), self.conv5(torch.cat(seen, 1)), alpha=0.2)
+        output = layer(features[0] if len(features) == 1 else torch.cat(features, 1))
+        features.append(self.lrelu(output) if isinstance(layer, nn.Conv2d) else output)
+    return torch.add(x.float(), self.conv5(torch.cat(features, 1)), alpha=0.2)
 
 
 def _convolution(self: nn.Conv2d, x: Tensor) -> Tensor:

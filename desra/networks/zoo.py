@@ -1,9 +1,9 @@
-"""The networks that people run: where they are, how to tell them, and which two make a pair.
+"""The zoo: published SR networks, downloaded by name, checked, and with their MSE partners.
 
 A checkpoint is kept under its authors' file name in one folder (:func:`home`), and may be put there
-by hand. What is fetched goes into ``FILE.part``, from where an interrupted download goes on; it
-takes its name only when size, SHA-256 and content are right. Where the authors state no SHA-256,
-that of the first file is recorded in ``FILE.json`` and every later one must equal it.
+by hand. A download is written to ``FILE.part``, and continued from there after an interruption; it
+gets its name only when size, SHA-256 and content are right. Where the authors state no SHA-256,
+that of the first file is recorded in ``FILE.json``, and every later file must have the same.
 
 Sources. Addresses and licences: the projects' own pages and LICENSE files. SHA-256: stated alike by
 several independent packagers of the same release files; for ESRGAN its first eight digits, which
@@ -43,16 +43,16 @@ class Entry:
     Attributes:
         file: name of its checkpoint.
         network_g: ``type`` and arguments of the architecture, as in YAML.
-        scale: its factor.
+        scale: upscaling factor.
         kind: trained with a GAN loss, or for PSNR (L1 or MSE).
         licence: of the weights, by the authors' repository.
         page: where the authors describe it, or offer it for download by hand.
-        key: where in the file the weights are (``param_key_g``); None: not stated.
+        key: key of the weights in the file (``param_key_g``); None: not stated.
         address: to download from; None: only by hand, or from a package.
-        size: bytes; None: not stated.
+        size: in bytes; None: not stated.
         sha256: 64 hexadecimal digits, or the first ones; None: not stated.
         partner: name of the PSNR network to detect with; None: none is published.
-        package: the package that ships it for ncnn, and its name in there.
+        package: the package that ships it for ncnn, and its name in the package.
     """
 
     file: str
@@ -70,7 +70,7 @@ class Entry:
 
     @property
     def source(self) -> str:
-        """Where the file comes from: address, package, or page."""
+        """Return where the file comes from: its address, package, or page."""
         return self.address or (f"package {self.package[0]}" if self.package else self.page)
 
 
@@ -228,13 +228,13 @@ ZOO: dict[str, Entry] = {
 
 
 def home() -> Path:
-    """Where the checkpoints lie: ``$DESRA_HOME``, else ``desra`` in torch's own cache."""
-    own = os.environ.get("DESRA_HOME")
-    return Path(own).expanduser() if own else Path(torch.hub.get_dir()) / "desra"
+    """Return the folder of the checkpoints: ``$DESRA_HOME``, else ``desra`` in torch's cache."""
+    folder = os.environ.get("DESRA_HOME")
+    return Path(folder).expanduser() if folder else Path(torch.hub.get_dir()) / "desra"
 
 
 def find(name: str) -> Entry:
-    """The entry of that name.
+    """Return the entry of a name.
 
     Raises:
         InputError: there is none.
@@ -245,31 +245,31 @@ def find(name: str) -> Entry:
 
 
 def hint(name: str) -> str:
-    """The end of a sentence about a name that is not in the zoo."""
+    """Return the end of an error message about a name that is not in the zoo."""
     shown = "`python -m desra.weights list` shows the names that can be given instead of a file"
     return f"; {did_you_mean(Path(name).name, ZOO, shown)}"
 
 
 def place(entry: Entry) -> Path:
-    """Where the checkpoint of ``entry`` is, or would be."""
+    """Return the path of the checkpoint of ``entry``, whether it is there or not."""
     return home() / entry.file
 
 
 def unfinished(entry: Entry) -> Path:
-    """Where a download that was interrupted goes on."""
+    """Return the path of an unfinished download of ``entry``, whether it is there or not."""
     return home() / f"{entry.file}.part"
 
 
 def fetch(name: str, read: Callable[[Path], object]) -> Path:
-    """The checkpoint of that name, downloaded unless it is there.
+    """Return the checkpoint of a network of the zoo; download it if it is not there.
 
     Args:
         name: a key of `ZOO`.
         read: loads a checkpoint, or raises InputError: the last test of a download.
 
     Raises:
-        InputError: unknown name; nothing to download from, no connection, or another file than the
-            expected one. The sentence says what to put where.
+        InputError: an unknown name, no address to download from, no connection, or another file
+            than the expected one. The message says which file to put where.
     """
     entry = find(name)
     path = place(entry)
@@ -290,8 +290,8 @@ def fetch(name: str, read: Callable[[Path], object]) -> Path:
                 _download(name, entry, entry.address, read)
     except requests.RequestException as error:
         part = unfinished(entry)
-        have = part.stat().st_size if part.is_file() else 0
-        again = f"the same command goes on after {have} bytes" if have else "try again when online"
+        size = part.stat().st_size if part.is_file() else 0
+        again = f"the same command goes on after {size} bytes" if size else "try again when online"
         raise InputError(
             f"weights: {name} cannot be fetched ({_reason(error)}); {again}, or put "
             f"{entry.address} at {path}"
@@ -326,7 +326,7 @@ def _reason(error: requests.RequestException) -> str:
 
 @contextmanager
 def _only_one(path: Path) -> Generator[None, None, None]:
-    """Let one process at a time fetch ``path``; the system lets the next in if that is killed."""
+    """Lock the download of ``path`` for this process; the system unlocks it for a killed one."""
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         lock.acquire(timeout=0)
@@ -357,21 +357,21 @@ def _download(name: str, entry: Entry, address: str, read: Callable[[Path], obje
 
 
 def _transfer(name: str, address: str, part: Path, size: int | None) -> None:
-    """Fetch what is missing in ``part``; returning, all that the server has is there.
+    """Download into ``part``, from its end on, until it is complete.
 
     Raises:
         InputError: the server offers something else.
-        requests.RequestException: it cannot be reached, or breaks off; ``part`` stays.
+        requests.RequestException: it cannot be reached, or breaks off; ``part`` is kept.
     """
-    have = part.stat().st_size if part.is_file() else 0
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    offset = part.stat().st_size if part.is_file() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={offset}-"} if offset else {})
     with requests.get(address, headers=headers, stream=True, timeout=_TIMEOUT) as response:
-        answered = response.headers.get("Content-Range", "")
-        if response.status_code == 416 and answered == f"bytes */{have}":
+        content_range = response.headers.get("Content-Range", "")
+        if response.status_code == 416 and content_range == f"bytes */{offset}":
             return None  # complete already
-        resumed = response.status_code == 206 and answered.startswith(f"bytes {have}-")
-        if have and response.status_code in (206, 416) and not resumed:
-            part.unlink()  # it belongs to something else than the server has
+        resumed = response.status_code == 206 and content_range.startswith(f"bytes {offset}-")
+        if offset and response.status_code in (206, 416) and not resumed:
+            part.unlink()  # it is part of another file than the server has
             return _transfer(name, address, part, size)
         response.raise_for_status()
         if response.headers.get("Content-Type", "").startswith("text/html"):
@@ -380,7 +380,7 @@ def _transfer(name: str, address: str, part: Path, size: int | None) -> None:
                 " page may stand between: open the address in a browser, or put the file at "
                 f"{part.with_suffix('')}"
             )
-        start = have if resumed else 0
+        start = offset if resumed else 0
         length = response.headers.get("Content-Length")
         if length is None or "Content-Encoding" in response.headers:
             whole = size
@@ -411,7 +411,7 @@ def _record_of(entry: Entry) -> Path:
 
 
 def recorded(entry: Entry) -> str | None:
-    """The SHA-256 of the first file, where the authors state none.
+    """Return the SHA-256 of the first file, where the authors state none; None: not recorded.
 
     Raises:
         InputError: the record cannot be read.
@@ -426,11 +426,11 @@ def recorded(entry: Entry) -> str | None:
 
 
 def record(entry: Entry, path: Path, anew: bool = False) -> None:
-    """Keep the SHA-256 of ``path``, unless the authors state it, or one is recorded.
+    """Record the SHA-256 of ``path``, unless the authors state it or one is recorded already.
 
     Args:
-        entry: whose checkpoint it is.
-        path: the checkpoint.
+        entry: the network.
+        path: its checkpoint.
         anew: replace what is recorded.
     """
     if len(entry.sha256 or "") == _WHOLE_SHA256 or (recorded(entry) is not None and not anew):
@@ -446,7 +446,7 @@ def record(entry: Entry, path: Path, anew: bool = False) -> None:
 
 
 def mismatch(entry: Entry, path: Path) -> str:
-    """How the size or the SHA-256 of ``path`` differs from what is stated or recorded; '' if not.
+    """Return how size or SHA-256 of ``path`` differ from those stated or recorded; "" if not.
 
     Raises:
         InputError: the record cannot be read.

@@ -1,4 +1,4 @@
-"""What all sections of the options are made of: strict or registered, and the ranges of numbers."""
+"""The base classes of all sections of the options, and types of numbers with a range."""
 
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -11,20 +11,20 @@ Range = tuple[float, float]
 
 
 class Strict(BaseModel):
-    """A section whose keys are all known."""
+    """A section of the options that refuses unknown keys."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True
     )
     reads_basicsr: ClassVar[bool] = False
-    """Whether a file of basicsr's kind will do, see :mod:`desra.options.foreign`."""
+    """Whether a file in basicsr's format is translated, see :mod:`desra.options.foreign`."""
     losses_in: ClassVar[tuple[str, ...]] = ()
     """The section that holds ``losses``, which :mod:`desra.options.loss_forms` also reads in other
     forms; none: ()."""
 
 
 class RegisteredClass(BaseModel):
-    """A registered class by name (``type``) and, beside it, the arguments of that class."""
+    """A section that names a registered class (``type``); its other keys are the arguments."""
 
     model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
 
@@ -32,13 +32,13 @@ class RegisteredClass(BaseModel):
     """Name in the registry: one of basicsr's, of desra's, or of a module listed in `import`."""
 
     def spec(self) -> dict[str, Any]:
-        """``type`` and the class's arguments, without the keys that desra itself reads."""
+        """Return ``type`` and the arguments of the class, without the keys that desra reads."""
         own = set(type(self).model_fields) - {"type"}
         return {k: v for k, v in self.model_dump().items() if k not in own}
 
 
 class CommonOptions(Strict):
-    """What every stage knows."""
+    """The options of every stage."""
 
     device: str = "auto"
     """auto (cuda, else mps, else cpu), or torch's own name of a device."""

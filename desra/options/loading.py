@@ -1,4 +1,4 @@
-"""From a YAML file to a checked section, and back to plain data."""
+"""Load options from a YAML file, check them, and turn them back into plain data."""
 
 import dataclasses
 import hashlib
@@ -26,7 +26,7 @@ Options = TypeVar("Options", bound=Strict)
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, where YAML would keep the last silently."""
+    """A safe YAML loader that refuses duplicate keys, of which YAML would keep the last."""
 
 
 def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -44,7 +44,7 @@ def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
 
 
 _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-# YAML 1.1 takes 1e-4 for text, since it lacks the dot; every learning rate is written so.
+# In YAML 1.1, 1e-4 is text, since it has no dot; learning rates are often written like this.
 _EXPONENT = re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$")
 _UniqueKeys.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType]
     "tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789")
@@ -52,11 +52,11 @@ _UniqueKeys.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType]
 
 
 def find_options_file(path: str) -> Path:
-    """``path`` itself, or, for a path below ``options/``, the file that ships with desra (for use
+    """Return ``path`` or, for a path in ``options/``, the file that ships with desra (for use
     outside a clone).
 
     Raises:
-        InputError: there is neither.
+        InputError: neither exists.
     """
     if Path(path).is_file():
         return Path(path)
@@ -67,7 +67,7 @@ def find_options_file(path: str) -> Path:
 
 
 def _shipped(path: str) -> Path | None:
-    """The file that ships under the name ``options/...``; None: there is none."""
+    """Return the file that ships under the name ``options/...``; None: there is none."""
     parts = Path(path).parts
     if parts[:1] != ("options",) or ".." in parts:
         return None
@@ -81,10 +81,10 @@ def _shipped(path: str) -> Path | None:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file as a dictionary.
+    """Read a YAML file as a dictionary.
 
     Raises:
-        InputError: not readable, not YAML, a key given twice, or not a mapping.
+        InputError: the file is not readable or not YAML, has a duplicate key, or is no mapping.
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # a SafeLoader
@@ -109,7 +109,8 @@ def force(
             sections that hold now what they name, see :mod:`desra.options.loss_forms`.
 
     Raises:
-        InputError: an assignment has no ``=``, a value that is not YAML, or a path through a value.
+        InputError: an assignment without ``=``, with a value that is not YAML, or with a path that
+            leads through a value.
     """
     result: dict[str, Any] = json.loads(json.dumps(content, default=str))
     for assignment in assignments:
@@ -145,10 +146,10 @@ def _redirected(
 
 
 def _place(content: dict[str, Any], path: str, value: object, source: str) -> None:
-    """Set ``a:b`` in nested sections, made where they are missing.
+    """Set ``a:b`` in nested sections; missing sections are created.
 
     Args:
-        source: whose fault it is where a section is a value, for the message.
+        source: where the value is from, for the message.
     """
     *parents, last = path.split(":")
     place = content
@@ -165,7 +166,7 @@ def _place(content: dict[str, Any], path: str, value: object, source: str) -> No
 
 
 def _sections(annotation: Any) -> list[Any]:
-    """The sections that an annotation such as ``Section | None`` admits."""
+    """Return the classes of sections in an annotation such as ``Section | None``."""
     if isinstance(annotation, type):
         section: Any = annotation
         is_model = issubclass(section, BaseModel)
@@ -176,14 +177,14 @@ def _sections(annotation: Any) -> list[Any]:
 
 
 def _fields(section: Any) -> dict[str, Any]:
-    """Key -> annotation of a section."""
+    """Return the annotation of each key of a section."""
     if issubclass(section, BaseModel):
         return {f.alias or n: f.annotation for n, f in section.model_fields.items()}
     return {field.name: field.type for field in dataclasses.fields(section)}
 
 
 def _keys_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
-    """The keys that are known at ``location``, for "did you mean"."""
+    """Return the keys that are known at ``location``, for "did you mean"."""
     for key in location:
         sections = _sections(_fields(model).get(str(key)))
         if not sections:
@@ -205,15 +206,15 @@ def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
 
 
 def parse(model: type[Options], content: Mapping[str, Any], source: str) -> Options:
-    """Validate ``content``.
+    """Validate keys and values as options.
 
     Args:
-        model: the section that it must fit.
+        model: the class of the options.
         content: keys and values as read from YAML.
-        source: what to call it in the message, usually the file.
+        source: where they are from, for the message; usually the file.
 
     Raises:
-        InputError: names every error at once, each with its key path.
+        InputError: they are wrong; every error is listed, with its key path.
     """
     try:
         return model.model_validate(content)
@@ -228,13 +229,13 @@ def load(
     assignments: Iterable[str] = (),
     values: Mapping[str, Any] | None = None,
 ) -> Options:
-    """Read, override and validate an options file.
+    """Read an options file, apply overrides, and validate it.
 
     Args:
-        model: what the options must fit.
+        model: the class of the options.
         path: the file; None: all options are in ``assignments`` and ``values``.
         assignments: ``a:b=c``, see :func:`force`.
-        values: ``a:b`` -> a value, taken as it is; before ``assignments``.
+        values: ``a:b`` -> a value, used as it is; ``assignments`` override them.
 
     Raises:
         InputError: see :func:`read_yaml`, :func:`force`, :func:`parse`.
@@ -270,28 +271,28 @@ def _with_sections(content: dict[str, Any], ldls: bool, source: str) -> dict[str
 
 
 def _translated(content: Mapping[str, Any], source: str) -> dict[str, Any]:
-    """A file of basicsr's kind in our keys; says which of its keys mean nothing here."""
+    """Translate a file in basicsr's format to desra's keys, and log which keys are ignored."""
     try:
         content, ignored = translate(content)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
-    said = [f"these keys mean nothing here: {', '.join(ignored)}"] if ignored else []
+    notes = [f"these keys mean nothing here: {', '.join(ignored)}"] if ignored else []
     val: dict[str, Any] = content.get("val", {})
     folders = [str(val[key]) for key in ("dataroot_lq", "dataroot_gt") if key in val]
     if missing := [folder for folder in folders if not Path(folder).is_dir()]:
-        del content["val"]  # the authors' folders, in a file that one took for its training
-        said.append(f"there will be no validation, for there is no folder {listed(missing)}")
-    if said:
-        logger.warning("%s: read as basicsr's; %s", source, "; ".join(said))
+        del content["val"]  # folders of the authors, in a file used for its training settings
+        notes.append(f"there will be no validation, for there is no folder {listed(missing)}")
+    if notes:
+        logger.warning("%s: read as basicsr's; %s", source, "; ".join(notes))
     return content
 
 
 def resolved(options: BaseModel) -> dict[str, Any]:
-    """All keys with the values in force, defaults too, as plain data."""
+    """Return all keys and their values, defaults too, as plain data by the names in YAML."""
     return options.model_dump(mode="json", by_alias=True)
 
 
 def fingerprint(content: Any) -> str:
-    """Twelve hexadecimal digits that change when the (JSON-like) content does."""
+    """Return a hash of JSON-like content, 12 hexadecimal digits."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

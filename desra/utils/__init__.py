@@ -1,1 +1,1 @@
-"""What every part of desra uses: errors, devices, processes, threads, tables for a terminal."""
+"""What all parts of desra use: errors, devices, processes, threads, tables for a terminal."""

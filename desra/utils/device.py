@@ -1,4 +1,4 @@
-"""One ``device: auto`` and one ``precision: auto`` for everything that runs a network."""
+"""Choose the device and the precision of networks, by the options ``device`` and ``precision``."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -10,7 +10,8 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def select_device(name: str = "auto") -> torch.device:
-    """``auto``: cuda if there is one, else mps, else cpu. Any other name is torch's own.
+    """Return the device of a name: ``auto`` is cuda if there is one, else mps, else cpu; any other
+    name is torch's own.
 
     Raises:
         InputError: a name that torch does not know, or a device that this machine lacks.
@@ -29,7 +30,7 @@ def select_device(name: str = "auto") -> torch.device:
 
 
 def select_precision(name: str, device: torch.device) -> torch.dtype:
-    """The dtype that convolutions compute in.
+    """Return the dtype that convolutions compute in, for fp32, bf16, fp16 or auto.
 
     ``auto`` is bfloat16 where the device computes it natively (CPUs with avx512_bf16 or amx, CUDA
     from Ampere on), float16 on older CUDA, and float32 elsewhere.
@@ -54,7 +55,7 @@ def select_precision(name: str, device: torch.device) -> torch.dtype:
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:
-    """Whether this is a device's or the CPU's word for "no memory left", and nothing else."""
+    """Return whether an error says that a GPU or the CPU is out of memory."""
     message = str(error)
     return (
         isinstance(error, torch.cuda.OutOfMemoryError)
@@ -64,30 +65,31 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[None]:
-    """Mixed precision in ``dtype``; nothing for float32."""
+    """Return the context of mixed precision in ``dtype``; it does nothing for float32."""
     if dtype == torch.float32:
         return nullcontext()
     return torch.autocast(device.type, dtype)  # pyright: ignore[reportReturnType]
 
 
 def full_precision(tensor: torch.Tensor) -> torch.Tensor:
-    """What autocast made bfloat16 or float16 as float32; float32 and float64 as they are."""
+    """Convert bfloat16 or float16, as autocast makes it, to float32; return others unchanged."""
     return tensor.float() if tensor.dtype in (torch.bfloat16, torch.float16) else tensor
 
 
 def grad_scaler(device: torch.device, dtype: torch.dtype) -> torch.amp.GradScaler:
-    """What keeps small gradients from becoming 0 in float16; it does nothing for other types.
+    """Return the scaler that keeps small gradients from becoming 0 in float16; it does nothing for
+    other dtypes.
 
     Raises:
-        InputError: float16 on a device that torch scales no gradients on.
+        InputError: float16 on a device for which torch has no gradient scaling.
     """
-    wanted = dtype == torch.float16
-    if wanted and device.type != "cuda":
+    enabled = dtype == torch.float16
+    if enabled and device.type != "cuda":
         raise InputError(
             f"precision: fp16 is not for training on {device.type} (no loss scaling); use auto, "
             "bf16 or fp32"
         )
-    return torch.amp.GradScaler("cuda", enabled=wanted)
+    return torch.amp.GradScaler("cuda", enabled=enabled)
 
 
 def _exact_output(_module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> torch.Tensor:
@@ -95,10 +97,13 @@ def _exact_output(_module: torch.nn.Module, _inputs: object, output: torch.Tenso
 
 
 def keep_residual_in_fp32(net: torch.nn.Module) -> torch.nn.Module:
-    """Let a network that ends in ``PixelShuffle`` + upscaled input add the two in float32.
+    """Make a network that ends in ``PixelShuffle`` + upscaled input add the two in float32.
 
-    Such networks (SRVGGNetCompact) add in place, so under autocast the sum would be rounded to the
-    8 bits of bfloat16: one or two grey levels lost in bright regions. Returns ``net``.
+    Such networks (SRVGGNetCompact) add in place. Under autocast the sum would be rounded to the 8
+    bits of bfloat16, an error of one or two grey levels in bright regions.
+
+    Returns:
+        ``net``, changed in place.
     """
     for module in net.modules():
         if isinstance(module, torch.nn.PixelShuffle):

@@ -1,4 +1,4 @@
-"""The one exception that a user can cause, and that a command line turns into status 2."""
+"""InputError, the error of wrong options or input, and functions for its messages."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _SHOWN = 10
 
 
 class InputError(ValueError):
-    """Wrong options or input: something that the user can put right.
+    """The error of wrong options or input, which the user can correct.
 
-    The message is one clear sentence: the file or key path, what was expected, what to do.
-    Command lines print it without a traceback and end with status 2.
+    Its message is one clear sentence: the file or key path, what was expected, what to do.
+    Command lines print it without a traceback, and end with status 2.
     """
 
 
 def listed(items: Iterable[str], separator: str = ", ") -> str:
-    """The first ten of ``items``, and how many more there are.
+    """Return the first ten of ``items`` as text, and how many more there are.
 
     Example:
         >>> listed("abcdefghijklm")
@@ -36,12 +36,12 @@ def listed(items: Iterable[str], separator: str = ", ") -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
-    """The end of a sentence about a name that is not known.
+    """Return the end of an error message about an unknown name.
 
     Args:
-        name: what was given.
-        known: what could have been.
-        otherwise: what to say when nothing is near; None: what is known.
+        name: the unknown name.
+        known: the known names.
+        otherwise: the text if no known name is similar; None: list the known names.
 
     Example:
         >>> did_you_mean("treshold", ["threshold", "min_area"])
@@ -57,19 +57,18 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) 
 
 
 def refuse_if_any(faults: Iterable[str], heading: str) -> None:
-    """Say all faults at once, a line each (the first ten), under ``heading``.
+    """Raise an InputError of all faults, a line each (the first ten), under ``heading``.
 
     Raises:
-        InputError: there are any.
+        InputError: there are any faults.
     """
     if faults := list(faults):
         raise InputError(f"{heading}:\n  " + listed(faults, "\n  "))
 
 
 def sort_out(items: Iterable[_T], check: Callable[[_T], object]) -> tuple[list[_T], list[str]]:
-    """Those of ``items`` that ``check`` lets pass, and the sentence of each InputError that it
-    raised for the others."""
-    fine: list[_T] = []
+    """Return the items for which ``check`` raises no InputError, and the messages of the others."""
+    usable: list[_T] = []
     faults: list[str] = []
     for item in items:
         try:
@@ -77,15 +76,15 @@ def sort_out(items: Iterable[_T], check: Callable[[_T], object]) -> tuple[list[_
         except InputError as error:
             faults.append(str(error))
         else:
-            fine.append(item)
-    return fine, faults
+            usable.append(item)
+    return usable, faults
 
 
 class Unusable:
-    """The inputs that a stage stops at or passes over, and why.
+    """The unusable inputs of a stage: they stop it, or are skipped.
 
     Args:
-        on_error: the option of that name.
+        on_error: stop or skip, the option of that name.
     """
 
     def __init__(self, on_error: Literal["stop", "skip"]) -> None:
@@ -93,21 +92,21 @@ class Unusable:
         self._faults: list[str] = []
 
     def sort_out(self, items: Iterable[_T], check: Callable[[_T], object]) -> list[_T]:
-        """Before the work: the items that ``check`` lets pass.
+        """Return the items for which ``check`` raises no InputError; called before the work.
 
         Raises:
-            InputError: there are others and they stop the work, or there are only others.
+            InputError: there are unusable items and they are not skipped, or no item is usable.
         """
-        fine, faults = sort_out(items, check)
-        if not (self._skip and fine):
+        usable, faults = sort_out(items, check)
+        if not (self._skip and usable):
             refuse_if_any(faults, "these inputs cannot be used (on_error: skip passes over them)")
         for fault in faults:
             self._note(fault)
-        return fine
+        return usable
 
     @contextmanager
     def passing_over(self) -> Generator[None]:
-        """During the work: an InputError inside ends the block, and the work if so wanted."""
+        """Skip the rest of the block at an InputError; raise it if errors stop the stage."""
         try:
             yield
         except InputError as error:
@@ -116,16 +115,19 @@ class Unusable:
             self._note(str(error))
 
     def refuse_if_all(self, done: int) -> None:
-        """After the work.
+        """Refuse a run in which every item was skipped; called after the work.
+
+        Args:
+            done: number of items that were not skipped.
 
         Raises:
-            InputError: nothing was done, for all was passed over.
+            InputError: ``done`` is 0 and items were skipped.
         """
         if not done:
             refuse_if_any(self._faults, "no image could be used")
 
     def sum_up(self) -> None:
-        """At the end: say again what was passed over."""
+        """Log once more what was skipped; called at the end."""
         if self._faults:
             logger.warning("skipped %d images:\n  %s", len(self._faults), "\n  ".join(self._faults))
 

@@ -1,4 +1,4 @@
-"""Reading, computing and writing at the same time, in the order of the items."""
+"""Read, compute and write items at the same time, in their order."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +10,7 @@ Input = TypeVar("Input")
 Output = TypeVar("Output")
 Result = TypeVar("Result")
 
-_AHEAD = 1  # inputs read while one is worked on; each may be a large image
+_AHEAD = 1  # inputs read in advance; each may be a large image
 
 
 def overlapped(
@@ -19,50 +19,49 @@ def overlapped(
     work: Callable[[Input], Output],
     write: Callable[[Output], Result],
 ) -> Iterator[Callable[[], Result]]:
-    """``write(work(read(item)))`` for each item: the next is read and the last is written in
-    threads of their own while ``work`` runs in the caller's.
+    """Call ``write(work(read(item)))`` for each item, the three steps in parallel.
 
-    Image codecs and file systems let go of the interpreter, so this hides their time behind a
-    network's. ``work`` stays in one thread: networks and what they hold need no locks.
+    A thread reads the next item and another writes the previous one while ``work`` runs in the
+    calling thread. Image codecs and file systems release Python's lock, so their time is hidden
+    behind that of a network. Networks run in one thread and need no locks.
 
     Args:
-        items: taken one ahead.
-        read, work, write: the three steps. An item at which one raises leaves the others as they
-            are.
+        items: the next item is taken in advance.
+        read, work, write: the three steps. An error in one of them ends that item only.
 
     Yields:
         For each item, in order, a function that waits until the item is written and returns the
-        result of ``write``, or raises what a step raised.
+        result of ``write``, or raises the error of a step.
     """
     with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
-        coming = iter(items)
+        remaining = iter(items)
         inputs: deque[Future[Input]] = deque()
         done: deque[Callable[[], Result]] = deque()
         try:
             while True:
-                for item in coming:
+                for item in remaining:
                     inputs.append(reader.submit(read, item))
                     if len(inputs) > _AHEAD:
                         break
                 if not inputs:
                     break
-                given = inputs.popleft()
-                waiting = 1  # one may be still being written: they must not pile up
+                input_ = inputs.popleft()
+                waiting = 1  # one output may still be being written; more would fill the memory
                 try:
-                    output = work(given.result())
+                    output = work(input_.result())
                 except Exception as error:
                     done.append(_raising(error))
-                    waiting = 0  # the caller may want to stop before the next item is worked on
+                    waiting = 0  # the caller may want to stop before the next item
                 else:
                     done.append(writer.submit(write, output).result)
-                    del output  # the writer alone keeps it
-                del given
+                    del output  # only the writer keeps it
+                del input_
                 while len(done) > waiting:
                     yield done.popleft()
             while done:
                 yield done.popleft()
         finally:
-            # An end before its time (the caller stops, or Ctrl-C): what has not begun is dropped.
+            # Where the caller stops early, or at Ctrl-C: what has not begun is dropped.
             for future in inputs:
                 future.cancel()
 

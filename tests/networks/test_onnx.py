@@ -129,7 +129,7 @@ def test_padding_is_that_of_networks(multiple: int, minimum: int):
         lq = torch.rand(2, 3, *size)
         found = lq
         for axis, length in ((2, size[0]), (3, size[1])):
-            found = onnx_export._grown(found, axis, length, multiple, minimum)
+            found = onnx_export._padded(found, axis, length, multiple, minimum)
         assert torch.equal(found, padded_to(lq, multiple, minimum))
 
 

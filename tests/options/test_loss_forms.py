@@ -118,7 +118,9 @@ def test_a_run_that_an_earlier_desra_began_goes_on(photographs: Path, tmp_path: 
     state_file = root / "training_states/latest.state"
     state = torch.load(state_file, weights_only=True)
     identity = {k: v for k, v in state["identity"].items() if "losses" not in k}
-    state["identity"] = identity | {"train.pixel_opt.type": "L1Loss", "train.gan_mode": "standard"}
+    old = {"type": "L1Loss", "loss_weight": 2.0, "inside": 1.0, "outside": 1.0}
+    identity |= {f"train.pixel_opt.{key}": value for key, value in old.items()}
+    state["identity"] = identity | {"train.gan_mode": "standard"}
     torch.save(state, state_file)
     assert train(opt) == latest
     longer = load(TrainOptions, str(tmp_path / "o.yml"), ["train:losses:pix:weight=3"])

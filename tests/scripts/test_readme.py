@@ -98,7 +98,8 @@ ELSEWHERE = {
     "torchrun": "train/test_never_lost.py::test_the_number_of_processes_may_change",
     "tensorboard --logdir": "train/test_tensorboard.py::test_the_server_answers",
     "desra train -opt finetune_realesrgan_x4plus.yml": "options/test_foreign.py::test_they_train",
-    "desra weights import-ncnn": "test_weights.py::test_a_package_becomes_a_network_of_the_zoo",
+    "desra weights import-ncnn": "weights/test_weights.py::"
+    "test_a_package_becomes_a_network_of_the_zoo",
     "desra app": "app/test_app_browser.py::test_upload_move_the_threshold_download",
     "desra export": "networks/test_onnx.py",
     "pytest tests/detect/test_released.py": "detect/test_released.py",
