@@ -65,7 +65,7 @@ def sr_size(job: Job, scale: int) -> tuple[int, int]:
 
 
 def check(job: Job, scale: int, segmenter: Segmenter | None) -> None:
-    """See from headers whether a job can be done.
+    """Check by the headers whether a job can be done.
 
     Raises:
         InputError: it cannot.

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 
 def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """``a.b``, value for each value in nested sections."""
+    """Yield the path ``a.b`` and the value of each value in nested sections."""
     for key, value in settings.items():
         path = f"{above}.{key}" if above else key
         if isinstance(value, Mapping) and value:
@@ -15,7 +15,7 @@ def flat(settings: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, An
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """``key: old -> new`` for each key whose values differ."""
+    """Return ``key: old -> new`` for each key whose values differ."""
     nothing = "(not given)"
     return [
         f"{key}: {old.get(key, nothing)} -> {new.get(key, nothing)}"
@@ -25,7 +25,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 def nested(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the nested sections that `flat` makes ``a.b``, value of."""
+    """Return nested sections for paths ``a.b`` and their values: the reverse of `flat`."""
     sections: dict[str, Any] = {}
     for path, value in settings.items():
         *parents, last = path.split(".")

@@ -62,7 +62,7 @@ class Run:
         return None
 
     def save(self, number: int | None = None) -> None:
-        """The latest checkpoint, and one of its own by ``number``."""
+        """Save the latest checkpoint, and one of its own by ``number``."""
         state = {
             "iteration": self.iteration,
             "samples": self.samples,
