@@ -29,7 +29,7 @@ from desra.options.detect import DetectOptions
 from desra.options.loading import parse
 from desra.options.sections import DetectorOptions
 from desra.options.sweep import SweepOptions
-from desra.sweep import Row, count_areas, main, sweep
+from desra.sweep import SweepRow, count_areas, main, sweep
 from desra.utils.errors import InputError
 from helpers.small import photograph
 
@@ -178,7 +178,7 @@ def detected_by_default(folder: Path, scale: int, with_lq: bool) -> DetectOption
     return opt
 
 
-def sweep_by_default(opt: DetectOptions) -> Row:
+def sweep_by_default(opt: DetectOptions) -> SweepRow:
     """The row of detect's threshold and area."""
     area = int(opt.mask.resolve((96, 128), opt.scale).min_area)
     (row,) = sweep(
@@ -247,7 +247,7 @@ def test_what_is_not_given_is_as_detect_had_it(
     content["window"]["size"], content["mask"]["dilate"] = 7, 1
     (results / "options.yml").write_text(yaml.safe_dump(content))
 
-    def row(**given: Any) -> Row:
+    def row(**given: Any) -> SweepRow:
         common = {"input": str(results), "output": str(results.parent / "sweep")}
         rule = {"thresholds": [0.7], "min_areas": [0]}
         (row,) = sweep(parse(SweepOptions, {**common, **rule, **given}, "test"))

@@ -1,7 +1,7 @@
 """One image, looked at: the networks run once, the mask and the pictures follow the settings.
 
 What ``desra.app`` shows, without the page: an `Inspector` makes an `Inspected` of an image file,
-and of that a `Verdict` for each `Choice` of settings.
+and of that a `Preview` for each `Choice` of settings.
 """
 
 import threading
@@ -77,7 +77,7 @@ class Inspected:
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class Preview:
     """What the settings make of an image.
 
     Attributes:
@@ -152,7 +152,7 @@ class Inspector:
             seconds=time.perf_counter() - start,
         )
 
-    def judge(self, seen: Inspected, choice: Choice) -> Verdict:
+    def judge(self, seen: Inspected, choice: Choice) -> Preview:
         """Make the mask and the blended image; no network runs.
 
         Raises:
@@ -163,7 +163,7 @@ class Inspector:
         mask, blended = artifacts.mask, artifacts.deleted()
         seconds = time.perf_counter() - start
         area = int(artifacts.rule.min_area)
-        return Verdict(mask, blended, find_regions(mask).count, area, seconds)
+        return Preview(mask, blended, find_regions(mask).count, area, seconds)
 
     def as_yaml(self, choice: Choice) -> str:
         """Return the sections of detect's options that a choice amounts to.

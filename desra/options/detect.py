@@ -37,7 +37,7 @@ class InputOptions(Strict):
         return self
 
 
-class _Files(CommonOptions):
+class _DetectFiles(CommonOptions):
     """What detect reads and writes."""
 
     input: InputOptions
@@ -57,7 +57,7 @@ class _Classes(Strict):
 
 
 # In options.yml the keys stand in the order of the bases, the last one first.
-class DetectOptions(FinderSections, _Classes, MapSections, PairSections, _Files):
+class DetectOptions(FinderSections, _Classes, MapSections, PairSections, _DetectFiles):
     """``python -m desra.detect``: LR images or SR pairs -> map, mask, pseudo ground truth."""
 
     masks: str | None = None

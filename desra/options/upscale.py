@@ -10,7 +10,7 @@ from desra.options.base import CommonOptions, Positive
 from desra.options.sections import FinderSections, NetworkOptions, PairSections
 
 
-class _Files(CommonOptions):
+class _UpscaleFiles(CommonOptions):
     """What upscale reads and writes."""
 
     input: str
@@ -19,7 +19,7 @@ class _Files(CommonOptions):
     """Folder for the results, with the sub-folders of the input; earlier results are replaced."""
 
 
-class UpscaleOptions(FinderSections, PairSections, _Files):
+class UpscaleOptions(FinderSections, PairSections, _UpscaleFiles):
     """``python -m desra.upscale``: images through one SR network.
 
     With sr_mse artifacts are found as detect finds them, by window, detector and mask.

@@ -15,7 +15,7 @@ from desra.utils.lazy import attach
 __getattr__, __dir__ = attach(
     __name__,
     {
-        "Row": "desra.sweep.stage",
+        "SweepRow": "desra.sweep.stage",
         "count_areas": "desra.sweep.stage",
         "main": "desra.sweep.__main__",
         "sweep": "desra.sweep.stage",

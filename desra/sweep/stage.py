@@ -35,7 +35,7 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Found:
+class RuleCounts:
     """What one rule finds in one image: kept regions and pixels, and their scores."""
 
     regions: int
@@ -44,7 +44,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Row:
+class SweepRow:
     """A row of the table: one rule over all images. See the head of this module."""
 
     threshold: float
@@ -75,17 +75,17 @@ class _Tally:
     pixels: int = 0
     scores: list[MaskCounts] = field(default_factory=list)
 
-    def add(self, found: Found) -> None:
+    def add(self, counts: RuleCounts) -> None:
         self.images += 1
-        self.images_found += found.regions > 0
-        self.regions += found.regions
-        self.pixels += found.pixels
-        if found.scores is not None:
-            self.scores.append(found.scores)
+        self.images_found += counts.regions > 0
+        self.regions += counts.regions
+        self.pixels += counts.pixels
+        if counts.scores is not None:
+            self.scores.append(counts.scores)
 
-    def row(self, threshold: float, min_area: int, all_pixels: int) -> Row:
+    def row(self, threshold: float, min_area: int, all_pixels: int) -> SweepRow:
         total = sum(self.scores, start=MaskCounts())
-        return Row(
+        return SweepRow(
             threshold=threshold,
             min_area=min_area,
             images=self.images,
@@ -105,7 +105,9 @@ class _Tally:
         )
 
 
-def count_areas(mask: Mask, min_areas: Sequence[int], truth: Mask | None = None) -> list[Found]:
+def count_areas(
+    mask: Mask, min_areas: Sequence[int], truth: Mask | None = None
+) -> list[RuleCounts]:
     """Count what is left of a mask at each ``min_area``, from one labelling.
 
     The same as `desra.artifacts.artifact_mask` with that area, then `regions` and `count_mask`:
@@ -131,12 +133,12 @@ def count_areas(mask: Mask, min_areas: Sequence[int], truth: Mask | None = None)
         inside = np.bincount(region_of, shared, len(areas))
         true_pixels = int(targets.areas[1:].sum())
 
-    def found(min_area: int) -> Found:
+    def counts_at(min_area: int) -> RuleCounts:
         keep = areas > min_area
         keep[0] = False
         count, pixels = int(keep.sum()), int(areas[keep].sum())
         if truth is None:
-            return Found(count, pixels, None)
+            return RuleCounts(count, pixels, None)
         tp = int(inside[keep].sum())
         kept = keep[region_of]
         hit = np.bincount(target_of[kept], shared[kept], len(targets.areas))
@@ -149,9 +151,9 @@ def count_areas(mask: Mask, min_areas: Sequence[int], truth: Mask | None = None)
             true=targets.count,
             found=int(covered(hit[1:], targets.areas[1:]).sum()),
         )
-        return Found(count, pixels, scores)
+        return RuleCounts(count, pixels, scores)
 
-    return [found(min_area) for min_area in min_areas]
+    return [counts_at(min_area) for min_area in min_areas]
 
 
 def _sections_of(opt: SweepOptions) -> FinderSections:
@@ -239,7 +241,7 @@ class _Maps:
         return self._finder.look(images).map
 
 
-def sweep(opt: SweepOptions) -> list[Row]:
+def sweep(opt: SweepOptions) -> list[SweepRow]:
     """Count what other thresholds and areas would find.
 
     Args:
@@ -270,10 +272,10 @@ def sweep(opt: SweepOptions) -> list[Row]:
         for threshold in opt.thresholds:
             rule = replace(sections.mask, threshold=threshold, min_area=0, min_area_unit="px")
             mask = full_size_mask(D, row.sr_size, rule)
-            for area, found in zip(
+            for area, counts in zip(
                 opt.min_areas, count_areas(mask, opt.min_areas, true_mask), strict=True
             ):
-                tallies[threshold, area].add(found)
+                tallies[threshold, area].add(counts)
     all_pixels = sum(row.sr_size[0] * row.sr_size[1] for row in rows.values())
     table = [tally.row(t, a, all_pixels) for (t, a), tally in tallies.items()]
 
@@ -285,15 +287,15 @@ def sweep(opt: SweepOptions) -> list[Row]:
     return table
 
 
-def _csv(table: Sequence[Row]) -> str:
+def _csv(table: Sequence[SweepRow]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, [f.name for f in fields(Row)], lineterminator="\n")
+    writer = csv.DictWriter(text, [f.name for f in fields(SweepRow)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(row) for row in table)
     return text.getvalue()
 
 
-def _log_table(table: Sequence[Row]) -> None:
+def _log_table(table: Sequence[SweepRow]) -> None:
     scores = ("iou", "pixel_f1", "region_precision", "region_recall") if table[0].scored else ()
     lines = [["threshold", "min_area", "masked", "images", "regions", *scores]]
     for r in table:
