@@ -78,7 +78,7 @@ class Loaded:
 
 
 @dataclass(frozen=True, eq=False)
-class DetectedImage:
+class JobResult:
     """What detection made of a job.
 
     Attributes:
@@ -146,7 +146,7 @@ class Detection:
                 finished = gan, mse
         return Loaded(job, lq, finished, seconds)
 
-    def find(self, loaded: Loaded) -> DetectedImage:
+    def find(self, loaded: Loaded) -> JobResult:
         """Find the artifacts of a job; what is large lies on disk."""
         job, seconds = loaded.job, loaded.seconds
         with seconds("sr"):
@@ -168,7 +168,7 @@ class Detection:
         if self.opt.deletion is not None:
             with seconds("seam"):
                 seam = artifacts.seam()
-        return DetectedImage(loaded, artifacts, alpha, regions, seam, tuple(notes))
+        return JobResult(loaded, artifacts, alpha, regions, seam, tuple(notes))
 
     def _images(self, loaded: Loaded) -> tuple[Images, Pixels | None, list[str]]:
         """Return the images of a job, alpha in SR size, and what was converted."""
@@ -192,7 +192,7 @@ class Detection:
             alpha = enlarge(alpha, images.gan.shape[:2], deep)
         return images, alpha, notes
 
-    def write(self, found: DetectedImage) -> manifest.Row:
+    def write(self, found: JobResult) -> manifest.Row:
         """Write the files of an image and return its row of the manifest."""
         job, lq, seconds = found.loaded.job, found.loaded.lq, found.loaded.seconds
         mask = found.artifacts.mask
@@ -213,7 +213,7 @@ class Detection:
             seam=found.seam,
         )
 
-    def _write_files(self, found: DetectedImage) -> None:
+    def _write_files(self, found: JobResult) -> None:
         artifacts, alpha = found.artifacts, found.alpha
         gan, mse, mask = artifacts.gan, artifacts.mse, artifacts.mask
         drawn = drawing.Overlay(mask)
@@ -237,7 +237,7 @@ class Detection:
                 mask = crop_to(mask, artifacts.map.shape)
         write_png(self._file(found, "mask"), len(mask), mask.__getitem__)
 
-    def _file(self, found: DetectedImage, kind: str) -> Path:
+    def _file(self, found: JobResult, kind: str) -> Path:
         return manifest.result(Path(self.opt.output), kind, found.loaded.job.stem)
 
 
@@ -318,7 +318,7 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
     bar = tqdm(total=len(jobs), initial=len(rows), desc="detect", unit="image")
     with bar, (out / manifest.FILE).open("a", encoding="utf-8") as file:
 
-        def write(found: DetectedImage) -> manifest.Row:
+        def write(found: JobResult) -> manifest.Row:
             row = detection.write(found)
             file.write(manifest.to_line(row))
             file.flush()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pdoc
 
+import desra
+
 
 def build(folder: Path) -> list[str]:
     """Write the pages of all modules; what pdoc warned of."""
@@ -20,6 +22,9 @@ def build(folder: Path) -> list[str]:
     )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        # The names that desra loads at first use have their pages where they are defined; with
+        # __all__, pdoc takes them for modules, and lists no others.
+        del desra.__all__
         pdoc.pdoc("desra", output_directory=folder)
     # What other libraries warn of while they are imported does not count.
     own = Path(pdoc.__file__).parent

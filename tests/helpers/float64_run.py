@@ -135,7 +135,7 @@ def poison(folder: Path) -> list[str]:
 
 def refused(folder: Path) -> list[str]:
     """The error of each process where the discriminator has BatchNorm layers."""
-    CASES["batch statistics"] = {"gan": True, "train": {"pixel_opt": MASKED}}
+    CASES["batch statistics"] = {"gan": True, "train": {"losses": {"pix": MASKED}}}
     try:
         train.train(opt_of("batch statistics", folder, 2))
     except InputError as error:
