@@ -108,7 +108,7 @@ def reached(log: Path) -> int:
 
 
 @pytest.mark.slow
-def test_killed_ten_times_as_a_command(photographs: Path, tmp_path: Path):
+def test_killed_five_times_as_a_command(photographs: Path, tmp_path: Path):
     """As `test_killed_ten_times`, by processes of their own with workers, at a slower pace."""
     changes = {
         "datasets__num_workers": 1,
@@ -128,7 +128,7 @@ def test_killed_ten_times_as_a_command(photographs: Path, tmp_path: Path):
     # Moments as iterations, so that a quick machine does not finish first; some lives end earlier,
     # in their start-up.
     draw = random.Random(1)
-    for kill, iteration in enumerate(sorted(draw.sample(range(2, 50), 10))):
+    for kill, iteration in enumerate(sorted(draw.sample(range(2, 50), 5))):
         process = subprocess.Popen(
             command(parts),
             env=ENVIRONMENT,
