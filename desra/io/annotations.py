@@ -35,7 +35,7 @@ from skimage.draw import polygon2mask
 
 from desra.artifacts import find_regions
 from desra.io.files import write_json
-from desra.io.images import read_mask
+from desra.io.images import decode_png, read_mask
 from desra.io.listing import list_images
 from desra.utils.errors import InputError, listed
 
@@ -231,7 +231,7 @@ def _draw_shape(mask: Mask, shape: Mapping[str, Any]) -> None:
     if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
         raise ValueError("points must be a list of [x, y]")
     if kind == "mask":
-        patch = _decode_png(shape["mask"])
+        patch = _decode_png(shape["mask"], (mask.shape[0], mask.shape[1]))
         left, top = points[0].round().astype(int).tolist()  # as LabelMe: the patch has its size
         rows = slice(max(top, 0), max(top + patch.shape[0], 0))
         columns = slice(max(left, 0), max(left + patch.shape[1], 0))
@@ -256,12 +256,21 @@ def _draw_shape(mask: Mask, shape: Mapping[str, Any]) -> None:
     mask |= np.asarray(canvas, np.bool_)
 
 
-def _decode_png(text: str) -> Mask:
+def _decode_png(text: str, largest: Size) -> Mask:
+    """Decode the gray PNG of a mask shape, True where it is not 0.
+
+    Args:
+        text: the file in base64.
+        largest: (height, width) of the image, which the patch lies in.
+
+    Raises:
+        ValueError: it is no gray PNG, or larger than the image.
+    """
     try:
-        with Image.open(io.BytesIO(base64.b64decode(text))) as image:
-            patch = np.asarray(image)
-    except (binascii.Error, OSError, SyntaxError, EOFError) as error:
+        data = base64.b64decode(text)
+    except binascii.Error as error:
         raise ValueError("its mask is no PNG in base64") from error
+    patch = decode_png(data, largest)
     if patch.ndim != 2:
         raise ValueError("its mask is no gray PNG")
     return patch != 0

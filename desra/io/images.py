@@ -240,6 +240,31 @@ def read_labels(path: StrPath) -> NDArray[np.int32]:
     return np.ascontiguousarray(_turn_upright(ids, orientation), np.int32)
 
 
+def decode_png(data: bytes, largest: tuple[int, int]) -> NDArray[Any]:
+    """Decode a small PNG from memory, as Pillow stores it: (H, W) or (H, W, C).
+
+    No other format is tried: Pillow's decoder of EPS would run PostScript.
+
+    Args:
+        data: the bytes of the file.
+        largest: the (height, width) that it may have at most, compared before it is decoded.
+
+    Raises:
+        ValueError: it is no PNG, damaged, or larger.
+    """
+    try:
+        with _PIXEL_LIMIT_LIFTED, Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            width, height = image.size
+            if height <= largest[0] and width <= largest[1]:
+                return np.asarray(image)
+    except _DAMAGE as error:
+        raise ValueError("its mask is no PNG in base64") from error
+    raise ValueError(
+        f"its mask of {width} x {height} pixels is larger than the image, "
+        f"{largest[1]} x {largest[0]}"
+    )
+
+
 def image_size(path: StrPath) -> tuple[int, int]:
     """Read the size of an image, (height, width) as `read_image` gives it, from the header alone.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,42 @@ def test_labelme_errors_name_the_file(tmp_path: Path, content: Any, words: str) 
     with pytest.raises(InputError) as error:
         read_labelme(path)
     assert words in str(error.value) and str(path) in str(error.value)
+
+
+def test_a_labelme_mask_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an EPS, Pillow would run the PostScript."""
+    calls: list[Any] = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *args, **_: calls.append(args))
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n(x) (w) file\n%%EOF\n"
+    assert Image.open(io.BytesIO(eps)).format == "EPS"  # a real one, which Pillow takes
+    text = base64.b64encode(eps).decode()
+    path = write_json(tmp_path / "a.json", labelme(shape("mask", [[0, 0], [3, 3]], mask=text)))
+    with pytest.raises(InputError, match="shape 1: its mask is no PNG in base64"):
+        read_labelme(path)
+    assert not calls
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "BMP", "GIF", "JPEG", "PPM"])
+def test_a_labelme_mask_is_a_png_alone(tmp_path: Path, kind: str) -> None:
+    stream = io.BytesIO()
+    Image.new("L", (4, 4), 255).save(stream, kind)
+    text = base64.b64encode(stream.getvalue()).decode()
+    path = write_json(tmp_path / "a.json", labelme(shape("mask", [[0, 0], [3, 3]], mask=text)))
+    with pytest.raises(InputError, match="its mask is no PNG in base64"):
+        read_labelme(path)
+
+
+@pytest.mark.parametrize("side", [11, 20_000])
+def test_a_labelme_mask_larger_than_its_image_is_not_decoded(tmp_path: Path, side: int) -> None:
+    text = png(np.zeros((1, side), np.uint8))
+    if side > 11:  # a bomb: the header claims more than Pillow's own limit
+        data = bytearray(base64.b64decode(text))
+        data[16:24] = side.to_bytes(4, "big") * 2
+        data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+        text = base64.b64encode(data).decode()
+    path = write_json(tmp_path / "a.json", labelme(shape("mask", [[0, 0], [3, 3]], mask=text)))
+    with pytest.raises(InputError, match=f"its mask of {side} x .* is larger than the image"):
+        read_labelme(path)
 
 
 def test_what_is_no_json(tmp_path: Path) -> None:
