@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL import ImageFile as PillowFile
 from PIL.TiffImagePlugin import TiffImageFile
+from scipy import ndimage
 
 from desra.io.files import StrPath, atomic_write
 from desra.utils.errors import InputError
@@ -143,7 +144,10 @@ def read_image(path: StrPath) -> Picture:
     Raises:
         InputError: the file is missing, empty, no image, truncated or of an unsupported kind.
     """
-    path = Path(path)
+    return _read(Path(path), with_profile=True)
+
+
+def _read(path: Path, with_profile: bool) -> Picture:
     with _opened(path) as file:
         data = file.read()
     with _pillow(path, io.BytesIO(data)) as image:
@@ -185,31 +189,115 @@ def read_rgb8(path: StrPath, size: tuple[int, int] | None = None) -> NDArray[np.
     Raises:
         InputError: it cannot be read, or has another size.
     """
-    pixels = read_image(path).rgb8
-    if size is not None and pixels.shape[:2] != tuple(size):
+    if size is not None:
+        _check_size(path, image_size(path), size)
+    return read_image(path).rgb8
+
+
+def _check_size(path: StrPath, size: tuple[int, int], expected: tuple[int, int]) -> None:
+    """Raise an InputError where the size of an image is not the expected one."""
+    if size != tuple(expected):
         raise InputError(
-            f"{path} is {pixels.shape[:2]}, but {tuple(size)} is expected (height, width); "
+            f"{path} is {size}, but {tuple(expected)} is expected (height, width); "
             "detect again, or give the file that belongs to the results"
         )
-    return pixels
 
 
 def read_mask(path: StrPath, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
-    """Read a mask image, 0 and 255, as bool (H, W), True where it is above 127.
+    """Read a mask image as bool (H, W): True where it is painted.
+
+    Painted is what is not transparent, if the image has transparent pixels; else what is brighter
+    than half in any channel: white, a colour on black, 1-bit, a palette by its colours.
 
     Args:
-        path, size: as for `read_rgb8`.
+        path: the file, as for `read_image`; a colour profile is not applied.
+        size: the (height, width) that it must have, compared before it is decoded; None: any.
 
     Raises:
-        InputError: as `read_rgb8`; also for values below 128 alone, such as 0 and 1, which would
-            give an empty mask.
+        InputError: it cannot be read, or has another size; or it can be understood in two ways:
+            regions that are darker than half, such as class ids 0 and 1, a background that is not
+            black, colours of a photograph, or transparency together with black and white.
     """
-    gray = read_rgb8(path, size)[..., 0]
-    if 0 < gray.max() < 128:
+    path = Path(path)
+    if size is not None:
+        _check_size(path, image_size(path), size)
+    picture = _read(path, with_profile=False)
+    try:
+        return _painted(picture, lossy=_is_lossy(path))
+    except ValueError as error:
         raise InputError(
-            f"{path} has values from 0 to {gray.max()} only; a mask must hold 0 and 255"
-        )
-    return gray > 127
+            f"{path} {error}; a mask must hold 0 and 255: white, or one bright colour, on black"
+        ) from error
+
+
+def _painted(picture: Picture, lossy: bool) -> NDArray[np.bool_]:
+    """Return the painted pixels of a mask image, see `read_mask`.
+
+    Raises:
+        ValueError: they cannot be told; the message is the middle of a sentence.
+    """
+    rgb = picture.rgb
+    is_gray = any(note == "gray to RGB" for note in picture.notes)
+    levels = rgb[..., 0] if is_gray else rgb.max(axis=2)
+    alpha = picture.alpha
+    if alpha is not None and alpha.min() < alpha.max():
+        is_set = _bright(alpha, lossy, "opacities")
+        shown = levels[is_set]
+        half = np.iinfo(levels.dtype).max // 2
+        if shown.size and shown.min() <= half < shown.max():
+            raise ValueError("has transparent pixels, and both dark and bright ones beside them")
+        return is_set
+    if alpha is not None and not alpha.any():  # nothing was painted on a transparent layer
+        return np.zeros(levels.shape, np.bool_)
+    if not is_gray:
+        _refuse_photograph(rgb, levels, lossy)
+    return _bright(levels, lossy, "values")
+
+
+def _bright(levels: Pixels, lossy: bool, what: str) -> NDArray[np.bool_]:
+    """Return where ``levels`` (H, W) are above half; a soft edge is cut there.
+
+    Raises:
+        ValueError: there is a region without any value above half.
+    """
+    top = int(np.iinfo(levels.dtype).max)
+    is_set = levels > top // 2
+    faint = levels // ((top + 1) // 8) if lossy else levels  # the noise of a JPEG is none
+    is_faint = (faint > 0) & ~is_set
+    if not is_faint.any():
+        return is_set
+    labels, count = ndimage.label(is_set | is_faint, np.ones((3, 3)))
+    without = np.ones(count + 1, np.bool_)
+    without[0] = False
+    without[labels[is_set]] = False
+    if without.any():
+        largest = int(levels[without[labels]].max())
+        raise ValueError(f"has {what} from 0 to {largest} only, of {top}, in whole regions")
+    return is_set
+
+
+def _refuse_photograph(rgb: Pixels, levels: Pixels, lossy: bool) -> None:
+    """Refuse colours that are not those of a mask.
+
+    Raises:
+        ValueError: colours on a background that is not black; more than 256 colours, or colours
+            in a lossy file.
+    """
+    top = int(np.iinfo(rgb.dtype).max)
+    if int((levels - rgb.min(axis=2)).max()) <= top // 16:
+        return  # gray, saved as RGB
+    if levels.min() > top // 2 and np.ptp(rgb, axis=(0, 1)).any():
+        raise ValueError("has colours on a background that is not black")
+    if lossy:
+        raise ValueError("has colours and is a lossy file, save it as PNG")
+    codes = rgb.astype(np.uint64) @ np.array([1 << 32, 1 << 16, 1], np.uint64)
+    if len(np.unique(codes)) > 256:
+        raise ValueError("has the colours of a photograph")
+
+
+def _is_lossy(path: Path) -> bool:
+    with _opened(path) as file:
+        return file.read(3) == b"\xff\xd8\xff"
 
 
 def read_labels(path: StrPath) -> NDArray[np.int32]:
