@@ -27,6 +27,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from scipy import ndimage
 
 from desra.io.files import StrPath, atomic_write
+from desra.io.profiles import UnusableProfileError, conversion_of
 from desra.utils.errors import InputError
 
 Pixels: TypeAlias = NDArray[np.uint8 | np.uint16]
@@ -136,7 +137,9 @@ def read_image(path: StrPath) -> Picture:
 
     The content decides, not the extension. Gray, palette and CMYK become RGB, transparency
     becomes ``alpha``, an EXIF rotation is applied, and of several frames the first is read;
-    ``notes`` tells which of these were done. Colour profiles are not applied.
+    ``notes`` tells which of these were done. The colours of an embedded ICC profile
+    other than sRGB are converted to sRGB, at 8 bits; without a profile the values are taken as
+    they are.
 
     Returns:
         The pixels, uint8 or uint16 (H, W, 3), and the alpha channel.
@@ -163,6 +166,10 @@ def _read(path: Path, with_profile: bool) -> Picture:
         pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
     if not isinstance(image, TiffImageFile):  # both decoders turn a TIFF upright by themselves
         pixels = _turn_upright(pixels, orientation)
+    profile_notes: list[str] = []
+    if with_profile and (profile := image.info.get("icc_profile")):
+        upright = 1 if isinstance(image, TiffImageFile) else orientation
+        pixels, profile_notes = _as_srgb(image, pixels, profile, upright)
 
     kind = _kind(image, data)
     notes = [
@@ -175,7 +182,7 @@ def _read(path: Path, with_profile: bool) -> Picture:
     return Picture(
         rgb=np.ascontiguousarray(pixels[..., :3]),
         alpha=np.ascontiguousarray(pixels[..., 3]) if has_alpha else None,
-        notes=tuple(note for applies, note in notes if applies),
+        notes=(*(note for applies, note in notes if applies), *profile_notes),
     )
 
 
@@ -510,6 +517,43 @@ def _decode_deep(path: Path, image: PillowFile.ImageFile, data: bytes) -> NDArra
         return pixels
     opaque = np.any(pixels != np.asarray(key), axis=2, keepdims=True)
     return np.concatenate([pixels, opaque * np.uint16(65535)], axis=2)
+
+
+def _as_srgb(
+    image: PillowFile.ImageFile, pixels: Pixels, profile: bytes, orientation: int
+) -> tuple[Pixels, list[str]]:
+    """Convert the colours of a decoded image from its ICC profile to sRGB.
+
+    Args:
+        image: the loaded image, as stored.
+        pixels: its pixels, (H, W, 3 or 4), upright.
+        profile: the bytes of the profile.
+        orientation: how the image must be turned to lie as ``pixels``.
+
+    Returns:
+        The pixels, uint8 if they were converted, and what was done.
+    """
+    try:
+        conversion = conversion_of(profile)
+        if conversion is None:
+            return pixels, []
+        if conversion.mode == "CMYK" or image.mode == "CMYK":
+            if conversion.mode != image.mode:
+                raise UnusableProfileError(f"a profile of {conversion.mode} for {image.mode}")
+            rgb: Pixels = _turn_upright(conversion(image), orientation)
+        else:
+            rgb8 = np.ascontiguousarray(to_uint8(pixels[..., :3]))
+            if conversion.mode == "L" and np.ptp(rgb8, axis=2).any():
+                raise UnusableProfileError("a profile of gray for RGB")
+            rgb = conversion(Image.fromarray(rgb8[..., 0] if conversion.mode == "L" else rgb8))
+    except UnusableProfileError as error:
+        return pixels, [f"its colour profile is passed over ({error})"]
+    notes = [f"colours of {conversion.name} converted to sRGB"]
+    if pixels.dtype != np.uint8:
+        notes.append("16 bits cut to 8 for the conversion")
+    if pixels.shape[2] == 4:
+        rgb = np.dstack([rgb, to_uint8(pixels[..., 3])])
+    return rgb, notes
 
 
 def _orientation(image: PillowFile.ImageFile, file: BinaryIO) -> int:
