@@ -7,6 +7,7 @@ file the error says what it is, and what to give instead.
 import os
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +18,14 @@ from torch import Tensor, nn
 
 from desra.io.files import atomic_write
 from desra.networks import file_types, zoo
-from desra.utils.errors import InputError
+from desra.networks.wrapping import contains_network, is_ema, unwrapped
+from desra.utils.errors import InputError, logger
 
 _ASSETS = Path(__file__).parent.parent / "assets"
 EMBEDDED = {
     "embedded:gan": _ASSETS / "sr_gan_x4.safetensors",
     "embedded:mse": _ASSETS / "sr_mse_x4.safetensors",
 }
-#: Keys of a file under which the network's tensors may be, the preferred one first.
-_CONTAINERS = (
-    "params_ema",
-    "params-ema",
-    "params",
-    "state_dict",
-    "model_state_dict",
-    "model",
-    "net",
-)
-#: Prefixes of the names by wrappers: DataParallel, torch.compile, old training code.
-_PREFIX = re.compile(r"^(?:module\.|_orig_mod\.|netG\.)+")
 #: Names in the first ESRGAN and in BSRGAN -> names in basicsr's RRDBNet.
 _OLD_NAMES = (
     (r"model\.0\.(\w+)", r"conv_first.\1"),
@@ -87,6 +77,16 @@ def read(path: Path) -> dict[str, Any]:
         InputError: the file is not a checkpoint, is incomplete, or holds more than tensors and
             plain values.
     """
+    if shard := re.search(r"-(\d{5})-of-(\d{5})\.\w+$", path.name):
+        raise InputError(
+            f"weights: {path} is part {int(shard[1])} of {int(shard[2])} of a checkpoint; where it "
+            "was made, save it in one file: torch.save(net.state_dict(), 'net.pth')"
+        )
+    if path.name.endswith(".index.json"):
+        raise InputError(
+            f"weights: {path} lists the parts of a checkpoint; where it was made, save it in one "
+            "file: torch.save(net.state_dict(), 'net.pth')"
+        )
     try:
         kind = file_types.weights_format(path)
     except ValueError as error:
@@ -132,21 +132,15 @@ def _why_refused(path: Path, error: Exception) -> str:
 
 
 def state_dict(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the network's tensors by name, without the prefixes of wrappers (``module.``).
+    """Return the network's tensors by their own names, without containers and prefixes.
 
     Args:
-        content: a checkpoint. The tensors are under the first of the keys ``params_ema``,
-            ``params-ema``, ``params``, ``state_dict``, ``model_state_dict``, ``model`` and ``net``
-            that it has; without any, they are its own values.
+        content: a checkpoint, see `desra.networks.wrapping`.
 
     Raises:
         ValueError: there are no tensors.
     """
-    for key in _CONTAINERS:
-        if isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    tensors = {_PREFIX.sub("", k): v for k, v in content.items() if isinstance(v, Tensor)}
+    tensors, _ = unwrapped(content)
     if not tensors:
         raise ValueError(f"no weights in it; its keys are {_some(map(str, content))}")
     return tensors
@@ -155,20 +149,41 @@ def state_dict(content: Mapping[str, Any]) -> dict[str, Tensor]:
 def tensors_of(path: Path) -> dict[str, Tensor]:
     """Read the network's tensors from a checkpoint, by name.
 
+    Where the file has an average of them (EMA), or other networks too, what is taken is logged.
+
     Raises:
         InputError: as :func:`read`; or the file is a training state, or has no weights in it.
     """
     content = read(path)
-    contained = any(isinstance(content.get(key), Mapping) for key in _CONTAINERS)
-    if not contained and {"optimizers", "optimizer"} & content.keys():
+    if _is_training_state(content):
         raise InputError(f"weights: {path} {_training_state(path, content)}")
     try:
-        return state_dict(content)
+        tensors = state_dict(content)
     except ValueError as error:
         raise InputError(
             f"weights: {path} holds {error}; give a file with the weights of a network, such as "
             "net_g_*.pth"
         ) from error
+    _say_way(str(path), unwrapped(content)[1])
+    return tensors
+
+
+@lru_cache(maxsize=64)
+def _say_way(path: str, way: str) -> None:
+    """Log once which tensors of a file are taken."""
+    if way not in ("", "params", "state_dict", "model"):
+        average = ", the average (EMA) of the weights" if is_ema(way) else ""
+        logger.info("weights: of %s the tensors under %s are taken%s", path, way, average)
+
+
+def _is_training_state(content: Mapping[str, Any]) -> bool:
+    """Return whether a file is what training resumes from, of basicsr or desra."""
+    if not {"optimizers", "optimizer"} & content.keys():
+        return False
+    if {"params", "params_ema", "state_dict", "model"} & content.keys():
+        return False
+    counts = {"iter", "iteration"} & content.keys()
+    return not contains_network(content) or ("optimizers" in content and bool(counts))
 
 
 def _training_state(path: Path, content: Mapping[str, Any]) -> str:

@@ -265,6 +265,26 @@ def test_weights_beside_an_optimizer_are_taken(tmp_path: Path):
     assert loaded(saved({"model": B, "optimizer": {"state": {}}}, tmp_path / "n.pth")) == 2
 
 
+@pytest.mark.parametrize(
+    "name", ["model-00001-of-00002.safetensors", "model.safetensors.index.json"]
+)
+def test_parts_of_a_checkpoint_are_told(name: str, tmp_path: Path):
+    save_file(dict(A), tmp_path / name)
+    with pytest.raises(InputError, match=r"(part 1 of 2|lists the parts) .*save it in one file"):
+        checkpoints.tensors_of(tmp_path / name)
+
+
+def test_the_average_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    path = Path(saved({"model": {"params_ema": B, "params": A}}, tmp_path / "n.pth"))
+    with caplog.at_level("INFO", "desra"):
+        for _ in range(2):
+            checkpoints.tensors_of(path)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"weights: of {path} the tensors under model.params_ema are taken, the average (EMA) of "
+        "the weights"
+    ]
+
+
 def test_mismatches_are_counted_and_three_of_each_named(tmp_path: Path):
     target = nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(5)))
     given = {f"{i}.weight": torch.zeros(2, 1, 1, 1) for i in range(5)} | {"x": torch.zeros(1)}
