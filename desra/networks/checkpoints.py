@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from desra.io.files import atomic_write
 from desra.networks import file_types, zoo
+from desra.networks.soundness import fault_of
 from desra.networks.wrapping import contains_network, is_ema, unwrapped
 from desra.utils.errors import InputError, logger
 
@@ -152,7 +153,8 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
     Where the file has an average of them (EMA), or other networks too, what is taken is logged.
 
     Raises:
-        InputError: as :func:`read`; or the file is a training state, or has no weights in it.
+        InputError: as :func:`read`; or the file is a training state, has no weights in it, or
+            weights that are no finite floats.
     """
     content = read(path)
     if _is_training_state(content):
@@ -164,6 +166,11 @@ def tensors_of(path: Path) -> dict[str, Tensor]:
             f"weights: {path} holds {error}; give a file with the weights of a network, such as "
             "net_g_*.pth"
         ) from error
+    if fault := fault_of(tensors):
+        raise InputError(
+            f"weights: {path} {fault}; give the file before it was converted or damaged, or an "
+            "earlier one of that training"
+        )
     _say_way(str(path), unwrapped(content)[1])
     return tensors
 

@@ -285,6 +285,45 @@ def test_the_average_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     ]
 
 
+ODD: dict[str, tuple[dict[str, torch.Tensor], str]] = {
+    "NaN": ({"weight": torch.full((1, 1), float("nan"))}, "1 of 1 values in weight .*NaN"),
+    "infinite": ({"a.bias": torch.tensor([1.0, float("-inf")])}, "1 of 2 values in a.bias"),
+    "NaN in a buffer": ({"mean": torch.tensor([float("nan")])}, "1 of 1 values in mean"),
+    "int": ({"weight": torch.ones(1, 1, dtype=torch.int64)}, "has int64 numbers in weight"),
+    "bool": ({"a.weight": torch.ones(1, 1, dtype=torch.bool)}, "has bool numbers in a.weight"),
+    "complex": ({"scale": torch.ones(1, dtype=torch.complex64)}, "has complex64 numbers in scale"),
+    "NaN of 8 bits": (
+        {"weight": torch.tensor([float("nan")]).to(torch.float8_e4m3fn)},
+        "1 of 1 values in weight",
+    ),
+    "a gap": (
+        {"body.100000.weight": torch.ones(1)},
+        "has a tensor in body.100000, but only 1 such",
+    ),
+    "a huge number": ({f"body.{'9' * 5000}.weight": torch.ones(1)}, "a layer that no network has"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_weights_that_are_none_are_refused(kind: str, tmp_path: Path):
+    content, words = ODD[kind]
+    path = Path(saved(content, tmp_path / "n.pth"))
+    with pytest.raises(InputError, match=f"weights: .*n.pth .*{words}"):
+        checkpoints.tensors_of(path)
+
+
+def test_counters_and_masks_are_let_pass(tmp_path: Path):
+    content = {
+        **A,
+        "num_batches_tracked": torch.tensor(3),
+        "index": torch.zeros(4, dtype=torch.int64),
+        "attn_mask": torch.tensor([0.0, float("-inf")]),
+        **{f"features.{i}.weight": torch.ones(1) for i in (0, 2, 5, 7, 28)},
+    }
+    path = Path(saved(content, tmp_path / "n.pth"))
+    assert checkpoints.tensors_of(path).keys() == content.keys()
+
+
 def test_mismatches_are_counted_and_three_of_each_named(tmp_path: Path):
     target = nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(5)))
     given = {f"{i}.weight": torch.zeros(2, 1, 1, 1) for i in range(5)} | {"x": torch.zeros(1)}
