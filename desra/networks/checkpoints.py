@@ -5,7 +5,10 @@ file the error says what it is, and what to give instead.
 """
 
 import os
+import pickle
 import re
+import struct
+import zipfile
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -42,6 +45,24 @@ _OLD_NAMES = (
     (r"HRconv\.(\w+)", r"conv_hr.\1"),
 )
 _SHOWN = 3
+# What torch raises on bytes that are no checkpoint.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    EOFError,
+    ImportError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    SystemError,
+    TypeError,
+    ValueError,
+    pickle.PickleError,
+    struct.error,
+    zipfile.BadZipFile,
+)
 
 
 class MismatchError(InputError):
@@ -100,12 +121,16 @@ def read(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:  # with a path, torch would judge by its suffix
             content = torch.load(file, map_location="cpu", weights_only=True)
     except SafetensorError as error:
+        if _is_out_of_memory(error):
+            raise InputError(f"weights: {path} {_why_unread(path, error)}") from error
         raise InputError(
             f"weights: {path} is not a whole safetensors file ({error}); the download broke off: "
             "fetch it again"
         ) from error
-    except Exception as error:
-        raise InputError(f"weights: {path} {_why_refused(path, error)}") from error
+    except (*_DAMAGE, OSError, MemoryError) as error:
+        if _is_caused_by(error, KeyboardInterrupt):  # torch's reader in C++ wraps it
+            raise KeyboardInterrupt from error
+        raise InputError(f"weights: {path} {_why_unread(path, error)}") from error
     if not isinstance(content, dict):
         raise InputError(
             f"weights: {path} holds a {type(content).__name__}, not a dictionary; save the weights "
@@ -114,7 +139,38 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _why_refused(path: Path, error: Exception) -> str:
+def _why_unread(path: Path, error: BaseException) -> str:
+    """The end of the sentence about a file that could not be read."""
+    if _is_out_of_memory(error):
+        size = path.stat().st_size / 2**20
+        return (
+            f"needs more memory than there is ({size:.0f} MiB on disk); end other programs, or use "
+            "a machine with more"
+        )
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})"
+    return _why_refused(path, error)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error, or one that it was raised from, says that memory ran out."""
+    return _is_caused_by(error, MemoryError) or bool(
+        re.search(r"allocate memory|not enough memory|out of memory|bad_alloc", str(error))
+    )
+
+
+def _is_caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Return whether an error is of a kind, or was raised from one or while one was handled."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        if isinstance(error, kind):
+            return True
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _why_refused(path: Path, error: BaseException) -> str:
     """The end of the sentence about a file that torch does not load."""
     message = str(error)
     alone = "where it was made, save the weights alone: torch.save(net.state_dict(), 'net.pth')"

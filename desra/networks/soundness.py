@@ -37,7 +37,8 @@ def _fault(entry: tuple[str, Tensor]) -> str | None:
     values = tensor.float() if tensor.element_size() == 1 else tensor
     wrong = ~torch.isfinite(values) if is_weight else torch.isnan(values)
     if count := int(torch.count_nonzero(wrong)):
-        return f"has {count} of {math.prod(tensor.shape)} values in {name} that are no numbers (NaN or infinite)"
+        values_of = f"{count} of {math.prod(tensor.shape)} values in {name}"
+        return f"has {values_of} that are no numbers (NaN or infinite)"
     return None
 
 

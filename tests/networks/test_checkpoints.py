@@ -324,6 +324,47 @@ def test_counters_and_masks_are_let_pass(tmp_path: Path):
     assert checkpoints.tensors_of(path).keys() == content.keys()
 
 
+def interrupted() -> RuntimeError:
+    """What pybind11 makes of Ctrl-C while torch's reader is in C++."""
+    error = RuntimeError("PytorchStreamReader failed reading file data/0: file read failed")
+    error.__context__ = KeyboardInterrupt()
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (MemoryError(), InputError, "needs more memory than there is"),
+        (
+            RuntimeError(
+                "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"
+            ),
+            InputError,
+            "needs more memory than there is",
+        ),
+        (OSError(5, "Input/output error"), InputError, r"cannot be read \(Input/output error\)"),
+        (KeyboardInterrupt(), KeyboardInterrupt, None),
+        (interrupted(), KeyboardInterrupt, None),
+        (RuntimeError("invalid magic number"), InputError, "is incomplete or damaged"),
+    ],
+)
+def test_the_diagnosis_is_true(
+    error: BaseException,
+    kind: type[BaseException],
+    words: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    path = Path(saved({"params": A}, tmp_path / "n.pth"))
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", fails)
+    with pytest.raises(kind, match=words):
+        checkpoints.read(path)
+
+
 def test_mismatches_are_counted_and_three_of_each_named(tmp_path: Path):
     target = nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(5)))
     given = {f"{i}.weight": torch.zeros(2, 1, 1, 1) for i in range(5)} | {"x": torch.zeros(1)}
