@@ -22,7 +22,7 @@ import math
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -35,7 +35,7 @@ from skimage.draw import polygon2mask
 
 from desra.artifacts import find_regions
 from desra.io.files import write_json
-from desra.io.images import decode_png, read_mask
+from desra.io.images import MAX_PIXELS, decode_png, image_size, read_mask
 from desra.io.listing import list_images
 from desra.utils.errors import InputError, listed
 
@@ -94,26 +94,40 @@ class RLE:
 # ------------------------------------------------------------------------------- of all formats
 
 
-def read_human_masks(source: str | os.PathLike[str], key: str = "masks") -> dict[str, RLE]:
-    """Read all masks of a source, without comparing them with images.
+def read_human_masks(
+    source: str | os.PathLike[str], key: str = "masks", sizes: Mapping[str, Size] | None = None
+) -> dict[str, RLE]:
+    """Read all masks of a source.
 
     Args:
         source, key: as for `find_human_masks`.
+        sizes: (height, width) of each SR image by stem, which the masks must have; compared before
+            a mask is decoded. None: masks of any size up to 2^30 pixels.
 
     Returns:
         Stem -> mask as run lengths.
 
     Raises:
-        InputError: no such source, or a file that cannot be read.
+        InputError: no such source, or a file that cannot be read, belongs to no image (all are
+            listed), or has another size than its image.
     """
     path = Path(source)
     if not path.exists():
         raise InputError(f"{key}: {path} does not exist; check the path")
+    check = _Sizes(path, key, sizes)
     if path.is_file():
-        return read_coco(path)
-    if files := sorted(path.rglob("*.json")):
-        return {_stem(file.relative_to(path)): RLE.of(read_labelme(file)) for file in files}
-    return {file.stem: RLE.of(read_mask(file.path)) for file in list_images(path)}
+        return read_coco(path, check)
+    if files := _json_files(path):
+        masks = {check.name(_stem(file.relative_to(path))): file for file in files}
+        check.names(masks)
+        return {stem: RLE.of(read_labelme(file, check.of(stem))) for stem, file in masks.items()}
+    images = {check.name(file.stem): file.path for file in list_images(path)}
+    check.names(images)
+    masks_of_images: dict[str, RLE] = {}
+    for stem, file in images.items():
+        check.of(stem)(image_size(file))
+        masks_of_images[stem] = RLE.of(read_mask(file))
+    return masks_of_images
 
 
 def find_human_masks(
@@ -135,20 +149,60 @@ def find_human_masks(
         InputError: no such source, or a file that cannot be read, belongs to no image (all are
             listed), or has another size than its image.
     """
-    path = Path(source)
-    masks = read_human_masks(path, key)
-    if unknown := sorted(masks.keys() - sizes):
-        raise InputError(
-            f"{key}: {len(unknown)} of {len(masks)} masks in {path} belong to no image: "
-            f"{listed(unknown)}; name each as its image, sub-folder included"
-        )
-    for stem, runs in masks.items():
-        if runs.size != tuple(sizes[stem]):
+    return read_human_masks(source, key, sizes)
+
+
+class _Sizes:
+    """The sizes that the masks of a source must have, compared before a mask is decoded.
+
+    Args:
+        path: the source.
+        key: the option that names it, for messages.
+        sizes: (height, width) of each SR image by stem; None: any.
+    """
+
+    def __init__(
+        self, path: Path | None = None, key: str = "", sizes: Mapping[str, Size] | None = None
+    ) -> None:
+        self._path, self._key, self._sizes = path, key, sizes
+
+    def name(self, stem: str) -> str:
+        """Return the stem of the image that a mask of this name belongs to."""
+        return stem
+
+    def names(self, stems: Collection[str]) -> None:
+        """Refuse masks that belong to no image.
+
+        Raises:
+            InputError: there are such; all are listed.
+        """
+        if self._sizes is None:
+            return
+        if unknown := sorted(set(stems) - set(self._sizes)):
             raise InputError(
-                f"{key}: the mask of {stem} in {path} is {runs.size}, but the SR image is "
-                f"{tuple(sizes[stem])} (height, width); draw it on the SR image"
+                f"{self._key}: {len(unknown)} of {len(stems)} masks in {self._path} belong to no "
+                f"image: {listed(unknown)}; name each as its image, sub-folder included"
             )
-    return masks
+
+    def of(self, stem: str) -> Callable[[Size], None]:
+        """Return a function that refuses a size other than that of the image ``stem``."""
+
+        def check(size: Size) -> None:
+            if self._sizes is not None and tuple(size) != tuple(self._sizes[stem]):
+                raise InputError(
+                    f"{self._key}: the mask of {stem} in {self._path} is {size}, but the SR image "
+                    f"is {tuple(self._sizes[stem])} (height, width); draw it on the SR image"
+                )
+
+        return check
+
+
+def _any_size(size: Size) -> None:
+    """Refuse no size."""
+
+
+def _json_files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.json"))
 
 
 def _stem(path: PurePath) -> str:
@@ -179,8 +233,10 @@ def _read_json(path: Path, kind: str, keys: tuple[str, ...]) -> dict[str, Any]:
 
 def _size(content: Mapping[str, Any], height: str, width: str) -> Size:
     size = content[height], content[width]
-    if not all(isinstance(n, int) and n > 0 for n in size):
+    if not all(type(n) is int and n > 0 for n in size):
         raise ValueError(f"{height} and {width} must be whole numbers above 0, not {size}")
+    if math.prod(size) > MAX_PIXELS:
+        raise ValueError(f"{height} and {width} are {size}, more than {MAX_PIXELS} pixels")
     return size
 
 
@@ -198,8 +254,12 @@ def _regions(mask: Mask) -> Iterator[tuple[slice, slice, Mask]]:
 # ---------------------------------------------------------------------------------------- LabelMe
 
 
-def read_labelme(path: str | os.PathLike[str]) -> Mask:
+def read_labelme(path: str | os.PathLike[str], check: Callable[[Size], None] = _any_size) -> Mask:
     """Read a LabelMe file as the union of its polygons, rectangles, circles and mask shapes.
+
+    Args:
+        path: the file.
+        check: is called with (height, width) before any shape is drawn; raises what it refuses.
 
     Returns:
         The mask, bool ``(imageHeight, imageWidth)``.
@@ -211,9 +271,11 @@ def read_labelme(path: str | os.PathLike[str]) -> Mask:
     path = Path(path)
     content = _read_json(path, "LabelMe", ("shapes",))
     try:
-        mask = np.zeros(_size(content, "imageHeight", "imageWidth"), np.bool_)
+        size = _size(content, "imageHeight", "imageWidth")
     except _MALFORMED as error:
         raise InputError(f"{path}: {_reason(error)}; save it again in LabelMe") from error
+    check(size)
+    mask = np.zeros(size, np.bool_)
     for number, shape in enumerate(content["shapes"], 1):
         try:
             _draw_shape(mask, shape)
@@ -325,8 +387,12 @@ def write_labelme(
 # ------------------------------------------------------------------------------------------- COCO
 
 
-def read_coco(path: str | os.PathLike[str]) -> dict[str, RLE]:
+def read_coco(path: str | os.PathLike[str], sizes: _Sizes | None = None) -> dict[str, RLE]:
     """Read the masks of a COCO file: polygons, uncompressed and compressed RLE, or boxes alone.
+
+    Args:
+        path: the file.
+        sizes: of the images that the masks belong to; None: any.
 
     Returns:
         Stem of ``file_name`` (its folders kept) -> the union of the image's annotations, for
@@ -338,18 +404,26 @@ def read_coco(path: str | os.PathLike[str]) -> dict[str, RLE]:
     """
     path = Path(path)
     content = _read_json(path, "COCO", ("images", "annotations"))
+    sizes = _Sizes() if sizes is None else sizes
     masks: dict[str, RLE] = {}
     where = "an annotation"
     try:
         by_image: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
         for annotation in content["annotations"]:
             by_image[annotation["image_id"]].append(annotation)
+        stems: dict[str, Mapping[str, Any]] = {}
         for image in content["images"]:
             where = f"image {image.get('id')} ({image.get('file_name')})"
-            stem = _stem(PurePath(image["file_name"]))
-            if stem in masks:
+            stem = sizes.name(_stem(PurePath(image["file_name"])))
+            if stem in stems:
                 raise ValueError("another image has the same name")
-            mask = np.zeros(_size(image, "height", "width"), np.bool_)
+            stems[stem] = image
+        sizes.names(stems)
+        for stem, image in stems.items():
+            where = f"image {image.get('id')} ({image['file_name']})"
+            size = _size(image, "height", "width")
+            sizes.of(stem)(size)
+            mask = np.zeros(size, np.bool_)
             for annotation in by_image.pop(image["id"], []):
                 where = f"annotation {annotation.get('id')} of {image['file_name']}"
                 mask |= _segmentation(annotation, (mask.shape[0], mask.shape[1]))
@@ -357,6 +431,8 @@ def read_coco(path: str | os.PathLike[str]) -> dict[str, RLE]:
         where = "its annotations"
         if by_image:
             raise ValueError(f"no image has the id {next(iter(by_image))}")
+    except InputError:
+        raise
     except _MALFORMED as error:
         raise InputError(f"{path}, {where}: {_reason(error)}; export it again") from error
     return masks

@@ -49,7 +49,7 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
-_MAX_PIXELS = 2**30  # OpenCV's own limit; beyond it the RGB array alone takes 3 GiB
+MAX_PIXELS = 2**30  # OpenCV's own limit; beyond it the RGB array alone takes 3 GiB
 
 
 # --------------------------------------------------------------------------------------- reading
@@ -393,6 +393,8 @@ def _opened(path: Path) -> Generator[BinaryIO, None, None]:
     """Open a file for reading; errors of the system become an InputError."""
     if path.is_dir():
         raise InputError(f"{path} is a folder, an image file was expected")
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise InputError(f"{path} is a pipe or a device, an image file was expected")
     try:
         file = path.open("rb")
     except FileNotFoundError as error:
@@ -407,7 +409,7 @@ class _PixelLimit:
     """Switches off Pillow's limit of 179 megapixels while an image is read here.
 
     The limit is a variable of Pillow's module. The last reader sets it again, so it holds for other
-    users of Pillow; here ``_MAX_PIXELS`` is the limit.
+    users of Pillow; here ``MAX_PIXELS`` is the limit.
     """
 
     def __init__(self) -> None:
@@ -439,10 +441,10 @@ def _pillow(path: Path, file: BinaryIO) -> Generator[PillowFile.ImageFile, None,
     try:
         with _PIXEL_LIMIT_LIFTED:
             image = Image.open(file, formats=_PILLOW_FORMATS)
-            if image.width * image.height > _MAX_PIXELS:
+            if image.width * image.height > MAX_PIXELS:
                 raise InputError(
                     f"{path} claims {image.width} x {image.height} pixels, more than the "
-                    f"{_MAX_PIXELS} that can be read; split it first"
+                    f"{MAX_PIXELS} that can be read; split it first"
                 )
             yield image
     except InputError:

@@ -434,6 +434,39 @@ def test_masks_of_another_size_are_refused(source: Path) -> None:
         find_human_masks(str(source), {**SIZES, "a": (16, 20)})
 
 
+@pytest.mark.parametrize("kind", ["labelme", "coco", "images"])
+def test_sizes_are_compared_before_a_mask_is_decoded(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mask of 10^5 x 10^5 would take 10 GB, one of 16000 x 16000 some seconds."""
+    for name in ("zeros", "full", "empty"):
+        monkeypatch.setattr(np, name, lambda *_, **__: pytest.fail("a mask was made"))
+    side = 16_000
+    path = tmp_path / "masks"
+    if kind == "labelme":
+        write_json(path / "a.json", labelme(height=side, width=side))
+    elif kind == "coco":
+        path = write_json(path, coco({"size": [side, side], "counts": [side**2]}, side, side))
+    else:
+        header = bytearray(base64.b64decode(png(np.ones((1, 1), np.uint8))))
+        header[16:24] = side.to_bytes(4, "big") * 2
+        header[29:33] = zlib.crc32(header[12:29]).to_bytes(4, "big")
+        path.mkdir()
+        (path / "a.png").write_bytes(header)
+    stem = "a/b" if kind == "coco" else "a"
+    with pytest.raises(InputError, match=rf"mask of {stem} in .* is \({side}, {side}\), but"):
+        find_human_masks(path, {stem: (8, 10)})
+
+
+def test_a_mask_of_any_size_has_a_limit(tmp_path: Path) -> None:
+    path = write_json(tmp_path / "a.json", labelme(height=10**5, width=10**5))
+    with pytest.raises(InputError, match=r"are \(100000, 100000\), more than 1073741824 pixels"):
+        read_labelme(path)
+    path = write_json(tmp_path / "c.json", coco([], 10**5, 10**5))
+    with pytest.raises(InputError, match="more than 1073741824 pixels"):
+        read_coco(path)
+
+
 def test_no_source(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"masks: .*nowhere does not exist"):
         find_human_masks(tmp_path / "nowhere", SIZES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import struct
 import subprocess
 import sys
@@ -497,6 +498,13 @@ def test_absurd_size_is_refused(tmp_path):
     data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
     with pytest.raises(InputError, match="claims 40000 x 40000 pixels"):
         read_image(stored(tmp_path / "bomb.png", data))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    for reader in (read_image, image_size, read_mask):
+        with pytest.raises(InputError, match=r"a\.png is a pipe or a device"):
+            reader(tmp_path / "a.png")
 
 
 def test_image_size_reads_the_header_alone(tmp_path):
