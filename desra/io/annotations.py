@@ -20,6 +20,7 @@ import io
 import json
 import math
 import os
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -44,6 +45,10 @@ Size = tuple[int, int]
 
 # What values of the wrong kind in a JSON file raise.
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+
+
+# Number of points of LabelMe's shapes, at least for a polygon; "rotation" is X-AnyLabeling's.
+_POINTS = {"polygon": 3, "rectangle": 2, "oriented_rectangle": 4, "rotation": 4, "circle": 2}
 
 
 @dataclass(frozen=True)
@@ -118,11 +123,9 @@ def read_human_masks(
     if path.is_file():
         return read_coco(path, check)
     if files := _json_files(path):
-        masks = {check.name(_stem(file.relative_to(path))): file for file in files}
-        check.names(masks)
+        masks = check.by_image((_stem(file.relative_to(path)), file) for file in files)
         return {stem: RLE.of(read_labelme(file, check.of(stem))) for stem, file in masks.items()}
-    images = {check.name(file.stem): file.path for file in list_images(path)}
-    check.names(images)
+    images = check.by_image((file.stem, file.path) for file in list_images(path))
     masks_of_images: dict[str, RLE] = {}
     for stem, file in images.items():
         check.of(stem)(image_size(file))
@@ -167,8 +170,35 @@ class _Sizes:
         self._path, self._key, self._sizes = path, key, sizes
 
     def name(self, stem: str) -> str:
-        """Return the stem of the image that a mask of this name belongs to."""
-        return stem
+        """Return the stem of the image that a mask of this name belongs to.
+
+        Label Studio stores an upload as ``<8 hex digits>-<name>`` in a folder of its own. Such a
+        name is taken for the one image of that name, whatever its folder.
+        """
+        if self._sizes is None or stem in self._sizes:
+            return stem
+        upload = re.fullmatch(r"(?:.*/)?[0-9a-f]{8}-(.+)", stem)
+        if upload is None:
+            return stem
+        alike = [known for known in self._sizes if known.rpartition("/")[2] == upload[1]]
+        return alike[0] if len(alike) == 1 else stem
+
+    def by_image(self, files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+        """Return the file of each image from pairs of stem and file.
+
+        Raises:
+            InputError: two files of one image, or files that belong to no image.
+        """
+        masks: dict[str, Path] = {}
+        for stem, file in files:
+            if (name := self.name(stem)) in masks:
+                raise InputError(
+                    f"{self._key}: {masks[name]} and {file} are masks of one image, {name}; remove "
+                    "one of them"
+                )
+            masks[name] = file
+        self.names(masks)
+        return masks
 
     def names(self, stems: Collection[str]) -> None:
         """Refuse masks that belong to no image.
@@ -301,7 +331,10 @@ def _draw_shape(mask: Mask, shape: Mapping[str, Any]) -> None:
         inside = patch[rows.start - top :, columns.start - left :]
         covered |= inside[: covered.shape[0], : covered.shape[1]]
         return
-    count = {"polygon": 3, "rectangle": 2, "oriented_rectangle": 4, "circle": 2}.get(kind)
+    if kind == "rectangle" and len(points) == 4:  # as X-AnyLabeling writes it: all corners
+        kind = "oriented_rectangle" if not _is_upright(points) else kind
+        points = points if kind == "oriented_rectangle" else points[::2]
+    count = _POINTS.get(kind)
     if count is None:
         raise ValueError(f"a shape of type '{kind}' marks no area; draw a polygon or a mask")
     if len(points) < count or (len(points) > count and kind != "polygon"):
@@ -316,6 +349,13 @@ def _draw_shape(mask: Mask, shape: Mapping[str, Any]) -> None:
     else:
         draw.polygon([(x, y) for x, y in points.tolist()], outline=1, fill=1)
     mask |= np.asarray(canvas, np.bool_)
+
+
+def _is_upright(corners: NDArray[np.float64]) -> bool:
+    """Return whether four corners, in turn, are those of a box (4, 2) along the axes."""
+    (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+    box = {(x0, y0), (x1, y0), (x1, y1), (x0, y1)}
+    return box == {(x, y) for x, y in corners.tolist()}
 
 
 def _decode_png(text: str, largest: Size) -> Mask:
@@ -414,7 +454,8 @@ def read_coco(path: str | os.PathLike[str], sizes: _Sizes | None = None) -> dict
         stems: dict[str, Mapping[str, Any]] = {}
         for image in content["images"]:
             where = f"image {image.get('id')} ({image.get('file_name')})"
-            stem = sizes.name(_stem(PurePath(image["file_name"])))
+            # Windows writes its own separators into the file.
+            stem = sizes.name(_stem(PurePath(image["file_name"].replace("\\", "/"))))
             if stem in stems:
                 raise ValueError("another image has the same name")
             stems[stem] = image

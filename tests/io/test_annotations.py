@@ -156,6 +156,18 @@ def test_labelme_circle_is_centre_and_rim(tmp_path: Path) -> None:
     assert mask[distance < 4.5].all() and not mask[distance > 5.7].any()
 
 
+@pytest.mark.parametrize("kind", ["rectangle", "rotation"])
+def test_rectangles_of_x_anylabeling(tmp_path: Path, kind: str) -> None:
+    corners = [[2.0, 1.0], [6.0, 1.0], [6.0, 4.0], [2.0, 4.0]]
+    drawn = shape(kind, corners, direction=0.0)
+    path = write_json(tmp_path / "a.json", labelme(drawn))
+    np.testing.assert_array_equal(read_labelme(path), square((8, 10), slice(1, 5), slice(2, 7)))
+    turned = [[4.0, 1.0], [7.0, 4.0], [4.0, 7.0], [1.0, 4.0]]
+    of_polygon = read_labelme(write_json(path, labelme(shape("polygon", turned))))
+    of_kind = read_labelme(write_json(path, labelme(shape(kind, turned))))
+    np.testing.assert_array_equal(of_kind, of_polygon)
+
+
 def test_labelme_shapes_are_united(tmp_path: Path) -> None:
     first, second = (
         shape("rectangle", [[0, 0], [3, 3]]),
@@ -465,6 +477,32 @@ def test_a_mask_of_any_size_has_a_limit(tmp_path: Path) -> None:
     path = write_json(tmp_path / "c.json", coco([], 10**5, 10**5))
     with pytest.raises(InputError, match="more than 1073741824 pixels"):
         read_coco(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "images/23082be9-b.png",
+        "images\\23082be9-b.png",
+        "..\\..\\label-studio\\media\\upload\\4\\cb0618f6-b.png",
+        "sub\\b.png",
+    ],
+)
+def test_names_of_label_studio_and_windows(tmp_path: Path, name: str) -> None:
+    content = coco({"size": [8, 10], "counts": [0, 80]})
+    content["images"][0]["file_name"] = name
+    path = write_json(tmp_path / "coco.json", content)
+    assert find_human_masks(path, SIZES)["sub/b"].area == 80
+    with pytest.raises(InputError, match="belong to no image"):  # which of the two?
+        find_human_masks(path, {"x/b": (8, 10), "y/b": (8, 10)})
+
+
+def test_uploads_of_label_studio_as_images(tmp_path: Path) -> None:
+    Image.new("L", (10, 8), 255).save(tmp_path / "23082be9-a.png")
+    assert find_human_masks(tmp_path, SIZES)["a"].area == 80
+    Image.new("L", (10, 8), 0).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="are masks of one image, a; remove one"):
+        find_human_masks(tmp_path, SIZES)
 
 
 def test_no_source(tmp_path: Path) -> None:
