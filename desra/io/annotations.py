@@ -232,7 +232,13 @@ def _any_size(size: Size) -> None:
 
 
 def _json_files(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.json"))
+    """Return the JSON files in a folder and its sub-folders, without hidden files and folders."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() == ".json"
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
 
 
 def _stem(path: PurePath) -> str:
@@ -247,9 +253,11 @@ def _read_json(path: Path, kind: str, keys: tuple[str, ...]) -> dict[str, Any]:
         InputError: the file is not readable, not JSON, or has no such lists.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8-sig"))  # Windows begins files by a BOM
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise InputError(f"{path} is nested too deeply; export it again") from error
     except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}); export it again") from error
     for name in keys:

@@ -505,6 +505,29 @@ def test_uploads_of_label_studio_as_images(tmp_path: Path) -> None:
         find_human_masks(tmp_path, SIZES)
 
 
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    content = labelme(shape("rectangle", [[2, 1], [6, 4]]))
+    (tmp_path / "a.json").write_text(json.dumps(content), "utf-8-sig")
+    assert read_labelme(tmp_path / "a.json").sum() == 20
+    runs = coco({"size": [8, 10], "counts": [0, 80]})
+    (tmp_path / "coco.json").write_text(json.dumps(runs), "utf-8-sig")
+    assert read_coco(tmp_path / "coco.json")["a/b"].area == 80
+
+
+def test_hidden_json_files_are_passed_over(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.JSON", labelme())
+    write_json(tmp_path / ".ipynb_checkpoints/a-checkpoint.json", labelme())
+    write_json(tmp_path / ".vscode/settings.json", {})
+    (tmp_path / "._a.json").write_bytes(b"\0\5\x16\7")
+    assert find_human_masks(tmp_path, SIZES).keys() == {"a"}
+
+
+def test_deep_json(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(InputError, match="nested too deeply|is not JSON"):
+        read_labelme(tmp_path / "a.json")
+
+
 def test_no_source(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"masks: .*nowhere does not exist"):
         find_human_masks(tmp_path / "nowhere", SIZES)
