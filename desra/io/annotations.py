@@ -47,6 +47,7 @@ Size = tuple[int, int]
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
+_FARTHEST = 10**6  # pixels: beyond it, a coordinate is an error, and drawing a circle takes minutes
 # Number of points of LabelMe's shapes, at least for a polygon; "rotation" is X-AnyLabeling's.
 _POINTS = {"polygon": 3, "rectangle": 2, "oriented_rectangle": 4, "rotation": 4, "circle": 2}
 
@@ -327,8 +328,8 @@ def read_labelme(path: str | os.PathLike[str], check: Callable[[Size], None] = _
 def _draw_shape(mask: Mask, shape: Mapping[str, Any]) -> None:
     """Set the pixels of a LabelMe shape in ``mask``."""
     kind = shape.get("shape_type") or "polygon"
-    points = np.asarray(shape["points"], np.float64)
-    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
+    points = _coordinates(shape["points"], "points must be a list of [x, y]")
+    if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError("points must be a list of [x, y]")
     if kind == "mask":
         patch = _decode_png(shape["mask"], (mask.shape[0], mask.shape[1]))
@@ -347,6 +348,8 @@ def _draw_shape(mask: Mask, shape: Mapping[str, Any]) -> None:
         raise ValueError(f"a shape of type '{kind}' marks no area; draw a polygon or a mask")
     if len(points) < count or (len(points) > count and kind != "polygon"):
         raise ValueError(f"a {kind} of {len(points)} points, not {count}")
+    margin = math.dist(*points) if kind == "circle" else 0.0
+    _refuse_outside(points[: 1 if kind == "circle" else None], mask.shape, kind, margin)
     canvas = Image.new("L", (mask.shape[1], mask.shape[0]))
     draw = ImageDraw.Draw(canvas)
     if kind == "circle":  # its centre and a point on it
@@ -357,6 +360,44 @@ def _draw_shape(mask: Mask, shape: Mapping[str, Any]) -> None:
     else:
         draw.polygon([(x, y) for x, y in points.tolist()], outline=1, fill=1)
     mask |= np.asarray(canvas, np.bool_)
+
+
+def _coordinates(values: Any, expected: str) -> NDArray[np.float64]:
+    """Return numbers of a JSON file as an array.
+
+    Args:
+        values: a list, or a list of lists.
+        expected: the message of the error.
+
+    Raises:
+        ValueError: there is text among them, or what is not finite or beyond a million pixels.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf" or not (np.abs(array) <= _FARTHEST).all():
+        raise ValueError(expected)
+    return array.astype(np.float64)
+
+
+def _refuse_outside(
+    points: NDArray[np.float64], size: tuple[int, ...], kind: str, margin: float = 0.0
+) -> None:
+    """Refuse a shape that does not touch its image.
+
+    Args:
+        points: (N, 2), x and y.
+        size: (height, width) of the image.
+        kind: of the shape, for the message.
+        margin: how far it reaches around the points.
+
+    Raises:
+        ValueError: it lies wholly outside.
+    """
+    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
+    if (high < 0).any() or (low > np.array(size[1::-1])).any():
+        raise ValueError(
+            f"a {kind} from {low.tolist()} to {high.tolist()} lies outside the image of "
+            f"{size[1]} x {size[0]} pixels"
+        )
 
 
 def _is_upright(corners: NDArray[np.float64]) -> bool:
@@ -495,13 +536,18 @@ def _segmentation(annotation: Mapping[str, Any], size: Size) -> Mask:
         counts = segmentation["counts"]
         return RLE(size, tuple(_decompress(counts) if isinstance(counts, str) else counts)).mask()
     if not segmentation:  # a box alone, as tools write a rectangle
-        x, y, width, height = annotation["bbox"]
+        box = _coordinates(annotation["bbox"], "bbox must be a list of four numbers")
+        if box.shape != (4,) or min(box[2:]) <= 0:
+            raise ValueError("bbox must be a list of four numbers: x, y, width and height above 0")
+        x, y, width, height = box.tolist()
         segmentation = [[x, y, x + width, y, x + width, y + height, x, y + height]]
     mask = np.zeros(size, np.bool_)
     for polygon in segmentation:
-        xy = np.asarray(polygon, np.float64).reshape(-1, 2)
-        if len(xy) < 3 or not np.isfinite(xy).all():
-            raise ValueError("a polygon must be a list of at least three pairs x, y")
+        expected = "a polygon must be a list of at least three pairs x, y"
+        xy = _coordinates(polygon, expected).reshape(-1, 2)
+        if len(xy) < 3:
+            raise ValueError(expected)
+        _refuse_outside(xy, size, "polygon")
         mask |= polygon2mask(size, xy[:, ::-1] - 0.5)  # the centre of pixel 0 lies at 0.5
     return mask
 

@@ -17,28 +17,26 @@ from desra.utils.errors import InputError, listed, logger
 IMAGE_SUFFIXES = (".bmp", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 #: Kinds of pictures that are not read; a folder that holds some is told of.
-_OTHER_SUFFIXES = frozenset(
-    [
-        ".arw",
-        ".avif",
-        ".cr2",
-        ".dng",
-        ".exr",
-        ".gif",
-        ".hdr",
-        ".heic",
-        ".heif",
-        ".jp2",
-        ".jpe",
-        ".jxl",
-        ".nef",
-        ".pbm",
-        ".pgm",
-        ".ppm",
-        ".psd",
-        ".tga",
-    ]
-)
+_OTHER_SUFFIXES = {
+    ".arw",
+    ".avif",
+    ".cr2",
+    ".dng",
+    ".exr",
+    ".gif",
+    ".hdr",
+    ".heic",
+    ".heif",
+    ".jp2",
+    ".jpe",
+    ".jxl",
+    ".nef",
+    ".pbm",
+    ".pgm",
+    ".ppm",
+    ".psd",
+    ".tga",
+}
 
 
 @dataclass(frozen=True, order=True)
