@@ -158,6 +158,7 @@ def build(registry: Registry, spec: Mapping[str, Any], key: str, **extra: Any) -
     """
     arguments = {k: v for k, v in spec.items() if k != "type"} | extra
     cls = find(registry, spec["type"], key)
+    _refuse_reading(cls, arguments, key)
     try:
         inspect.signature(cls).bind(**arguments)
     except TypeError as error:
@@ -168,6 +169,23 @@ def build(registry: Registry, spec: Mapping[str, Any], key: str, **extra: Any) -
         raise
     except (ValueError, NotImplementedError) as error:  # how basicsr refuses a value
         raise InputError(f"{key}: {cls.__name__} does not take these options: {error}") from error
+
+
+def _refuse_reading(cls: type, arguments: Mapping[str, Any], key: str) -> None:
+    """Refuse networks of basicsr whose constructor reads or downloads a file by ``torch.load``.
+
+    Raises:
+        InputError: it is one; files are read by the safe reader alone.
+    """
+    if not cls.__module__.startswith("basicsr.archs."):
+        return
+    paths = [name for name, value in arguments.items() if name.endswith("_path") and value]
+    if paths or cls.__name__ in ("DFDNet", "VGGFeatureExtractor"):
+        what = f"{key}.{paths[0]}" if paths else f"{key}.type: {cls.__name__}"
+        raise InputError(
+            f"{what} makes basicsr read or download a file while the network is built, which is "
+            "refused; give the weights of the whole network as a checkpoint"
+        )
 
 
 class _Vggs:

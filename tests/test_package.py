@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,3 +61,10 @@ def test_the_docstring_names_every_part():
 
 def test_types_are_declared():
     assert Path(desra.__file__).with_name("py.typed").is_file()
+
+
+def test_the_torch_that_is_asked_for_reads_safely():
+    """CVE-2025-32434 is mended in 2.6, CVE-2026-24747 in 2.10."""
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    bounds = re.findall(r'"torch(\W[^"]*)"', project)
+    assert bounds == [">=2.10"]

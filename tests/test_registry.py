@@ -99,3 +99,18 @@ def test_all_four_registries_are_filled():
     assert find(DATASET_REGISTRY, "DegradedDataset", "").__module__.startswith("desra.")
     assert find(MODEL_REGISTRY, "DeSRAModel", "").__module__.startswith("desra.")
     assert issubclass(find(LOSS_REGISTRY, "GANLoss", ""), nn.Module)
+
+
+@pytest.mark.parametrize(
+    ("spec", "what"),
+    [
+        ({"type": "SpyNet", "load_path": "planted.pth"}, "network_g.load_path"),
+        ({"type": "BasicVSR", "spynet_path": "planted.pth"}, "network_g.spynet_path"),
+        ({"type": "VGGFeatureExtractor", "layer_name_list": ["conv1_1"]}, "network_g.type"),
+    ],
+)
+def test_networks_that_read_files_while_built_are_refused(spec, what, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("torch.load", lambda *_, **__: pytest.fail("a file was read"))
+    with pytest.raises(InputError, match=rf"{what}.* makes basicsr read or download a file"):
+        build(ARCH_REGISTRY, spec, "network_g")

@@ -8,21 +8,35 @@ from desra.utils.errors import InputError
 
 _SHAPE = re.compile(r"\s+\([\d,\s]+\)$")  # what may stand after a name: (480,480,3)
 
+_LONGEST = 4096  # characters of a path
+
 
 def lines_of(meta_info: str) -> list[str]:
     """Read the lines that are not empty, without the shape that may follow a name.
 
+    A backslash, the separator of Windows, becomes a slash.
+
     Raises:
-        InputError: no such file, or nothing in it.
+        InputError: no such file, nothing in it, or a line that is no file name.
     """
     try:
-        lines = Path(meta_info).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        text = Path(meta_info).read_text(encoding="utf-8-sig")  # Windows begins files by a BOM
+    except (OSError, ValueError) as error:
         raise InputError(f"meta_info: {meta_info} cannot be read as text ({error})") from error
-    names = [_SHAPE.sub("", line.strip()) for line in lines if line.strip()]
+    lines = (line.strip().replace("\\", "/") for line in text.splitlines())
+    names = [_SHAPE.sub("", line) for line in lines if line]
     if not names:
         raise InputError(f"meta_info: {meta_info} lists no images")
+    if odd := [name for name in names if not _is_file_name(name)]:
+        raise InputError(
+            f"meta_info: {meta_info} has a line that is no file name: {odd[0][:40]!r}; give a text "
+            "file with the name of an image a line"
+        )
     return names
+
+
+def _is_file_name(name: str) -> bool:
+    return "\0" not in name and len(name) <= _LONGEST and Path(name).name not in ("", "..")
 
 
 def listed_images(meta_info: str, folder: Path) -> list[ImageFile]:

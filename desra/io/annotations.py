@@ -20,9 +20,10 @@ import io
 import json
 import math
 import os
+import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -35,7 +36,7 @@ from skimage.draw import polygon2mask
 
 from desra.artifacts import find_regions
 from desra.io.files import write_json
-from desra.io.images import read_mask
+from desra.io.images import MAX_PIXELS, decode_png, image_size, read_mask
 from desra.io.listing import list_images
 from desra.utils.errors import InputError, listed
 
@@ -44,6 +45,11 @@ Size = tuple[int, int]
 
 # What values of the wrong kind in a JSON file raise.
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+
+
+_FARTHEST = 10**6  # pixels: beyond it, a coordinate is an error, and drawing a circle takes minutes
+# Number of points of LabelMe's shapes, at least for a polygon; "rotation" is X-AnyLabeling's.
+_POINTS = {"polygon": 3, "rectangle": 2, "oriented_rectangle": 4, "rotation": 4, "circle": 2}
 
 
 @dataclass(frozen=True)
@@ -94,26 +100,38 @@ class RLE:
 # ------------------------------------------------------------------------------- of all formats
 
 
-def read_human_masks(source: str | os.PathLike[str], key: str = "masks") -> dict[str, RLE]:
-    """Read all masks of a source, without comparing them with images.
+def read_human_masks(
+    source: str | os.PathLike[str], key: str = "masks", sizes: Mapping[str, Size] | None = None
+) -> dict[str, RLE]:
+    """Read all masks of a source.
 
     Args:
         source, key: as for `find_human_masks`.
+        sizes: (height, width) of each SR image by stem, which the masks must have; compared before
+            a mask is decoded. None: masks of any size up to 2^30 pixels.
 
     Returns:
         Stem -> mask as run lengths.
 
     Raises:
-        InputError: no such source, or a file that cannot be read.
+        InputError: no such source, or a file that cannot be read, belongs to no image (all are
+            listed), or has another size than its image.
     """
     path = Path(source)
     if not path.exists():
         raise InputError(f"{key}: {path} does not exist; check the path")
+    check = _Sizes(path, key, sizes)
     if path.is_file():
-        return read_coco(path)
-    if files := sorted(path.rglob("*.json")):
-        return {_stem(file.relative_to(path)): RLE.of(read_labelme(file)) for file in files}
-    return {file.stem: RLE.of(read_mask(file.path)) for file in list_images(path)}
+        return read_coco(path, check)
+    if files := _json_files(path):
+        masks = check.by_image((_stem(file.relative_to(path)), file) for file in files)
+        return {stem: RLE.of(read_labelme(file, check.of(stem))) for stem, file in masks.items()}
+    images = check.by_image((file.stem, file.path) for file in list_images(path))
+    masks_of_images: dict[str, RLE] = {}
+    for stem, file in images.items():
+        check.of(stem)(image_size(file))
+        masks_of_images[stem] = RLE.of(read_mask(file))
+    return masks_of_images
 
 
 def find_human_masks(
@@ -135,20 +153,93 @@ def find_human_masks(
         InputError: no such source, or a file that cannot be read, belongs to no image (all are
             listed), or has another size than its image.
     """
-    path = Path(source)
-    masks = read_human_masks(path, key)
-    if unknown := sorted(masks.keys() - sizes):
-        raise InputError(
-            f"{key}: {len(unknown)} of {len(masks)} masks in {path} belong to no image: "
-            f"{listed(unknown)}; name each as its image, sub-folder included"
-        )
-    for stem, runs in masks.items():
-        if runs.size != tuple(sizes[stem]):
+    return read_human_masks(source, key, sizes)
+
+
+class _Sizes:
+    """The sizes that the masks of a source must have, compared before a mask is decoded.
+
+    Args:
+        path: the source.
+        key: the option that names it, for messages.
+        sizes: (height, width) of each SR image by stem; None: any.
+    """
+
+    def __init__(
+        self, path: Path | None = None, key: str = "", sizes: Mapping[str, Size] | None = None
+    ) -> None:
+        self._path, self._key, self._sizes = path, key, sizes
+
+    def name(self, stem: str) -> str:
+        """Return the stem of the image that a mask of this name belongs to.
+
+        Label Studio stores an upload as ``<8 hex digits>-<name>`` in a folder of its own. Such a
+        name is taken for the one image of that name, whatever its folder.
+        """
+        if self._sizes is None or stem in self._sizes:
+            return stem
+        upload = re.fullmatch(r"(?:.*/)?[0-9a-f]{8}-(.+)", stem)
+        if upload is None:
+            return stem
+        alike = [known for known in self._sizes if known.rpartition("/")[2] == upload[1]]
+        return alike[0] if len(alike) == 1 else stem
+
+    def by_image(self, files: Iterable[tuple[str, Path]]) -> dict[str, Path]:
+        """Return the file of each image from pairs of stem and file.
+
+        Raises:
+            InputError: two files of one image, or files that belong to no image.
+        """
+        masks: dict[str, Path] = {}
+        for stem, file in files:
+            if (name := self.name(stem)) in masks:
+                raise InputError(
+                    f"{self._key}: {masks[name]} and {file} are masks of one image, {name}; remove "
+                    "one of them"
+                )
+            masks[name] = file
+        self.names(masks)
+        return masks
+
+    def names(self, stems: Collection[str]) -> None:
+        """Refuse masks that belong to no image.
+
+        Raises:
+            InputError: there are such; all are listed.
+        """
+        if self._sizes is None:
+            return
+        if unknown := sorted(set(stems) - set(self._sizes)):
             raise InputError(
-                f"{key}: the mask of {stem} in {path} is {runs.size}, but the SR image is "
-                f"{tuple(sizes[stem])} (height, width); draw it on the SR image"
+                f"{self._key}: {len(unknown)} of {len(stems)} masks in {self._path} belong to no "
+                f"image: {listed(unknown)}; name each as its image, sub-folder included"
             )
-    return masks
+
+    def of(self, stem: str) -> Callable[[Size], None]:
+        """Return a function that refuses a size other than that of the image ``stem``."""
+
+        def check(size: Size) -> None:
+            if self._sizes is not None and tuple(size) != tuple(self._sizes[stem]):
+                raise InputError(
+                    f"{self._key}: the mask of {stem} in {self._path} is {size}, but the SR image "
+                    f"is {tuple(self._sizes[stem])} (height, width); draw it on the SR image"
+                )
+
+        return check
+
+
+def _any_size(size: Size) -> None:
+    """Refuse no size."""
+
+
+def _json_files(folder: Path) -> list[Path]:
+    """Return the JSON files in a folder and its sub-folders, without hidden files and folders."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() == ".json"
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
 
 
 def _stem(path: PurePath) -> str:
@@ -163,9 +254,11 @@ def _read_json(path: Path, kind: str, keys: tuple[str, ...]) -> dict[str, Any]:
         InputError: the file is not readable, not JSON, or has no such lists.
     """
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(path.read_text("utf-8-sig"))  # Windows begins files by a BOM
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise InputError(f"{path} is nested too deeply; export it again") from error
     except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}); export it again") from error
     for name in keys:
@@ -179,8 +272,10 @@ def _read_json(path: Path, kind: str, keys: tuple[str, ...]) -> dict[str, Any]:
 
 def _size(content: Mapping[str, Any], height: str, width: str) -> Size:
     size = content[height], content[width]
-    if not all(isinstance(n, int) and n > 0 for n in size):
+    if not all(type(n) is int and n > 0 for n in size):
         raise ValueError(f"{height} and {width} must be whole numbers above 0, not {size}")
+    if math.prod(size) > MAX_PIXELS:
+        raise ValueError(f"{height} and {width} are {size}, more than {MAX_PIXELS} pixels")
     return size
 
 
@@ -198,8 +293,12 @@ def _regions(mask: Mask) -> Iterator[tuple[slice, slice, Mask]]:
 # ---------------------------------------------------------------------------------------- LabelMe
 
 
-def read_labelme(path: str | os.PathLike[str]) -> Mask:
+def read_labelme(path: str | os.PathLike[str], check: Callable[[Size], None] = _any_size) -> Mask:
     """Read a LabelMe file as the union of its polygons, rectangles, circles and mask shapes.
+
+    Args:
+        path: the file.
+        check: is called with (height, width) before any shape is drawn; raises what it refuses.
 
     Returns:
         The mask, bool ``(imageHeight, imageWidth)``.
@@ -211,9 +310,11 @@ def read_labelme(path: str | os.PathLike[str]) -> Mask:
     path = Path(path)
     content = _read_json(path, "LabelMe", ("shapes",))
     try:
-        mask = np.zeros(_size(content, "imageHeight", "imageWidth"), np.bool_)
+        size = _size(content, "imageHeight", "imageWidth")
     except _MALFORMED as error:
         raise InputError(f"{path}: {_reason(error)}; save it again in LabelMe") from error
+    check(size)
+    mask = np.zeros(size, np.bool_)
     for number, shape in enumerate(content["shapes"], 1):
         try:
             _draw_shape(mask, shape)
@@ -227,11 +328,11 @@ def read_labelme(path: str | os.PathLike[str]) -> Mask:
 def _draw_shape(mask: Mask, shape: Mapping[str, Any]) -> None:
     """Set the pixels of a LabelMe shape in ``mask``."""
     kind = shape.get("shape_type") or "polygon"
-    points = np.asarray(shape["points"], np.float64)
-    if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
+    points = _coordinates(shape["points"], "points must be a list of [x, y]")
+    if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError("points must be a list of [x, y]")
     if kind == "mask":
-        patch = _decode_png(shape["mask"])
+        patch = _decode_png(shape["mask"], (mask.shape[0], mask.shape[1]))
         left, top = points[0].round().astype(int).tolist()  # as LabelMe: the patch has its size
         rows = slice(max(top, 0), max(top + patch.shape[0], 0))
         columns = slice(max(left, 0), max(left + patch.shape[1], 0))
@@ -239,11 +340,16 @@ def _draw_shape(mask: Mask, shape: Mapping[str, Any]) -> None:
         inside = patch[rows.start - top :, columns.start - left :]
         covered |= inside[: covered.shape[0], : covered.shape[1]]
         return
-    count = {"polygon": 3, "rectangle": 2, "oriented_rectangle": 4, "circle": 2}.get(kind)
+    if kind == "rectangle" and len(points) == 4:  # as X-AnyLabeling writes it: all corners
+        kind = "oriented_rectangle" if not _is_upright(points) else kind
+        points = points if kind == "oriented_rectangle" else points[::2]
+    count = _POINTS.get(kind)
     if count is None:
         raise ValueError(f"a shape of type '{kind}' marks no area; draw a polygon or a mask")
     if len(points) < count or (len(points) > count and kind != "polygon"):
         raise ValueError(f"a {kind} of {len(points)} points, not {count}")
+    margin = math.dist(*points) if kind == "circle" else 0.0
+    _refuse_outside(points[: 1 if kind == "circle" else None], mask.shape, kind, margin)
     canvas = Image.new("L", (mask.shape[1], mask.shape[0]))
     draw = ImageDraw.Draw(canvas)
     if kind == "circle":  # its centre and a point on it
@@ -256,12 +362,66 @@ def _draw_shape(mask: Mask, shape: Mapping[str, Any]) -> None:
     mask |= np.asarray(canvas, np.bool_)
 
 
-def _decode_png(text: str) -> Mask:
+def _coordinates(values: Any, expected: str) -> NDArray[np.float64]:
+    """Return numbers of a JSON file as an array.
+
+    Args:
+        values: a list, or a list of lists.
+        expected: the message of the error.
+
+    Raises:
+        ValueError: there is text among them, or what is not finite or beyond a million pixels.
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf" or not (np.abs(array) <= _FARTHEST).all():
+        raise ValueError(expected)
+    return array.astype(np.float64)
+
+
+def _refuse_outside(
+    points: NDArray[np.float64], size: tuple[int, ...], kind: str, margin: float = 0.0
+) -> None:
+    """Refuse a shape that does not touch its image.
+
+    Args:
+        points: (N, 2), x and y.
+        size: (height, width) of the image.
+        kind: of the shape, for the message.
+        margin: how far it reaches around the points.
+
+    Raises:
+        ValueError: it lies wholly outside.
+    """
+    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
+    if (high < 0).any() or (low > np.array(size[1::-1])).any():
+        raise ValueError(
+            f"a {kind} from {low.tolist()} to {high.tolist()} lies outside the image of "
+            f"{size[1]} x {size[0]} pixels"
+        )
+
+
+def _is_upright(corners: NDArray[np.float64]) -> bool:
+    """Return whether four corners, in turn, are those of a box (4, 2) along the axes."""
+    (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+    box = {(x0, y0), (x1, y0), (x1, y1), (x0, y1)}
+    return box == {(x, y) for x, y in corners.tolist()}
+
+
+def _decode_png(text: str, largest: Size) -> Mask:
+    """Decode the gray PNG of a mask shape, True where it is not 0.
+
+    Args:
+        text: the file in base64.
+        largest: (height, width) of the image, which the patch lies in.
+
+    Raises:
+        ValueError: it is no gray PNG, or larger than the image.
+    """
     try:
-        with Image.open(io.BytesIO(base64.b64decode(text))) as image:
-            patch = np.asarray(image)
-    except (binascii.Error, OSError, SyntaxError, EOFError) as error:
+        data = base64.b64decode(text)
+    except binascii.Error as error:
         raise ValueError("its mask is no PNG in base64") from error
+    patch = decode_png(data, largest)
     if patch.ndim != 2:
         raise ValueError("its mask is no gray PNG")
     return patch != 0
@@ -316,8 +476,12 @@ def write_labelme(
 # ------------------------------------------------------------------------------------------- COCO
 
 
-def read_coco(path: str | os.PathLike[str]) -> dict[str, RLE]:
+def read_coco(path: str | os.PathLike[str], sizes: _Sizes | None = None) -> dict[str, RLE]:
     """Read the masks of a COCO file: polygons, uncompressed and compressed RLE, or boxes alone.
+
+    Args:
+        path: the file.
+        sizes: of the images that the masks belong to; None: any.
 
     Returns:
         Stem of ``file_name`` (its folders kept) -> the union of the image's annotations, for
@@ -329,18 +493,27 @@ def read_coco(path: str | os.PathLike[str]) -> dict[str, RLE]:
     """
     path = Path(path)
     content = _read_json(path, "COCO", ("images", "annotations"))
+    sizes = _Sizes() if sizes is None else sizes
     masks: dict[str, RLE] = {}
     where = "an annotation"
     try:
         by_image: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
         for annotation in content["annotations"]:
             by_image[annotation["image_id"]].append(annotation)
+        stems: dict[str, Mapping[str, Any]] = {}
         for image in content["images"]:
             where = f"image {image.get('id')} ({image.get('file_name')})"
-            stem = _stem(PurePath(image["file_name"]))
-            if stem in masks:
+            # Windows writes its own separators into the file.
+            stem = sizes.name(_stem(PurePath(image["file_name"].replace("\\", "/"))))
+            if stem in stems:
                 raise ValueError("another image has the same name")
-            mask = np.zeros(_size(image, "height", "width"), np.bool_)
+            stems[stem] = image
+        sizes.names(stems)
+        for stem, image in stems.items():
+            where = f"image {image.get('id')} ({image['file_name']})"
+            size = _size(image, "height", "width")
+            sizes.of(stem)(size)
+            mask = np.zeros(size, np.bool_)
             for annotation in by_image.pop(image["id"], []):
                 where = f"annotation {annotation.get('id')} of {image['file_name']}"
                 mask |= _segmentation(annotation, (mask.shape[0], mask.shape[1]))
@@ -348,6 +521,8 @@ def read_coco(path: str | os.PathLike[str]) -> dict[str, RLE]:
         where = "its annotations"
         if by_image:
             raise ValueError(f"no image has the id {next(iter(by_image))}")
+    except InputError:
+        raise
     except _MALFORMED as error:
         raise InputError(f"{path}, {where}: {_reason(error)}; export it again") from error
     return masks
@@ -361,13 +536,18 @@ def _segmentation(annotation: Mapping[str, Any], size: Size) -> Mask:
         counts = segmentation["counts"]
         return RLE(size, tuple(_decompress(counts) if isinstance(counts, str) else counts)).mask()
     if not segmentation:  # a box alone, as tools write a rectangle
-        x, y, width, height = annotation["bbox"]
+        box = _coordinates(annotation["bbox"], "bbox must be a list of four numbers")
+        if box.shape != (4,) or min(box[2:]) <= 0:
+            raise ValueError("bbox must be a list of four numbers: x, y, width and height above 0")
+        x, y, width, height = box.tolist()
         segmentation = [[x, y, x + width, y, x + width, y + height, x, y + height]]
     mask = np.zeros(size, np.bool_)
     for polygon in segmentation:
-        xy = np.asarray(polygon, np.float64).reshape(-1, 2)
-        if len(xy) < 3 or not np.isfinite(xy).all():
-            raise ValueError("a polygon must be a list of at least three pairs x, y")
+        expected = "a polygon must be a list of at least three pairs x, y"
+        xy = _coordinates(polygon, expected).reshape(-1, 2)
+        if len(xy) < 3:
+            raise ValueError(expected)
+        _refuse_outside(xy, size, "polygon")
         mask |= polygon2mask(size, xy[:, ::-1] - 0.5)  # the centre of pixel 0 lies at 0.5
     return mask
 

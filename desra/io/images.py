@@ -24,8 +24,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL import ImageFile as PillowFile
 from PIL.TiffImagePlugin import TiffImageFile
+from scipy import ndimage
 
 from desra.io.files import StrPath, atomic_write
+from desra.io.profiles import UnusableProfileError, conversion_of
 from desra.utils.errors import InputError
 
 Pixels: TypeAlias = NDArray[np.uint8 | np.uint16]
@@ -47,7 +49,7 @@ _DAMAGE = (
     struct.error,
     zlib.error,
 )
-_MAX_PIXELS = 2**30  # OpenCV's own limit; beyond it the RGB array alone takes 3 GiB
+MAX_PIXELS = 2**30  # OpenCV's own limit; beyond it the RGB array alone takes 3 GiB
 
 
 # --------------------------------------------------------------------------------------- reading
@@ -135,7 +137,9 @@ def read_image(path: StrPath) -> Picture:
 
     The content decides, not the extension. Gray, palette and CMYK become RGB, transparency
     becomes ``alpha``, an EXIF rotation is applied, and of several frames the first is read;
-    ``notes`` tells which of these were done. Colour profiles are not applied.
+    ``notes`` tells which of these were done. The colours of an embedded ICC profile
+    other than sRGB are converted to sRGB, at 8 bits; without a profile the values are taken as
+    they are.
 
     Returns:
         The pixels, uint8 or uint16 (H, W, 3), and the alpha channel.
@@ -143,7 +147,10 @@ def read_image(path: StrPath) -> Picture:
     Raises:
         InputError: the file is missing, empty, no image, truncated or of an unsupported kind.
     """
-    path = Path(path)
+    return _read(Path(path), with_profile=True)
+
+
+def _read(path: Path, with_profile: bool) -> Picture:
     with _opened(path) as file:
         data = file.read()
     with _pillow(path, io.BytesIO(data)) as image:
@@ -159,6 +166,10 @@ def read_image(path: StrPath) -> Picture:
         pixels = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
     if not isinstance(image, TiffImageFile):  # both decoders turn a TIFF upright by themselves
         pixels = _turn_upright(pixels, orientation)
+    profile_notes: list[str] = []
+    if with_profile and (profile := image.info.get("icc_profile")):
+        upright = 1 if isinstance(image, TiffImageFile) else orientation
+        pixels, profile_notes = _as_srgb(image, pixels, profile, upright)
 
     kind = _kind(image, data)
     notes = [
@@ -171,7 +182,7 @@ def read_image(path: StrPath) -> Picture:
     return Picture(
         rgb=np.ascontiguousarray(pixels[..., :3]),
         alpha=np.ascontiguousarray(pixels[..., 3]) if has_alpha else None,
-        notes=tuple(note for applies, note in notes if applies),
+        notes=(*(note for applies, note in notes if applies), *profile_notes),
     )
 
 
@@ -185,31 +196,115 @@ def read_rgb8(path: StrPath, size: tuple[int, int] | None = None) -> NDArray[np.
     Raises:
         InputError: it cannot be read, or has another size.
     """
-    pixels = read_image(path).rgb8
-    if size is not None and pixels.shape[:2] != tuple(size):
+    if size is not None:
+        _check_size(path, image_size(path), size)
+    return read_image(path).rgb8
+
+
+def _check_size(path: StrPath, size: tuple[int, int], expected: tuple[int, int]) -> None:
+    """Raise an InputError where the size of an image is not the expected one."""
+    if size != tuple(expected):
         raise InputError(
-            f"{path} is {pixels.shape[:2]}, but {tuple(size)} is expected (height, width); "
+            f"{path} is {size}, but {tuple(expected)} is expected (height, width); "
             "detect again, or give the file that belongs to the results"
         )
-    return pixels
 
 
 def read_mask(path: StrPath, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
-    """Read a mask image, 0 and 255, as bool (H, W), True where it is above 127.
+    """Read a mask image as bool (H, W): True where it is painted.
+
+    Painted is what is not transparent, if the image has transparent pixels; else what is brighter
+    than half in any channel: white, a colour on black, 1-bit, a palette by its colours.
 
     Args:
-        path, size: as for `read_rgb8`.
+        path: the file, as for `read_image`; a colour profile is not applied.
+        size: the (height, width) that it must have, compared before it is decoded; None: any.
 
     Raises:
-        InputError: as `read_rgb8`; also for values below 128 alone, such as 0 and 1, which would
-            give an empty mask.
+        InputError: it cannot be read, or has another size; or it can be understood in two ways:
+            regions that are darker than half, such as class ids 0 and 1, a background that is not
+            black, colours of a photograph, or transparency together with black and white.
     """
-    gray = read_rgb8(path, size)[..., 0]
-    if 0 < gray.max() < 128:
+    path = Path(path)
+    if size is not None:
+        _check_size(path, image_size(path), size)
+    picture = _read(path, with_profile=False)
+    try:
+        return _painted(picture, lossy=_is_lossy(path))
+    except ValueError as error:
         raise InputError(
-            f"{path} has values from 0 to {gray.max()} only; a mask must hold 0 and 255"
-        )
-    return gray > 127
+            f"{path} {error}; a mask must hold 0 and 255: white, or one bright colour, on black"
+        ) from error
+
+
+def _painted(picture: Picture, lossy: bool) -> NDArray[np.bool_]:
+    """Return the painted pixels of a mask image, see `read_mask`.
+
+    Raises:
+        ValueError: they cannot be told; the message is the middle of a sentence.
+    """
+    rgb = picture.rgb
+    is_gray = any(note == "gray to RGB" for note in picture.notes)
+    levels = rgb[..., 0] if is_gray else rgb.max(axis=2)
+    alpha = picture.alpha
+    if alpha is not None and alpha.min() < alpha.max():
+        is_set = _bright(alpha, lossy, "opacities")
+        shown = levels[is_set]
+        half = np.iinfo(levels.dtype).max // 2
+        if shown.size and shown.min() <= half < shown.max():
+            raise ValueError("has transparent pixels, and both dark and bright ones beside them")
+        return is_set
+    if alpha is not None and not alpha.any():  # nothing was painted on a transparent layer
+        return np.zeros(levels.shape, np.bool_)
+    if not is_gray:
+        _refuse_photograph(rgb, levels, lossy)
+    return _bright(levels, lossy, "values")
+
+
+def _bright(levels: Pixels, lossy: bool, what: str) -> NDArray[np.bool_]:
+    """Return where ``levels`` (H, W) are above half; a soft edge is cut there.
+
+    Raises:
+        ValueError: there is a region without any value above half.
+    """
+    top = int(np.iinfo(levels.dtype).max)
+    is_set = levels > top // 2
+    faint = levels // ((top + 1) // 8) if lossy else levels  # the noise of a JPEG is none
+    is_faint = (faint > 0) & ~is_set
+    if not is_faint.any():
+        return is_set
+    labels, count = ndimage.label(is_set | is_faint, np.ones((3, 3)))
+    without = np.ones(count + 1, np.bool_)
+    without[0] = False
+    without[labels[is_set]] = False
+    if without.any():
+        largest = int(levels[without[labels]].max())
+        raise ValueError(f"has {what} from 0 to {largest} only, of {top}, in whole regions")
+    return is_set
+
+
+def _refuse_photograph(rgb: Pixels, levels: Pixels, lossy: bool) -> None:
+    """Refuse colours that are not those of a mask.
+
+    Raises:
+        ValueError: colours on a background that is not black; more than 256 colours, or colours
+            in a lossy file.
+    """
+    top = int(np.iinfo(rgb.dtype).max)
+    if int((levels - rgb.min(axis=2)).max()) <= top // 16:
+        return  # gray, saved as RGB
+    if levels.min() > top // 2 and np.ptp(rgb, axis=(0, 1)).any():
+        raise ValueError("has colours on a background that is not black")
+    if lossy:
+        raise ValueError("has colours and is a lossy file, save it as PNG")
+    codes = rgb.astype(np.uint64) @ np.array([1 << 32, 1 << 16, 1], np.uint64)
+    if len(np.unique(codes)) > 256:
+        raise ValueError("has the colours of a photograph")
+
+
+def _is_lossy(path: Path) -> bool:
+    with _opened(path) as file:
+        return file.read(3) == b"\xff\xd8\xff"
 
 
 def read_labels(path: StrPath) -> NDArray[np.int32]:
@@ -238,6 +333,31 @@ def read_labels(path: StrPath) -> NDArray[np.int32]:
     if colour_type == 0 and depth in (2, 4):  # Pillow stretches these to 0..255, but not one bit
         ids //= 255 // (2**depth - 1)
     return np.ascontiguousarray(_turn_upright(ids, orientation), np.int32)
+
+
+def decode_png(data: bytes, largest: tuple[int, int]) -> NDArray[Any]:
+    """Decode a small PNG from memory, as Pillow stores it: (H, W) or (H, W, C).
+
+    No other format is tried: Pillow's decoder of EPS would run PostScript.
+
+    Args:
+        data: the bytes of the file.
+        largest: the (height, width) that it may have at most, compared before it is decoded.
+
+    Raises:
+        ValueError: it is no PNG, damaged, or larger.
+    """
+    try:
+        with _PIXEL_LIMIT_LIFTED, Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            width, height = image.size
+            if height <= largest[0] and width <= largest[1]:
+                return np.asarray(image)
+    except _DAMAGE as error:
+        raise ValueError("its mask is no PNG in base64") from error
+    raise ValueError(
+        f"its mask of {width} x {height} pixels is larger than the image, "
+        f"{largest[1]} x {largest[0]}"
+    )
 
 
 def image_size(path: StrPath) -> tuple[int, int]:
@@ -273,6 +393,8 @@ def _opened(path: Path) -> Generator[BinaryIO, None, None]:
     """Open a file for reading; errors of the system become an InputError."""
     if path.is_dir():
         raise InputError(f"{path} is a folder, an image file was expected")
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise InputError(f"{path} is a pipe or a device, an image file was expected")
     try:
         file = path.open("rb")
     except FileNotFoundError as error:
@@ -287,7 +409,7 @@ class _PixelLimit:
     """Switches off Pillow's limit of 179 megapixels while an image is read here.
 
     The limit is a variable of Pillow's module. The last reader sets it again, so it holds for other
-    users of Pillow; here ``_MAX_PIXELS`` is the limit.
+    users of Pillow; here ``MAX_PIXELS`` is the limit.
     """
 
     def __init__(self) -> None:
@@ -319,10 +441,10 @@ def _pillow(path: Path, file: BinaryIO) -> Generator[PillowFile.ImageFile, None,
     try:
         with _PIXEL_LIMIT_LIFTED:
             image = Image.open(file, formats=_PILLOW_FORMATS)
-            if image.width * image.height > _MAX_PIXELS:
+            if image.width * image.height > MAX_PIXELS:
                 raise InputError(
                     f"{path} claims {image.width} x {image.height} pixels, more than the "
-                    f"{_MAX_PIXELS} that can be read; split it first"
+                    f"{MAX_PIXELS} that can be read; split it first"
                 )
             yield image
     except InputError:
@@ -397,6 +519,43 @@ def _decode_deep(path: Path, image: PillowFile.ImageFile, data: bytes) -> NDArra
         return pixels
     opaque = np.any(pixels != np.asarray(key), axis=2, keepdims=True)
     return np.concatenate([pixels, opaque * np.uint16(65535)], axis=2)
+
+
+def _as_srgb(
+    image: PillowFile.ImageFile, pixels: Pixels, profile: bytes, orientation: int
+) -> tuple[Pixels, list[str]]:
+    """Convert the colours of a decoded image from its ICC profile to sRGB.
+
+    Args:
+        image: the loaded image, as stored.
+        pixels: its pixels, (H, W, 3 or 4), upright.
+        profile: the bytes of the profile.
+        orientation: how the image must be turned to lie as ``pixels``.
+
+    Returns:
+        The pixels, uint8 if they were converted, and what was done.
+    """
+    try:
+        conversion = conversion_of(profile)
+        if conversion is None:
+            return pixels, []
+        if conversion.mode == "CMYK" or image.mode == "CMYK":
+            if conversion.mode != image.mode:
+                raise UnusableProfileError(f"a profile of {conversion.mode} for {image.mode}")
+            rgb: Pixels = _turn_upright(conversion(image), orientation)
+        else:
+            rgb8 = np.ascontiguousarray(to_uint8(pixels[..., :3]))
+            if conversion.mode == "L" and np.ptp(rgb8, axis=2).any():
+                raise UnusableProfileError("a profile of gray for RGB")
+            rgb = conversion(Image.fromarray(rgb8[..., 0] if conversion.mode == "L" else rgb8))
+    except UnusableProfileError as error:
+        return pixels, [f"its colour profile is passed over ({error})"]
+    notes = [f"colours of {conversion.name} converted to sRGB"]
+    if pixels.dtype != np.uint8:
+        notes.append("16 bits cut to 8 for the conversion")
+    if pixels.shape[2] == 4:
+        rgb = np.dstack([rgb, to_uint8(pixels[..., 3])])
+    return rgb, notes
 
 
 def _orientation(image: PillowFile.ImageFile, file: BinaryIO) -> int:

@@ -7,13 +7,36 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from desra.io.files import StrPath
-from desra.utils.errors import InputError, listed
+from desra.utils.errors import InputError, listed, logger
 
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (".bmp", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+#: Kinds of pictures that are not read; a folder that holds some is told of.
+_OTHER_SUFFIXES = {
+    ".arw",
+    ".avif",
+    ".cr2",
+    ".dng",
+    ".exr",
+    ".gif",
+    ".hdr",
+    ".heic",
+    ".heif",
+    ".jp2",
+    ".jpe",
+    ".jxl",
+    ".nef",
+    ".pbm",
+    ".pgm",
+    ".ppm",
+    ".psd",
+    ".tga",
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -35,7 +58,8 @@ def list_images(path: StrPath) -> list[ImageFile]:
     """List the image files in a folder and its sub-folders, sorted by stem; or a single file.
 
     Files are chosen by extension (``IMAGE_SUFFIXES``, upper case too). Hidden files and folders
-    are ignored, and links to folders are not followed.
+    are ignored, and links to folders are not followed. Pictures of other kinds, such as HEIC and
+    GIF, and linked folders are left out with a warning.
 
     Raises:
         InputError: no such path, no image in it, a folder that can't be read, or two files of
@@ -50,9 +74,13 @@ def list_images(path: StrPath) -> list[ImageFile]:
             raise InputError(f"{path} is not an image file by its extension ({suffixes})")
         return [_image_file(path, path.parent)]
 
-    files = sorted(_image_file(file, path) for file in _walk(path))
+    left_out: list[str] = []
+    files = sorted(_image_file(file, path) for file in _walk(path, left_out))
     if not files:
-        raise InputError(f"input folder {path} holds no images; looked for {suffixes}")
+        others = f"; left out: {listed(sorted(left_out))}" if left_out else ""
+        raise InputError(f"input folder {path} holds no images; looked for {suffixes}{others}")
+    if left_out:
+        _warn(str(path), listed(sorted(left_out)), suffixes)
     counts = Counter(file.stem for file in files)
     clashes = [str(file.path) for file in files if counts[file.stem] > 1]
     if clashes:
@@ -122,17 +150,36 @@ def pair_by_stem(
     return [(file, partners[file.stem]) for file in first]
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+@lru_cache(maxsize=64)
+def _warn(folder: str, left_out: str, suffixes: str) -> None:
+    """Warn once of what is left out of a folder."""
+    logger.warning(
+        "%s: left out: %s; read are %s, and links to folders are not followed: convert the "
+        "pictures, or give the folder itself",
+        folder,
+        left_out,
+        suffixes,
+    )
+
+
+def _walk(folder: Path, left_out: list[str]) -> Iterator[Path]:
+    """Yield the image files; add the other pictures and the linked folders to ``left_out``."""
+
     def refuse(error: OSError) -> None:
         raise InputError(f"folder {error.filename} cannot be read: {error.strerror}") from error
 
     for where, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (
-            Path(where, name)
-            for name in names
-            if not name.startswith(".") and _has_image_suffix(name)
-        )
+        here = Path(where)
+        inside = here.relative_to(folder)
+        left_out += [f"{inside / name}/" for name in folders if (here / name).is_symlink()]
+        for name in names:
+            if name.startswith("."):
+                continue
+            if _has_image_suffix(name):
+                yield here / name
+            elif Path(name).suffix.lower() in _OTHER_SUFFIXES:
+                left_out.append(str(inside / name))
 
 
 def _has_image_suffix(name: str) -> bool:

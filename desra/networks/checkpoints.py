@@ -5,8 +5,12 @@ file the error says what it is, and what to give instead.
 """
 
 import os
+import pickle
 import re
+import struct
+import zipfile
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,25 +21,15 @@ from torch import Tensor, nn
 
 from desra.io.files import atomic_write
 from desra.networks import file_types, zoo
-from desra.utils.errors import InputError
+from desra.networks.soundness import fault_of
+from desra.networks.wrapping import contains_network, is_ema, unwrapped
+from desra.utils.errors import InputError, logger
 
 _ASSETS = Path(__file__).parent.parent / "assets"
 EMBEDDED = {
     "embedded:gan": _ASSETS / "sr_gan_x4.safetensors",
     "embedded:mse": _ASSETS / "sr_mse_x4.safetensors",
 }
-#: Keys of a file under which the network's tensors may be, the preferred one first.
-_CONTAINERS = (
-    "params_ema",
-    "params-ema",
-    "params",
-    "state_dict",
-    "model_state_dict",
-    "model",
-    "net",
-)
-#: Prefixes of the names by wrappers: DataParallel, torch.compile, old training code.
-_PREFIX = re.compile(r"^(?:module\.|_orig_mod\.|netG\.)+")
 #: Names in the first ESRGAN and in BSRGAN -> names in basicsr's RRDBNet.
 _OLD_NAMES = (
     (r"model\.0\.(\w+)", r"conv_first.\1"),
@@ -51,6 +45,24 @@ _OLD_NAMES = (
     (r"HRconv\.(\w+)", r"conv_hr.\1"),
 )
 _SHOWN = 3
+# What torch raises on bytes that are no checkpoint.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    BufferError,
+    EOFError,
+    ImportError,
+    LookupError,
+    NameError,
+    RuntimeError,
+    SystemError,
+    TypeError,
+    ValueError,
+    pickle.PickleError,
+    struct.error,
+    zipfile.BadZipFile,
+)
 
 
 class MismatchError(InputError):
@@ -87,6 +99,16 @@ def read(path: Path) -> dict[str, Any]:
         InputError: the file is not a checkpoint, is incomplete, or holds more than tensors and
             plain values.
     """
+    if shard := re.search(r"-(\d{5})-of-(\d{5})\.\w+$", path.name):
+        raise InputError(
+            f"weights: {path} is part {int(shard[1])} of {int(shard[2])} of a checkpoint; where it "
+            "was made, save it in one file: torch.save(net.state_dict(), 'net.pth')"
+        )
+    if path.name.endswith(".index.json"):
+        raise InputError(
+            f"weights: {path} lists the parts of a checkpoint; where it was made, save it in one "
+            "file: torch.save(net.state_dict(), 'net.pth')"
+        )
     try:
         kind = file_types.weights_format(path)
     except ValueError as error:
@@ -99,12 +121,16 @@ def read(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:  # with a path, torch would judge by its suffix
             content = torch.load(file, map_location="cpu", weights_only=True)
     except SafetensorError as error:
+        if _is_out_of_memory(error):
+            raise InputError(f"weights: {path} {_why_unread(path, error)}") from error
         raise InputError(
             f"weights: {path} is not a whole safetensors file ({error}); the download broke off: "
             "fetch it again"
         ) from error
-    except Exception as error:
-        raise InputError(f"weights: {path} {_why_refused(path, error)}") from error
+    except (*_DAMAGE, OSError, MemoryError) as error:
+        if _is_caused_by(error, KeyboardInterrupt):  # torch's reader in C++ wraps it
+            raise KeyboardInterrupt from error
+        raise InputError(f"weights: {path} {_why_unread(path, error)}") from error
     if not isinstance(content, dict):
         raise InputError(
             f"weights: {path} holds a {type(content).__name__}, not a dictionary; save the weights "
@@ -113,7 +139,38 @@ def read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _why_refused(path: Path, error: Exception) -> str:
+def _why_unread(path: Path, error: BaseException) -> str:
+    """The end of the sentence about a file that could not be read."""
+    if _is_out_of_memory(error):
+        size = path.stat().st_size / 2**20
+        return (
+            f"needs more memory than there is ({size:.0f} MiB on disk); end other programs, or use "
+            "a machine with more"
+        )
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})"
+    return _why_refused(path, error)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error, or one that it was raised from, says that memory ran out."""
+    return _is_caused_by(error, MemoryError) or bool(
+        re.search(r"allocate memory|not enough memory|out of memory|bad_alloc", str(error))
+    )
+
+
+def _is_caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Return whether an error is of a kind, or was raised from one or while one was handled."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:
+        if isinstance(error, kind):
+            return True
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _why_refused(path: Path, error: BaseException) -> str:
     """The end of the sentence about a file that torch does not load."""
     message = str(error)
     alone = "where it was made, save the weights alone: torch.save(net.state_dict(), 'net.pth')"
@@ -132,21 +189,15 @@ def _why_refused(path: Path, error: Exception) -> str:
 
 
 def state_dict(content: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the network's tensors by name, without the prefixes of wrappers (``module.``).
+    """Return the network's tensors by their own names, without containers and prefixes.
 
     Args:
-        content: a checkpoint. The tensors are under the first of the keys ``params_ema``,
-            ``params-ema``, ``params``, ``state_dict``, ``model_state_dict``, ``model`` and ``net``
-            that it has; without any, they are its own values.
+        content: a checkpoint, see `desra.networks.wrapping`.
 
     Raises:
         ValueError: there are no tensors.
     """
-    for key in _CONTAINERS:
-        if isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    tensors = {_PREFIX.sub("", k): v for k, v in content.items() if isinstance(v, Tensor)}
+    tensors, _ = unwrapped(content)
     if not tensors:
         raise ValueError(f"no weights in it; its keys are {_some(map(str, content))}")
     return tensors
@@ -155,20 +206,47 @@ def state_dict(content: Mapping[str, Any]) -> dict[str, Tensor]:
 def tensors_of(path: Path) -> dict[str, Tensor]:
     """Read the network's tensors from a checkpoint, by name.
 
+    Where the file has an average of them (EMA), or other networks too, what is taken is logged.
+
     Raises:
-        InputError: as :func:`read`; or the file is a training state, or has no weights in it.
+        InputError: as :func:`read`; or the file is a training state, has no weights in it, or
+            weights that are no finite floats.
     """
     content = read(path)
-    contained = any(isinstance(content.get(key), Mapping) for key in _CONTAINERS)
-    if not contained and {"optimizers", "optimizer"} & content.keys():
+    if _is_training_state(content):
         raise InputError(f"weights: {path} {_training_state(path, content)}")
     try:
-        return state_dict(content)
+        tensors = state_dict(content)
     except ValueError as error:
         raise InputError(
             f"weights: {path} holds {error}; give a file with the weights of a network, such as "
             "net_g_*.pth"
         ) from error
+    if fault := fault_of(tensors):
+        raise InputError(
+            f"weights: {path} {fault}; give the file before it was converted or damaged, or an "
+            "earlier one of that training"
+        )
+    _say_way(str(path), unwrapped(content)[1])
+    return tensors
+
+
+@lru_cache(maxsize=64)
+def _say_way(path: str, way: str) -> None:
+    """Log once which tensors of a file are taken."""
+    if way not in ("", "params", "state_dict", "model"):
+        average = ", the average (EMA) of the weights" if is_ema(way) else ""
+        logger.info("weights: of %s the tensors under %s are taken%s", path, way, average)
+
+
+def _is_training_state(content: Mapping[str, Any]) -> bool:
+    """Return whether a file is what training resumes from, of basicsr or desra."""
+    if not {"optimizers", "optimizer"} & content.keys():
+        return False
+    if {"params", "params_ema", "state_dict", "model"} & content.keys():
+        return False
+    counts = {"iter", "iteration"} & content.keys()
+    return not contains_network(content) or ("optimizers" in content and bool(counts))
 
 
 def _training_state(path: Path, content: Mapping[str, Any]) -> str:

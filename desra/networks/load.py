@@ -159,6 +159,12 @@ def network_g_of(weights: str | Path) -> dict[str, Any]:
     tensors = checkpoints.tensors_of(path)
     checkpoints.refuse_discriminator(tensors, path)
     spec = _spec(checkpoints.with_new_names(tensors)) or _spec_by_spandrel(tensors)
+    if spec is None and (model := _recognised(tensors)):
+        raise InputError(
+            f"weights: {path} is {model.architecture.name} x{model.scale}, which basicsr has no "
+            "class for in this form, so it cannot be trained; name the class that you registered "
+            "for it with network_g, or use it without training"
+        )
     if spec is None:
         guess = _guess(tensors) or {"type": "EDSR", "num_in_ch": 3, "num_out_ch": 3}
         raise InputError(
@@ -209,8 +215,9 @@ def _recognised_network(path: Path, tensors: Mapping[str, Tensor]) -> Network:
                 f"the weights; say them as it was trained: network_g: {_line(guess)}"
             ) from error
         raise InputError(
-            f"weights: {path} holds no SR network that is known; if it is one, name its "
-            "architecture and sizes, as network_g: {type: EDSR, num_in_ch: 3, num_out_ch: 3}"
+            f"weights: {path} holds no SR network that is known (its tensors are "
+            f"{', '.join([*tensors][:3])}, ...); if it is one, name its architecture and sizes, as "
+            "network_g: {type: EDSR, num_in_ch: 3, num_out_ch: 3}"
         ) from error
     except _MISTAKEN as error:
         if spec:
@@ -333,8 +340,10 @@ def _recognised(tensors: Mapping[str, Tensor]) -> ImageModelDescriptor[nn.Module
 def _advice(tensors: Mapping[str, Tensor], network_g: Mapping[str, Any]) -> str:
     """Return the end of an error message: what ``network_g`` should be for these weights."""
     spec = _spec(checkpoints.with_new_names(tensors)) or _spec_by_spandrel(tensors)
+    if spec is None and is_recognised(tensors):
+        return "; leave network_g out: the network is recognised from these weights"
     if spec is None:
-        return "; make network_g that of the weights, or leave it out if spandrel knows them"
+        return "; write the network_g that these weights were trained with, all settings included"
     signature = inspect.signature(find(ARCH_REGISTRY, network_g["type"], "network_g"))
     settings = {
         name: parameter.default

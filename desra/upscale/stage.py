@@ -125,7 +125,10 @@ def upscale(opt: UpscaleOptions) -> list[Path]:
     written: list[Path] = []
 
     def read(file: ImageFile) -> tuple[Path, Picture]:
-        return result_of(opt, file), read_image(file.path)
+        picture = read_image(file.path)
+        if picture.notes:  # such as colours converted, or frames left out
+            logger.info("%s: %s", file.path, "; ".join(picture.notes))
+        return result_of(opt, file), picture
 
     def work(given: tuple[Path, Picture]) -> tuple[Path, Pixels, Pixels | None]:
         return given[0], *upscaler(given[1])

@@ -24,6 +24,20 @@ def test_lines(tmp_path: Path):
         lines_of(str(tmp_path / "none.txt"))
 
 
+def test_lists_of_windows(tmp_path: Path):
+    file = tmp_path / "list.txt"
+    file.write_bytes("sub\\a.png (4,4,3)\r\nb.png\r\n".encode("utf-8-sig"))
+    assert lines_of(str(file)) == ["sub/a.png", "b.png"]
+
+
+@pytest.mark.parametrize("line", [".", "..", "/", "a\0b.png", "a" * 5000])
+def test_lines_that_are_no_file_name(tmp_path: Path, line: str):
+    file = tmp_path / "list.txt"
+    file.write_text(f"a.png\n{line}\n")
+    with pytest.raises(InputError, match="has a line that is no file name"):
+        lines_of(str(file))
+
+
 def test_degraded_crops_of_listed_photographs(photographs: Path, tmp_path: Path):
     def dataset(text: str) -> DegradedDataset:
         (tmp_path / "list.txt").write_text(text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,18 @@ def test_labelme_circle_is_centre_and_rim(tmp_path: Path) -> None:
     assert mask[distance < 4.5].all() and not mask[distance > 5.7].any()
 
 
+@pytest.mark.parametrize("kind", ["rectangle", "rotation"])
+def test_rectangles_of_x_anylabeling(tmp_path: Path, kind: str) -> None:
+    corners = [[2.0, 1.0], [6.0, 1.0], [6.0, 4.0], [2.0, 4.0]]
+    drawn = shape(kind, corners, direction=0.0)
+    path = write_json(tmp_path / "a.json", labelme(drawn))
+    np.testing.assert_array_equal(read_labelme(path), square((8, 10), slice(1, 5), slice(2, 7)))
+    turned = [[4.0, 1.0], [7.0, 4.0], [4.0, 7.0], [1.0, 4.0]]
+    of_polygon = read_labelme(write_json(path, labelme(shape("polygon", turned))))
+    of_kind = read_labelme(write_json(path, labelme(shape(kind, turned))))
+    np.testing.assert_array_equal(of_kind, of_polygon)
+
+
 def test_labelme_shapes_are_united(tmp_path: Path) -> None:
     first, second = (
         shape("rectangle", [[0, 0], [3, 3]]),
@@ -194,6 +207,13 @@ def test_labelme_masks_may_lie_across_the_border(
         (labelme(shape("polygon", [[1, 1], [2, 2]])), "a polygon of 2 points, not 3"),
         (labelme(shape("polygon", [[1, 1, 1]])), "points must be a list"),
         (labelme(shape("polygon", [[1, float("nan")]] * 3)), "points must be a list"),
+        (labelme(shape("polygon", [["1", "1"]] * 3)), "points must be a list"),
+        (labelme(shape("circle", [[1, 1], [1e9, 1]])), "points must be a list"),
+        (
+            labelme(shape("polygon", [[11, 1], [15, 1], [15, 5]])),
+            "lies outside the image of 10 x 8",
+        ),
+        (labelme(shape("circle", [[-9, 4], [-7, 4]])), "a circle from [-11.0, 2.0] to [-7.0, 6.0]"),
         (labelme({"label": "x"}), "'points' is missing"),
         (labelme("text"), "shape 1"),
         (labelme(shape("mask", [[0, 0], [1, 1]])), "'mask' is missing"),
@@ -210,6 +230,42 @@ def test_labelme_errors_name_the_file(tmp_path: Path, content: Any, words: str) 
     with pytest.raises(InputError) as error:
         read_labelme(path)
     assert words in str(error.value) and str(path) in str(error.value)
+
+
+def test_a_labelme_mask_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an EPS, Pillow would run the PostScript."""
+    calls: list[Any] = []
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *args, **_: calls.append(args))
+    eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n(x) (w) file\n%%EOF\n"
+    assert Image.open(io.BytesIO(eps)).format == "EPS"  # a real one, which Pillow takes
+    text = base64.b64encode(eps).decode()
+    path = write_json(tmp_path / "a.json", labelme(shape("mask", [[0, 0], [3, 3]], mask=text)))
+    with pytest.raises(InputError, match="shape 1: its mask is no PNG in base64"):
+        read_labelme(path)
+    assert not calls
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "BMP", "GIF", "JPEG", "PPM"])
+def test_a_labelme_mask_is_a_png_alone(tmp_path: Path, kind: str) -> None:
+    stream = io.BytesIO()
+    Image.new("L", (4, 4), 255).save(stream, kind)
+    text = base64.b64encode(stream.getvalue()).decode()
+    path = write_json(tmp_path / "a.json", labelme(shape("mask", [[0, 0], [3, 3]], mask=text)))
+    with pytest.raises(InputError, match="its mask is no PNG in base64"):
+        read_labelme(path)
+
+
+@pytest.mark.parametrize("side", [11, 20_000])
+def test_a_labelme_mask_larger_than_its_image_is_not_decoded(tmp_path: Path, side: int) -> None:
+    text = png(np.zeros((1, side), np.uint8))
+    if side > 11:  # a bomb: the header claims more than Pillow's own limit
+        data = bytearray(base64.b64decode(text))
+        data[16:24] = side.to_bytes(4, "big") * 2
+        data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+        text = base64.b64encode(data).decode()
+    path = write_json(tmp_path / "a.json", labelme(shape("mask", [[0, 0], [3, 3]], mask=text)))
+    with pytest.raises(InputError, match=f"its mask of {side} x .* is larger than the image"):
+        read_labelme(path)
 
 
 def test_what_is_no_json(tmp_path: Path) -> None:
@@ -333,6 +389,12 @@ def test_pycocotools_agrees(tmp_path: Path) -> None:
         (coco([[1, 1, 2, 2]]), "at least three pairs"),
         (coco([[1, 1, 2, 2, 3]]), "annotation 1 of a/b.png"),
         (coco(None), "'bbox' is missing"),
+        (coco(None, bbox=["1", "2", "3", "4"]), "bbox must be a list of four numbers"),
+        (coco(None, bbox=[1, 2, 3]), "bbox must be a list of four numbers"),
+        (coco(None, bbox=[1, 2, 0, 4]), "width and height above 0"),
+        (coco([["1", "1", "5", "1", "5", "5"]]), "at least three pairs"),
+        (coco([[11, 1, 15, 1, 15, 5]]), "lies outside the image of 10 x 8 pixels"),
+        (coco([[1, -9, 5, -9, 5, -1]]), "lies outside the image"),
         ({**coco([]), "images": []}, "no image has the id 7"),
         ({**coco([]), "images": [3]}, "its annotations|an annotation"),
         ({"images": [{"id": 1, "file_name": "a.png"}], "annotations": []}, "'height' is missing"),
@@ -395,6 +457,88 @@ def test_masks_without_an_image_are_listed(source: Path) -> None:
 def test_masks_of_another_size_are_refused(source: Path) -> None:
     with pytest.raises(InputError, match=r"mask of a in .* is \(8, 10\), but .* \(16, 20\)"):
         find_human_masks(str(source), {**SIZES, "a": (16, 20)})
+
+
+@pytest.mark.parametrize("kind", ["labelme", "coco", "images"])
+def test_sizes_are_compared_before_a_mask_is_decoded(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mask of 10^5 x 10^5 would take 10 GB, one of 16000 x 16000 some seconds."""
+    for name in ("zeros", "full", "empty"):
+        monkeypatch.setattr(np, name, lambda *_, **__: pytest.fail("a mask was made"))
+    side = 16_000
+    path = tmp_path / "masks"
+    if kind == "labelme":
+        write_json(path / "a.json", labelme(height=side, width=side))
+    elif kind == "coco":
+        path = write_json(path, coco({"size": [side, side], "counts": [side**2]}, side, side))
+    else:
+        header = bytearray(base64.b64decode(png(np.ones((1, 1), np.uint8))))
+        header[16:24] = side.to_bytes(4, "big") * 2
+        header[29:33] = zlib.crc32(header[12:29]).to_bytes(4, "big")
+        path.mkdir()
+        (path / "a.png").write_bytes(header)
+    stem = "a/b" if kind == "coco" else "a"
+    with pytest.raises(InputError, match=rf"mask of {stem} in .* is \({side}, {side}\), but"):
+        find_human_masks(path, {stem: (8, 10)})
+
+
+def test_a_mask_of_any_size_has_a_limit(tmp_path: Path) -> None:
+    path = write_json(tmp_path / "a.json", labelme(height=10**5, width=10**5))
+    with pytest.raises(InputError, match=r"are \(100000, 100000\), more than 1073741824 pixels"):
+        read_labelme(path)
+    path = write_json(tmp_path / "c.json", coco([], 10**5, 10**5))
+    with pytest.raises(InputError, match="more than 1073741824 pixels"):
+        read_coco(path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "images/23082be9-b.png",
+        "images\\23082be9-b.png",
+        "..\\..\\label-studio\\media\\upload\\4\\cb0618f6-b.png",
+        "sub\\b.png",
+    ],
+)
+def test_names_of_label_studio_and_windows(tmp_path: Path, name: str) -> None:
+    content = coco({"size": [8, 10], "counts": [0, 80]})
+    content["images"][0]["file_name"] = name
+    path = write_json(tmp_path / "coco.json", content)
+    assert find_human_masks(path, SIZES)["sub/b"].area == 80
+    with pytest.raises(InputError, match="belong to no image"):  # which of the two?
+        find_human_masks(path, {"x/b": (8, 10), "y/b": (8, 10)})
+
+
+def test_uploads_of_label_studio_as_images(tmp_path: Path) -> None:
+    Image.new("L", (10, 8), 255).save(tmp_path / "23082be9-a.png")
+    assert find_human_masks(tmp_path, SIZES)["a"].area == 80
+    Image.new("L", (10, 8), 0).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="are masks of one image, a; remove one"):
+        find_human_masks(tmp_path, SIZES)
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    content = labelme(shape("rectangle", [[2, 1], [6, 4]]))
+    (tmp_path / "a.json").write_text(json.dumps(content), "utf-8-sig")
+    assert read_labelme(tmp_path / "a.json").sum() == 20
+    runs = coco({"size": [8, 10], "counts": [0, 80]})
+    (tmp_path / "coco.json").write_text(json.dumps(runs), "utf-8-sig")
+    assert read_coco(tmp_path / "coco.json")["a/b"].area == 80
+
+
+def test_hidden_json_files_are_passed_over(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.JSON", labelme())
+    write_json(tmp_path / ".ipynb_checkpoints/a-checkpoint.json", labelme())
+    write_json(tmp_path / ".vscode/settings.json", {})
+    (tmp_path / "._a.json").write_bytes(b"\0\5\x16\7")
+    assert find_human_masks(tmp_path, SIZES).keys() == {"a"}
+
+
+def test_deep_json(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(InputError, match="nested too deeply|is not JSON"):
+        read_labelme(tmp_path / "a.json")
 
 
 def test_no_source(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import os
 import struct
 import subprocess
 import sys
@@ -15,7 +16,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from desra.io.images import Picture, image_size, read_image, to_uint8, write_image
+from desra.io.images import (
+    Picture,
+    image_size,
+    read_image,
+    read_mask,
+    read_rgb8,
+    to_uint8,
+    write_image,
+)
 from desra.io.listing import list_images
 from desra.utils.errors import InputError
 
@@ -325,6 +334,89 @@ def test_16_bits_are_rounded_to_8():
     np.testing.assert_array_equal(Picture(RGB8).rgb8, RGB8)
 
 
+# ------------------------------------------------------------------------------------------ masks
+
+SQUARE = np.zeros((20, 16), np.uint8)
+SQUARE[4:12, 6:14] = 1
+ONE, OFF = SQUARE * np.uint8(255), (1 - SQUARE) * np.uint8(255)
+NONE, ALL = 0 * SQUARE, 0 * SQUARE + np.uint8(255)
+
+
+def of_palette(index: int) -> Image.Image:
+    """A mask of VOC: class ids and their colours."""
+    image = Image.frombytes("P", SQUARE.shape[::-1], (SQUARE * index).tobytes())
+    image.putpalette([0, 0, 0, 128, 0, 0, 0, 128, 0, 128, 128, 0, 0, 0, 128])
+    return image
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        ONE,
+        ONE > 0,
+        ONE.astype(np.uint16) * 257,
+        np.dstack([ONE, NONE, NONE]),
+        np.dstack([NONE, ONE, NONE]),
+        np.dstack([NONE, NONE, ONE]),
+        np.dstack([SQUARE * 36, SQUARE * 179, SQUARE * 83]),
+        np.dstack([ALL, ALL, ALL, ONE]),
+        np.dstack([NONE, NONE, NONE, ONE]),
+        np.dstack([ONE, ONE, ONE, ONE]),
+        np.dstack([ONE, ONE, ONE, ALL]),
+        np.dstack([ALL, OFF, OFF, ONE]),
+        *(of_palette(index) for index in (1, 2, 3, 4)),
+    ],
+)
+def test_a_mask_of_any_colour_is_understood(tmp_path, pixels):
+    mask = read_mask(saved(tmp_path / "a.png", pixels))
+    np.testing.assert_array_equal(mask, SQUARE > 0)
+
+
+def test_soft_edges_of_a_mask_are_cut_at_half(tmp_path):
+    soft = cv2.GaussianBlur(cv2.resize(ONE, (160, 200), interpolation=cv2.INTER_NEAREST), (0, 0), 2)
+    for colours in (soft, np.dstack([0 * soft, soft, 0 * soft]), np.dstack([soft] * 3)):
+        path = saved(tmp_path / "a.png", colours)
+        np.testing.assert_array_equal(read_mask(path), soft > 127)
+    path = saved(tmp_path / "a.jpg", np.dstack([soft] * 3), quality=80)
+    assert np.count_nonzero(read_mask(path) != (soft > 127)) < 30
+
+
+def test_a_mask_is_all_or_nothing(tmp_path):
+    for value in (0, 255):
+        whole = np.full_like(ONE, value)
+        assert (read_mask(saved(tmp_path / "a.png", whole)) == bool(value)).all()
+    assert not read_mask(saved(tmp_path / "a.png", np.zeros((4, 4, 4), np.uint8))).any()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        (SQUARE, "has values from 0 to 1 only"),
+        (SQUARE.astype(np.uint16), "has values from 0 to 1 only, of 65535"),
+        (SQUARE.astype(np.uint16) * 255, "has values from 0 to 255 only, of 65535"),
+        (np.dstack([NONE, NONE, SQUARE * 64]), "has values from 0 to 64 only"),
+        (np.where(np.arange(16) < 2, 5, ONE).astype(np.uint8), "has values from 0 to 5 only"),
+        (np.dstack([ALL, OFF, OFF]), "background that is not black"),
+        (RGB8, "has the colours of a photograph|background"),
+        (np.dstack([NONE, NONE, NONE, SQUARE]), "has opacities from 0 to 1 only"),
+        (np.dstack([np.tri(20, 16) * 255] * 3 + [ONE]).astype(np.uint8), "both dark and bright"),
+    ],
+)
+def test_a_mask_that_means_two_things_is_refused(tmp_path, pixels, words):
+    if pixels is RGB8:
+        pixels = np.random.default_rng(1).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    with pytest.raises(InputError, match=rf"a\.png .*({words}).*must hold 0 and 255"):
+        read_mask(saved(tmp_path / "a.png", pixels))
+
+
+def test_the_size_of_a_mask_is_compared_before_it_is_decoded(tmp_path):
+    data = png(np.zeros((30, 20), np.uint8), 0)
+    path = stored(tmp_path / "cut.png", data[:45])  # it could not be decoded
+    for reader in (read_mask, read_rgb8):
+        with pytest.raises(InputError, match=r"is \(30, 20\), but \(3, 2\) is expected"):
+            reader(path, (3, 2))
+
+
 # ----------------------------------------------------------------------------- what can't be read
 
 
@@ -406,6 +498,13 @@ def test_absurd_size_is_refused(tmp_path):
     data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
     with pytest.raises(InputError, match="claims 40000 x 40000 pixels"):
         read_image(stored(tmp_path / "bomb.png", data))
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.png")
+    for reader in (read_image, image_size, read_mask):
+        with pytest.raises(InputError, match=r"a\.png is a pipe or a device"):
+            reader(tmp_path / "a.png")
 
 
 def test_image_size_reads_the_header_alone(tmp_path):

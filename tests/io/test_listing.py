@@ -89,3 +89,23 @@ def test_results_are_kept_out_of_the_inputs(tmp_path, monkeypatch):
             refuse_output_in("in", output, "input.lq")
     for output in ("out", "in2", ".", tmp_path):
         refuse_output_in("in", output, "input.lq")
+
+
+def test_pictures_of_other_kinds_are_told(tmp_path, caplog):
+    for name in ("a.png", "b.JFIF", "sub/c.heic", "d.GIF", "e.avif", "notes.txt", ".hidden.gif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    elsewhere = tmp_path.with_name(tmp_path.name + "-linked")
+    elsewhere.mkdir()
+    (tmp_path / "link").symlink_to(elsewhere)
+    with caplog.at_level("WARNING", "desra"):
+        for _ in range(2):
+            assert [file.stem for file in list_images(tmp_path)] == ["a", "b"]
+    (message,) = [record.getMessage() for record in caplog.records]
+    assert message.startswith(f"{tmp_path}: left out: d.GIF, e.avif, link/, sub/c.heic; read are")
+
+
+def test_a_folder_of_other_kinds_alone(tmp_path):
+    (tmp_path / "IMG_1.HEIC").touch()
+    with pytest.raises(InputError, match=r"holds no images; .*; left out: IMG_1\.HEIC"):
+        list_images(tmp_path)

@@ -265,6 +265,106 @@ def test_weights_beside_an_optimizer_are_taken(tmp_path: Path):
     assert loaded(saved({"model": B, "optimizer": {"state": {}}}, tmp_path / "n.pth")) == 2
 
 
+@pytest.mark.parametrize(
+    "name", ["model-00001-of-00002.safetensors", "model.safetensors.index.json"]
+)
+def test_parts_of_a_checkpoint_are_told(name: str, tmp_path: Path):
+    save_file(dict(A), tmp_path / name)
+    with pytest.raises(InputError, match=r"(part 1 of 2|lists the parts) .*save it in one file"):
+        checkpoints.tensors_of(tmp_path / name)
+
+
+def test_the_average_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    path = Path(saved({"model": {"params_ema": B, "params": A}}, tmp_path / "n.pth"))
+    with caplog.at_level("INFO", "desra"):
+        for _ in range(2):
+            checkpoints.tensors_of(path)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"weights: of {path} the tensors under model.params_ema are taken, the average (EMA) of "
+        "the weights"
+    ]
+
+
+ODD: dict[str, tuple[dict[str, torch.Tensor], str]] = {
+    "NaN": ({"weight": torch.full((1, 1), float("nan"))}, "1 of 1 values in weight .*NaN"),
+    "infinite": ({"a.bias": torch.tensor([1.0, float("-inf")])}, "1 of 2 values in a.bias"),
+    "NaN in a buffer": ({"mean": torch.tensor([float("nan")])}, "1 of 1 values in mean"),
+    "int": ({"weight": torch.ones(1, 1, dtype=torch.int64)}, "has int64 numbers in weight"),
+    "bool": ({"a.weight": torch.ones(1, 1, dtype=torch.bool)}, "has bool numbers in a.weight"),
+    "complex": ({"scale": torch.ones(1, dtype=torch.complex64)}, "has complex64 numbers in scale"),
+    "NaN of 8 bits": (
+        {"weight": torch.tensor([float("nan")]).to(torch.float8_e4m3fn)},
+        "1 of 1 values in weight",
+    ),
+    "a gap": (
+        {"body.100000.weight": torch.ones(1)},
+        "has a tensor in body.100000, but only 1 such",
+    ),
+    "a huge number": ({f"body.{'9' * 5000}.weight": torch.ones(1)}, "a layer that no network has"),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_weights_that_are_none_are_refused(kind: str, tmp_path: Path):
+    content, words = ODD[kind]
+    path = Path(saved(content, tmp_path / "n.pth"))
+    with pytest.raises(InputError, match=f"weights: .*n.pth .*{words}"):
+        checkpoints.tensors_of(path)
+
+
+def test_counters_and_masks_are_let_pass(tmp_path: Path):
+    content = {
+        **A,
+        "num_batches_tracked": torch.tensor(3),
+        "index": torch.zeros(4, dtype=torch.int64),
+        "attn_mask": torch.tensor([0.0, float("-inf")]),
+        **{f"features.{i}.weight": torch.ones(1) for i in (0, 2, 5, 7, 28)},
+    }
+    path = Path(saved(content, tmp_path / "n.pth"))
+    assert checkpoints.tensors_of(path).keys() == content.keys()
+
+
+def interrupted() -> RuntimeError:
+    """What pybind11 makes of Ctrl-C while torch's reader is in C++."""
+    error = RuntimeError("PytorchStreamReader failed reading file data/0: file read failed")
+    error.__context__ = KeyboardInterrupt()
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "words"),
+    [
+        (MemoryError(), InputError, "needs more memory than there is"),
+        (
+            RuntimeError(
+                "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"
+            ),
+            InputError,
+            "needs more memory than there is",
+        ),
+        (OSError(5, "Input/output error"), InputError, r"cannot be read \(Input/output error\)"),
+        (KeyboardInterrupt(), KeyboardInterrupt, None),
+        (interrupted(), KeyboardInterrupt, None),
+        (RuntimeError("invalid magic number"), InputError, "is incomplete or damaged"),
+    ],
+)
+def test_the_diagnosis_is_true(
+    error: BaseException,
+    kind: type[BaseException],
+    words: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    path = Path(saved({"params": A}, tmp_path / "n.pth"))
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(torch, "load", fails)
+    with pytest.raises(kind, match=words):
+        checkpoints.read(path)
+
+
 def test_mismatches_are_counted_and_three_of_each_named(tmp_path: Path):
     target = nn.Sequential(*(nn.Conv2d(1, 1, 1) for _ in range(5)))
     given = {f"{i}.weight": torch.zeros(2, 1, 1, 1) for i in range(5)} | {"x": torch.zeros(1)}
