@@ -47,7 +47,7 @@ def _changed_tensor(tensor: Tensor, rng: random.Random) -> Any:
         case 2:
             return tensor.flatten()
         case 3:
-            return tensor[:0]
+            return tensor.flatten()[:0]
         case 4:
             return tensor[None]
         case 5:
@@ -55,7 +55,7 @@ def _changed_tensor(tensor: Tensor, rng: random.Random) -> Any:
         case 6:
             return torch.empty(tensor.shape, device="meta")
         case 7:
-            return torch.zeros(1).expand(tensor.shape)
+            return torch.zeros(()).expand(tensor.shape)
         case _:
             return rng.choice(_WRONG)
 

@@ -122,15 +122,15 @@ def classes(good: Path, count: int, seed: int) -> list[Case]:
 
     find(ARCH_REGISTRY, "SRVGGNetCompact", "")
     by_name: dict[str, dict[str, Any]] = {
-        "network_g": dict(ARCH_REGISTRY),
-        "datasets:train": dict(DATASET_REGISTRY),
-        "train:losses:pix": dict(LOSS_REGISTRY),
+        "network_g": dict(iter(ARCH_REGISTRY)),
+        "datasets:train": dict(iter(DATASET_REGISTRY)),
+        "train:losses:pix": dict(iter(LOSS_REGISTRY)),
         "train:optim_g": {k: v for k, v in vars(optim).items() if inspect.isclass(v)},
         "train:scheduler": {
             k: v for k, v in vars(optim.lr_scheduler).items() if inspect.isclass(v)
         },
-        "network_d": dict(ARCH_REGISTRY),
-        "model_type": dict(MODEL_REGISTRY),
+        "network_d": dict(iter(ARCH_REGISTRY)),
+        "model_type": dict(iter(MODEL_REGISTRY)),
     }
     rng = random.Random(seed)
     pool = drawn(values, count * 3, seed)
