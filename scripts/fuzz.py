@@ -104,7 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from fuzzing import ground
     from fuzzing.case import Case
     from fuzzing.kinds import KINDS
-    from fuzzing.trial import Limits, in_fork, try_case
+    from fuzzing.trial import Bench, Limits, in_fork
 
     limits = Limits(args.hang, args.memory)
     with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
@@ -113,8 +113,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         made = in_fork(ground.make, good, Limits(seconds=300))
         if made.faults:
             raise SystemExit(f"fuzz.py: the good files could not be made\n{made.text}")
+        bench = Bench(good, scratch, limits)
         if args.replay is not None:
-            outcome = try_case(Case.read(args.replay), good, scratch, limits)
+            outcome = bench.try_case(Case.read(args.replay))
             print(outcome.text)
             print(f"status {outcome.status}; {', '.join(outcome.faults) or 'nothing is wrong'}")
             return int(bool(outcome.faults))
@@ -129,7 +130,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for case in cases:
             if args.seconds is not None and time.monotonic() - begun > args.seconds:
                 break
-            outcome = try_case(case, good, scratch, limits)
+            outcome = bench.try_case(case)
             statuses[case.kind][outcome.status] += 1
             faults[case.kind].update(outcome.faults)
             for fault in outcome.faults:

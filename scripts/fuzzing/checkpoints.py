@@ -115,11 +115,11 @@ def state(content: dict[str, Any], rng: random.Random) -> bytes:
     if rng.random() < 0.1:
         return pth(rng.choice((_Stranger(), [content], None, {}, {"iter": 1}, {**content, 7: 8})))
     for _ in range(rng.choice((1, 1, 2, 3))):
-        depth = rng.choice((1, 1, 2, 3, 9))
-        known = [path for path in places(content) if len(path) <= depth]
-        if not known:
+        if not content:
             break
-        *above, last = rng.choice(known)
+        top = rng.choice(list(content))
+        below = [(top, *path) for path in places(content[top])]
+        *above, last = rng.choice(below) if below and rng.random() < 0.6 else (top,)
         place = inner(content, tuple(above))
         if rng.random() < 0.25:
             del place[last]
