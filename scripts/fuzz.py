@@ -24,6 +24,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fuzzing.case import Case
+    from fuzzing.trial import Outcome
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -51,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _load() -> None:
+def load() -> None:
     """Import what the commands need, so that a fork has it."""
     import importlib
 
@@ -79,41 +84,104 @@ def _chosen(names: Sequence[str] | None, known: Iterable[str]) -> list[str]:
     return chosen
 
 
-def _table(statuses: dict[str, Counter[str]], faults: dict[str, Counter[str]]) -> str:
-    """Return the counts of each kind as text."""
-    heads = ("kind", "cases", "status 0", "status 2", "others", *FAULTS)
-    rows = [heads]
-    total: Counter[str] = Counter()
-    for kind, counts in statuses.items():
-        good, bad, cases = counts["0"], counts["2"], sum(counts.values())
-        numbers = (cases, good, bad, cases - good - bad, *(faults[kind][f] for f in FAULTS))
-        total.update(dict(zip(heads[1:], numbers, strict=True)))
-        rows.append((kind, *map(str, numbers)))
-    rows.append(("all", *(str(total[head]) for head in heads[1:])))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
-    )
+class Tally:
+    """The counts of what came of the cases, and a file of each in which something was wrong.
+
+    Args:
+        kinds: the kinds, in the order of the table.
+        folder: where the files go.
+
+    Attributes:
+        causes: how often each (fault, cause) came.
+    """
+
+    def __init__(self, kinds: Sequence[str], folder: Path):
+        self._statuses = {kind: Counter[str]() for kind in kinds}
+        self._faults = {kind: Counter[str]() for kind in kinds}
+        self.causes: Counter[tuple[str, str]] = Counter()
+        self._examples: dict[tuple[str, str], Path] = {}
+        self._folder = folder
+
+    @property
+    def cases(self) -> int:
+        """Return the number of cases."""
+        return sum(sum(counts.values()) for counts in self._statuses.values())
+
+    def add(self, case: "Case", outcome: "Outcome") -> None:
+        """Count a case, and save it if something was wrong."""
+        self._statuses[case.kind][outcome.status] += 1
+        self._faults[case.kind].update(outcome.faults)
+        if outcome.faults:
+            path = self._save(case, outcome)
+            for fault in outcome.faults:
+                self.causes[fault, outcome.cause] += 1
+                self._examples.setdefault((fault, outcome.cause), path)
+
+    def _save(self, case: "Case", outcome: "Outcome") -> Path:
+        notes = {"faults": outcome.faults, "cause": outcome.cause, "text": outcome.text}
+        text = case.to_json(**notes)
+        digest = hashlib.sha256(case.to_json().encode()).hexdigest()[:12]
+        path = self._folder / f"{case.kind.replace(' ', '_')}-{digest}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def table(self) -> str:
+        """Return the counts of each kind as text."""
+        heads = ("kind", "cases", "status 0", "status 2", "others", *FAULTS)
+        rows = [heads]
+        total: Counter[str] = Counter()
+        for kind, counts in self._statuses.items():
+            good, bad, cases = counts["0"], counts["2"], sum(counts.values())
+            faults = (self._faults[kind][fault] for fault in FAULTS)
+            numbers = (cases, good, bad, cases - good - bad, *faults)
+            total.update(dict(zip(heads[1:], numbers, strict=True)))
+            rows.append((kind, *map(str, numbers)))
+        rows.append(("all", *(str(total[head]) for head in heads[1:])))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+            for row in rows
+        )
+
+    def most_frequent(self, count: int) -> str:
+        """Return the most frequent causes as text, with a case of each."""
+        return "\n".join(
+            f"{number:5} {fault}: {cause}   {self._examples[fault, cause]}"
+            for (fault, cause), number in self.causes.most_common(count)
+        )
+
+
+def good_files(folder: Path) -> Path:
+    """Make the good files in a new folder, and return the folder they are in.
+
+    Raises:
+        SystemExit: a stage did not end well on them.
+    """
+    from fuzzing import ground
+    from fuzzing.trial import Limits, in_fork
+
+    files = folder / "files"
+    files.mkdir(parents=True)
+    outcome = in_fork(ground.make, files, Limits(seconds=300))
+    if outcome.faults:
+        raise SystemExit(f"fuzz.py: the good files could not be made\n{outcome.text}")
+    return files
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return 1 if anything was wrong, else 0."""
     args = _parser().parse_args(argv)
     sys.path.insert(0, str(Path(__file__).parent))
-    _load()
-    from fuzzing import ground
+    load()
     from fuzzing.case import Case
     from fuzzing.kinds import KINDS
-    from fuzzing.trial import Bench, Limits, in_fork
+    from fuzzing.trial import Bench, Limits
 
     limits = Limits(args.hang, args.memory)
     with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
-        good, scratch = Path(folder) / "good" / "files", Path(folder) / "case"
-        good.mkdir(parents=True)
-        made = in_fork(ground.make, good, Limits(seconds=300))
-        if made.faults:
-            raise SystemExit(f"fuzz.py: the good files could not be made\n{made.text}")
-        bench = Bench(good, scratch, limits)
+        good = good_files(Path(folder) / "good")
+        bench = Bench(good, Path(folder) / "case", limits)
         if args.replay is not None:
             outcome = bench.try_case(Case.read(args.replay))
             print(outcome.text)
@@ -123,32 +191,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         chosen = _chosen(args.kinds, KINDS)
         cases = [case for kind in chosen for case in KINDS[kind](good, args.cases, args.seed)]
         random.Random(args.seed).shuffle(cases)
-        statuses = {kind: Counter[str]() for kind in chosen}
-        faults = {kind: Counter[str]() for kind in chosen}
-        causes: Counter[tuple[str, str]] = Counter()
-        example: dict[tuple[str, str], Path] = {}
+        tally = Tally(chosen, args.save)
         for case in cases:
             if args.seconds is not None and time.monotonic() - begun > args.seconds:
                 break
-            outcome = bench.try_case(case)
-            statuses[case.kind][outcome.status] += 1
-            faults[case.kind].update(outcome.faults)
-            for fault in outcome.faults:
-                causes[fault, outcome.cause] += 1
-            if outcome.faults:
-                notes = {"faults": outcome.faults, "cause": outcome.cause, "text": outcome.text}
-                text = case.to_json(**notes)
-                digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
-                path = args.save / f"{case.kind.replace(' ', '_')}-{digest}.json"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8", errors="replace")
-                example.setdefault((outcome.faults[0], outcome.cause), path)
-    print(_table(statuses, faults))
-    print(f"\n{sum(map(Counter.total, statuses.values()))} cases, seed {args.seed}, "
-          f"{time.monotonic() - begun:.0f} s")
-    for (fault, cause), count in causes.most_common(args.causes):
-        print(f"{count:5} {fault}: {cause}   {example.get((fault, cause), '')}")
-    return int(bool(causes))
+            tally.add(case, bench.try_case(case))
+    print(tally.table())
+    print(f"\n{tally.cases} cases, seed {args.seed}, {time.monotonic() - begun:.0f} s")
+    print(tally.most_frequent(args.causes))
+    return int(bool(tally.causes))
 
 
 if __name__ == "__main__":

@@ -109,7 +109,9 @@ def photograph(seed: int, size: tuple[int, int]) -> np.ndarray:
     rng = np.random.default_rng(seed)
     height, width = size
     image = cv2.resize(rng.random((4, 5, 3)), (width, height), interpolation=cv2.INTER_CUBIC)
-    image += 0.3 * rng.standard_normal((height, width, 1)) * (np.arange(width) > width // 2)[:, None]
+    image += (
+        0.3 * rng.standard_normal((height, width, 1)) * (np.arange(width) > width // 2)[:, None]
+    )
     return np.asarray((image.clip(0, 1) * 255).round(), np.uint8)
 
 
@@ -167,3 +169,6 @@ def make() -> None:
     root = {"experiments_root": "experiments", "pretrain_network_g": "gan.pth"}
     call("train", OPTIONS["train"] | {"path": root, "val": None})
     call("run", OPTIONS["run"] | {"output": "whole"})
+    for path in folder.rglob("manifest.jsonl"):  # the same files each time: no times in them
+        rows = [json.loads(line) | {"seconds": {"sr": 0.5}} for line in path.open()]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -89,23 +89,19 @@ def options_of(stage: str) -> Make:
             elif rng.random() < 0.1:
                 text = yaml_of(base)
                 path = ":".join(map(str, rng.choice(list(places(full)))))
-                argv += ["--force_yml", f"{path}={rng.choice((*PATHS, *NUMBERS, *FLOATS, '[', '&'))}"]
+                argv += [
+                    "--force_yml",
+                    f"{path}={rng.choice((*PATHS, *NUMBERS, *FLOATS, '[', '&'))}",
+                ]
             else:
                 text = yaml_of(content)
             if number % 3 or stage == "app":
                 argv.append("--check")
-            writes = ("out", *_outputs(content))
             file = text.encode("utf-8", "surrogatepass")
-            cases.append(Case(f"options {stage}", stage, tuple(argv), {"case.yml": file}, writes))
+            cases.append(Case(f"options {stage}", stage, tuple(argv), {"case.yml": file}))
         return cases
 
     return make
-
-
-def _outputs(content: Any) -> tuple[str, ...]:
-    """Return the folders that options name for results, as far as they hold none of the inputs."""
-    del content
-    return ()
 
 
 def classes(good: Path, count: int, seed: int) -> list[Case]:
@@ -273,7 +269,8 @@ def _json(path: Path) -> Any:
 # ------------------------------------------------------------------------------------- annotations
 
 
-def _mask_readers(truth: str) -> list[tuple[str, dict[str, Any]]]:
+def mask_readers(truth: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return the stages that read masks of a path, and their options."""
     options = ground.OPTIONS
     evaluate = {"masks": {"pred": "before", "truth": truth}, "output": "out"}
     return [
@@ -322,7 +319,7 @@ def labelme(good: Path, count: int, seed: int) -> list[Case]:
     rng = random.Random(seed)
     cases: list[Case] = []
     for content in drawn(st.one_of(of_one, malformed(whole)), count, seed):
-        stage, options = rng.choice(_mask_readers("human"))
+        stage, options = rng.choice(mask_readers("human"))
         file = json_of(content)
         if rng.random() < 0.15:
             file = rng.choice(JSON_HAZARDS) if rng.random() < 0.4 else corrupted(file, rng)
@@ -360,7 +357,7 @@ def coco(good: Path, count: int, seed: int) -> list[Case]:
     rng = random.Random(seed)
     cases: list[Case] = []
     for content in drawn(st.one_of(malformed(whole), malformed(written)), count, seed):
-        stage, options = rng.choice(_mask_readers("human.json"))
+        stage, options = rng.choice(mask_readers("human.json"))
         file = json_of(content)
         if rng.random() < 0.15:
             file = rng.choice(JSON_HAZARDS) if rng.random() < 0.4 else corrupted(file, rng)
@@ -374,7 +371,7 @@ def masks(good: Path, count: int, seed: int) -> list[Case]:
     square = np.zeros((32, 40, 3), np.uint8)
     square[8:20, 8:30] = 255
     readers = [
-        *((stage, options, "masks/p0.png") for stage, options in _mask_readers("masks")),
+        *((stage, options, "masks/p0.png") for stage, options in mask_readers("masks")),
         ("calibrate", ground.OPTIONS["calibrate"], "labels/p0.png"),
         ("report", ground.OPTIONS["report"], "before/mask/p0.png"),
         ("evaluate", ground.OPTIONS["evaluate"], "before/map/p0.png"),
@@ -394,7 +391,9 @@ def images(good: Path, count: int, seed: int) -> list[Case]:
     """Images that are damaged, unusual, of other sizes, strangely named, or no files."""
     rng = random.Random(seed)
     options = ground.OPTIONS
-    finished = _with(options["detect"], input={"sr_gan": "before/sr_gan", "sr_mse": "before/sr_mse"})
+    finished = _with(
+        options["detect"], input={"sr_gan": "before/sr_gan", "sr_mse": "before/sr_mse"}
+    )
     readers = [
         ("detect", options["detect"], "lq/"),
         ("detect", _with(options["detect"], on_error="skip"), "lq/"),
@@ -417,10 +416,35 @@ def images(good: Path, count: int, seed: int) -> list[Case]:
         name = rng.choice(("p0", "p0", "p0", "\x1b[31mp9", "a\nb", "<b>&amp;", "%s {x}", "ü" * 100))
         files: dict[str, bytes | None] = {f"{folder}{name}.{suffix}": pictures.picture(image, rng)}
         if rng.random() < 0.05:
-            files = {f"{folder}p0.png{rng.choice('/|')}": b""}
+            files = {f"{folder}p0.png/": b""}
         elif rng.random() < 0.1:
             files[f"{folder}p1.png"] = None
         cases.append(_command("images", stage, settings, files))
+    return cases
+
+
+def fifos(good: Path, count: int, seed: int) -> list[Case]:
+    """FIFOs, which nobody writes into, in the place of files."""
+    rng = random.Random(seed)
+    options = ground.OPTIONS
+    readers = [
+        ("upscale", options["upscale"], "lq/p0.png"),
+        ("detect", options["detect"], "lq/p0.png"),
+        *((stage, settings, "human/p0.json") for stage, settings in mask_readers("human")),
+        *((stage, settings, "human.json") for stage, settings in mask_readers("human.json")),
+        *((stage, settings, "masks/p0.png") for stage, settings in mask_readers("masks")),
+        ("upscale", _with(options["upscale"], sr_gan__weights="case.pth"), "case.pth"),
+        ("report", options["report"], "table.json"),
+        ("report", options["report"], "scores/scores.json"),
+        ("sweep", options["sweep"], "before/manifest.jsonl"),
+        ("sweep", options["sweep"], "before/sr_gan/p0.png"),
+        ("calibrate", options["calibrate"], "names.txt"),
+        ("train", options["train"], "gt/p0.png"),
+    ]
+    cases: list[Case] = []
+    for _ in range(count):
+        stage, settings, path = rng.choice(readers)
+        cases.append(_command("fifos", stage, settings, {f"{path}|": b""}))
     return cases
 
 
@@ -449,7 +473,9 @@ def weights(good: Path, count: int, seed: int) -> list[Case]:
                 ("blend", "gan.pth", file, "--strength", rng.choice(("0.5", "nan", "1e30", "2"))),
                 files,
             ),
-            Case("weights", "export", (file, "-o", rng.choice(("out.pth", "o.safetensors"))), files),
+            Case(
+                "weights", "export", (file, "-o", rng.choice(("out.pth", "o.safetensors"))), files
+            ),
         ]
         case = rng.choice(commands)
         if case.stage == "weights":
@@ -480,11 +506,35 @@ def lists(good: Path, count: int, seed: int) -> list[Case]:
     """Lists of images and of class names."""
     rng = random.Random(seed)
     train = _with(ground.OPTIONS["train"], datasets__train__meta_info="pairs.txt", val=None)
-    readers = [("train", train, "pairs.txt"), ("calibrate", ground.OPTIONS["calibrate"], "names.txt")]
+    readers = [
+        ("train", train, "pairs.txt"),
+        ("calibrate", ground.OPTIONS["calibrate"], "names.txt"),
+    ]
     lines = [
         *("p0.png", "p0.png, p0.png", "sub/p2.png (32,40,3)", "sub\\p2.png", "../lq/p0.png", "."),
-        *("", " ", ",", ", ", "p0", "p0.jpg", "a\0b.png", "n" * 300 + ".png", "d/" * 3000, "..", "~"),
-        *("p0.png (", "p0.png, ", ", p0.png", "\ufeffp0.png", "p0.png\tp0.png", "/", "grass", "/p0"),
+        *(
+            "",
+            " ",
+            ",",
+            ", ",
+            "p0",
+            "p0.jpg",
+            "a\0b.png",
+            "n" * 300 + ".png",
+            "d/" * 3000,
+            "..",
+            "~",
+        ),
+        *(
+            "p0.png (",
+            "p0.png, ",
+            ", p0.png",
+            "\ufeffp0.png",
+            "p0.png\tp0.png",
+            "/",
+            "grass",
+            "/p0",
+        ),
         *("p0.png, p0.png, p0.png", "p1.png;p1.png", "#", "ü.png", "names.txt", "\u2028", "sub"),
     ]
     cases: list[Case] = []
@@ -502,9 +552,21 @@ def folders(good: Path, count: int, seed: int) -> list[Case]:
     """Outputs on and in inputs, in folders that hold files of others, and ``--overwrite``."""
     rng = random.Random(seed)
     outputs = (
-        *("lq", "before", "before/mask", "before/sr_gan", "album", "gt", ".", "out", "masks", "", ".."),
+        *(
+            "lq",
+            "before",
+            "before/mask",
+            "before/sr_gan",
+            "album",
+            "gt",
+            ".",
+            "out",
+            "masks",
+            "",
+            "..",
+        ),
         *("experiments", "experiments/tiny", "whole", "scores", "labels", "~", "gan.pth", "after"),
-        *("lq/sub", "whole/original", "out/sr_gan"),
+        *("lq/sub", "whole/original", "out/sr_gan", "out", "out", "out", "out"),
     )
     inputs = ("lq", "before/sr_gan", "album", "gt", "whole", "before", ".")
     options = ground.OPTIONS
@@ -577,6 +639,7 @@ KINDS: dict[str, Make] = {
     "coco": coco,
     "masks": masks,
     "images": images,
+    "fifos": fifos,
     "weights": weights,
     "lists": lists,
     "folders": folders,

@@ -113,7 +113,9 @@ def malformed(draw: Callable[..., Any], content: Any, values: Any = values) -> A
         elif what == "remove":
             del place[last]
         elif isinstance(place, dict):
-            place[draw(st.one_of(text, st.sampled_from(("type", "weight", "scale"))))] = draw(values)
+            place[draw(st.one_of(text, st.sampled_from(("type", "weight", "scale"))))] = draw(
+                values
+            )
         else:
             place.append(draw(values))
     return content

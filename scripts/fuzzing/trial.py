@@ -22,9 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import desra
 from fuzzing.case import Case
 
 GB = 1e9
+PACKAGE = Path(desra.__file__).parent
 PROCESSES = 16  # more than so many of one command are refused
 
 
@@ -129,9 +131,7 @@ def in_fork(work: Callable[[], Any], folder: Path, limits: Limits) -> Outcome:
     return Outcome(str(content["status"]), tuple(faults), content["cause"], text, seconds)
 
 
-def _be_child(
-    work: Callable[[], Any], folder: Path, log: Path, limits: Limits, begin: int
-) -> None:
+def _be_child(work: Callable[[], Any], folder: Path, log: Path, limits: Limits, begin: int) -> None:
     """Run ``work``, write what came of it into the pipe, and end this process."""
     try:
         os.setsid()  # its workers end with it
@@ -203,9 +203,10 @@ def where(error: BaseException) -> str:
     """Return ``file:line type`` of an error: the deepest line of desra, and where there is none
     the deepest of all."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if "/desra/" in frame.filename] or list(frames)
-    *_, name = own[-1].filename.rpartition("/desra/")
-    return f"{name}:{own[-1].lineno} {type(error).__name__}"
+    own = [frame for frame in frames if PACKAGE in Path(frame.filename).parents]
+    last = (own or list(frames))[-1]
+    name = os.path.relpath(last.filename, PACKAGE) if own else last.filename
+    return f"{name}:{last.lineno} {type(error).__name__}"
 
 
 class Bench:
@@ -217,25 +218,28 @@ class Bench:
         good: the folder of good files.
         scratch: a folder that is not there yet, for the copy.
         limits: what a case may take.
+
+    Attributes:
+        folder: the copy.
     """
 
     def __init__(self, good: Path, scratch: Path, limits: Limits):
-        self._good, self._folder, self._limits = good, scratch / "work", limits
+        self._good, self.folder, self._limits = good, scratch / "work", limits
         self._digests = digests(good)
         self._folders = {path.relative_to(good) for path in good.rglob("*") if path.is_dir()}
-        shutil.copytree(good, self._folder)
+        shutil.copytree(good, self.folder)
 
     def try_case(self, case: Case) -> Outcome:
         """Run the command of a case, and look at what it left."""
-        case.place(self._folder)
-        before = digests(self._folder)
+        case.place(self.folder)
+        before = digests(self.folder)
 
         def command() -> Any:
             sys.argv = ["desra", case.stage, *case.argv]
             return importlib.import_module(f"desra.{case.stage}.__main__").main(list(case.argv))
 
-        outcome = in_fork(command, self._folder, self._limits)
-        after = digests(self._folder)
+        outcome = in_fork(command, self.folder, self._limits)
+        after = digests(self.folder)
         self._mend(after)
         lost = changed(before, after, case.writes)
         if not lost:
@@ -247,18 +251,18 @@ class Bench:
 
     def _mend(self, files: dict[str, str]) -> None:
         """Put the good files back, given the digests of what is there."""
-        for path in self._folder.parent.iterdir():
-            if path != self._folder:
+        for path in self.folder.parent.iterdir():
+            if path != self.folder:
                 _remove(path)
-        for path in sorted(self._folder.rglob("*"), reverse=True):
-            name = path.relative_to(self._folder)
+        for path in sorted(self.folder.rglob("*"), reverse=True):
+            name = path.relative_to(self.folder)
             expected = self._folders if path.is_dir() and not path.is_symlink() else self._digests
             if (name if expected is self._folders else name.as_posix()) not in expected:
                 _remove(path)
         for folder in sorted(self._folders):
-            (self._folder / folder).mkdir(parents=True, exist_ok=True)
+            (self.folder / folder).mkdir(parents=True, exist_ok=True)
         for name, digest in self._digests.items():
-            path = self._folder / name
+            path = self.folder / name
             if files.get(name) != digest or not path.is_file():
                 path.unlink(missing_ok=True)
                 shutil.copy2(self._good / name, path)
