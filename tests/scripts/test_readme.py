@@ -109,6 +109,7 @@ ELSEWHERE = {
     "python scripts/run_tour.py": "scripts/test_tour.py::test_it_runs_from_top_to_bottom",
     "python scripts/docs/build.py": "scripts/test_docs.py::test_the_pages_of_the_api_"
     "are_built_without_a_warning",
+    "python scripts/fuzz.py": "scripts/test_fuzz.py::test_a_minute_finds_nothing",
     "python scripts/benchmark.py detectors": "scripts/test_benchmark_detectors.py::"
     "test_run_on_folders_that_detect_wrote",
     "python scripts/benchmark.py NAME": "scripts/test_benchmark.py::test_sr",

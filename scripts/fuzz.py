@@ -1,0 +1,206 @@
+#!/usr/bin/env python
+"""Try malformed options, manifests, states, annotations, images, weights and lists on all stages.
+
+    python scripts/fuzz.py                              # 150 cases of each kind
+    python scripts/fuzz.py --kinds images weights --cases 1000 --seed 7
+    python scripts/fuzz.py --seconds 60                 # as many as that allows, of all kinds
+    python scripts/fuzz.py --replay results/fuzz/images-0f3a.json
+
+Each case is a command, called as ``main(argv)`` in a fork of this process, in a copy of a folder of
+good files (tiny images and networks, results of detect, a run, a training that can be resumed).
+Wrong is: an exception that leaves main (bad input is exit status 2 and one sentence), more than 20
+seconds, more than 4 GB, a file changed or removed that was there before and that is no earlier
+result of the same command. Cases in which something was wrong are saved. The exit status is 1 if
+there are any. The same seed gives the same cases. Needs `pip install 'desra[test]'`; Linux, macOS.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fuzzing.case import Case
+    from fuzzing.trial import Outcome
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+STAGES = ("detect", "upscale", "train", "evaluate", "report", "sweep", "calibrate", "run")
+FAULTS = ("tracebacks", "hangs", "memory", "changed")
+SHOWN = 10  # causes
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--kinds", nargs="+", metavar="KIND", help="these only; also a first word")
+    parser.add_argument("--cases", type=int, default=150, help="of each kind (%(default)s)")
+    parser.add_argument("--seconds", type=float, help="stop after so many, with what was tried")
+    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    parser.add_argument("--hang", type=float, default=20, help="seconds of a hang (%(default)s)")
+    parser.add_argument("--memory", type=float, default=4, help="GB of too much (%(default)s)")
+    parser.add_argument(
+        "--save", type=Path, default=Path("results/fuzz"), help="folder of findings (%(default)s)"
+    )
+    parser.add_argument("--causes", type=int, default=SHOWN, help="so many (%(default)s)")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="try one saved case again")
+    return parser
+
+
+def load() -> None:
+    """Import what the commands need, so that a fork has it."""
+    import importlib
+
+    import cv2
+    import torch
+
+    from desra.registry import ARCH_REGISTRY, find
+
+    cv2.setNumThreads(0)  # threads do not outlive a fork
+    torch.set_num_threads(1)
+    find(ARCH_REGISTRY, "SRVGGNetCompact", "")
+    for stage in (*STAGES, "weights", "export"):
+        importlib.import_module(f"desra.{stage}.__main__")
+        importlib.import_module(f"desra.{stage}.stage")
+
+
+def _chosen(names: Sequence[str] | None, known: Iterable[str]) -> list[str]:
+    known = list(known)
+    if names is None:
+        return known
+    chosen = [kind for kind in known if kind in names or kind.split()[0] in names]
+    lost = [name for name in names if not any(name in (k, k.split()[0]) for k in known)]
+    if lost:
+        raise SystemExit(f"fuzz.py: unknown kind {', '.join(lost)}; known: {', '.join(known)}")
+    return chosen
+
+
+class Tally:
+    """The counts of what came of the cases, and a file of each in which something was wrong.
+
+    Args:
+        kinds: the kinds, in the order of the table.
+        folder: where the files go.
+
+    Attributes:
+        causes: how often each (fault, cause) came.
+    """
+
+    def __init__(self, kinds: Sequence[str], folder: Path):
+        self._statuses = {kind: Counter[str]() for kind in kinds}
+        self._faults = {kind: Counter[str]() for kind in kinds}
+        self.causes: Counter[tuple[str, str]] = Counter()
+        self._examples: dict[tuple[str, str], Path] = {}
+        self._folder = folder
+
+    @property
+    def cases(self) -> int:
+        """Return the number of cases."""
+        return sum(sum(counts.values()) for counts in self._statuses.values())
+
+    def add(self, case: "Case", outcome: "Outcome") -> None:
+        """Count a case, and save it if something was wrong."""
+        self._statuses[case.kind][outcome.status] += 1
+        self._faults[case.kind].update(outcome.faults)
+        if outcome.faults:
+            path = self._save(case, outcome)
+            for fault in outcome.faults:
+                self.causes[fault, outcome.cause] += 1
+                self._examples.setdefault((fault, outcome.cause), path)
+
+    def _save(self, case: "Case", outcome: "Outcome") -> Path:
+        notes = {"faults": outcome.faults, "cause": outcome.cause, "text": outcome.text}
+        text = case.to_json(**notes)
+        digest = hashlib.sha256(case.to_json().encode()).hexdigest()[:12]
+        path = self._folder / f"{case.kind.replace(' ', '_')}-{digest}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def table(self) -> str:
+        """Return the counts of each kind as text."""
+        heads = ("kind", "cases", "status 0", "status 2", "others", *FAULTS)
+        rows = [heads]
+        total: Counter[str] = Counter()
+        for kind, counts in self._statuses.items():
+            good, bad, cases = counts["0"], counts["2"], sum(counts.values())
+            faults = (self._faults[kind][fault] for fault in FAULTS)
+            numbers = (cases, good, bad, cases - good - bad, *faults)
+            total.update(dict(zip(heads[1:], numbers, strict=True)))
+            rows.append((kind, *map(str, numbers)))
+        rows.append(("all", *(str(total[head]) for head in heads[1:])))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])])
+            for row in rows
+        )
+
+    def most_frequent(self, count: int) -> str:
+        """Return the most frequent causes as text, with a case of each."""
+        return "\n".join(
+            f"{number:5} {fault}: {cause}   {self._examples[fault, cause]}"
+            for (fault, cause), number in self.causes.most_common(count)
+        )
+
+
+def good_files(folder: Path) -> Path:
+    """Make the good files in a new folder, and return the folder they are in.
+
+    Raises:
+        SystemExit: a stage did not end well on them.
+    """
+    from fuzzing import ground
+    from fuzzing.trial import Limits, in_fork
+
+    files = folder / "files"
+    files.mkdir(parents=True)
+    outcome = in_fork(ground.make, files, Limits(seconds=300))
+    if outcome.faults:
+        raise SystemExit(f"fuzz.py: the good files could not be made\n{outcome.text}")
+    return files
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return 1 if anything was wrong, else 0."""
+    args = _parser().parse_args(argv)
+    sys.path.insert(0, str(Path(__file__).parent))
+    load()
+    from fuzzing.case import Case
+    from fuzzing.kinds import KINDS
+    from fuzzing.trial import Bench, Limits
+
+    limits = Limits(args.hang, args.memory)
+    with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
+        good = good_files(Path(folder) / "good")
+        bench = Bench(good, Path(folder) / "case", limits)
+        if args.replay is not None:
+            outcome = bench.try_case(Case.read(args.replay))
+            print(outcome.text)
+            print(f"status {outcome.status}; {', '.join(outcome.faults) or 'nothing is wrong'}")
+            return int(bool(outcome.faults))
+        begun = time.monotonic()
+        chosen = _chosen(args.kinds, KINDS)
+        cases = [case for kind in chosen for case in KINDS[kind](good, args.cases, args.seed)]
+        random.Random(args.seed).shuffle(cases)
+        tally = Tally(chosen, args.save)
+        for case in cases:
+            if args.seconds is not None and time.monotonic() - begun > args.seconds:
+                break
+            tally.add(case, bench.try_case(case))
+    print(tally.table())
+    print(f"\n{tally.cases} cases, seed {args.seed}, {time.monotonic() - begun:.0f} s")
+    print(tally.most_frequent(args.causes))
+    return int(bool(tally.causes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

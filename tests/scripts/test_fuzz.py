@@ -1,0 +1,137 @@
+"""The fuzz harness: planted faults are found, a saved case fails again, good files pass."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from helpers.paths import SCRIPTS
+
+pytest.importorskip("hypothesis", reason="pip install 'desra[test]'")
+SCRIPT = SCRIPTS / "fuzz.py"
+
+
+@pytest.fixture
+def fuzz(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The script; its folder is searched for ``fuzzing``, as when it is run."""
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
+    spec = importlib.util.spec_from_file_location("fuzz_script", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def bench(fuzz: ModuleType, tmp_path: Path) -> Iterator[Any]:
+    """A copy of the good files to try cases in."""
+    fuzz.load()
+    from fuzzing import trial
+
+    limits = trial.Limits(seconds=20, gigabytes=1)
+    yield trial.Bench(fuzz.good_files(tmp_path / "good"), tmp_path / "case", limits)
+
+
+def test_good_files_are_good(bench: Any) -> None:
+    """Else a case would find only what is wrong with all of them."""
+    from fuzzing import ground, kinds
+    from fuzzing.case import Case
+
+    for stage, options in ground.OPTIONS.items():
+        file = {"case.yml": yaml.safe_dump(options).encode()}
+        check = ("--check",) if stage == "app" else ()
+        outcome = bench.try_case(Case(stage, stage, ("-opt", "case.yml", *check), file))
+        assert outcome.status == "0" and not outcome.faults, outcome.text
+    for stage, options in kinds.mask_readers("before/coco.json"):
+        file = {"case.yml": yaml.safe_dump(options).encode()}
+        assert bench.try_case(Case(stage, stage, ("-opt", "case.yml"), file)).status == "0"
+    assert [path.name for path in bench.folder.parent.iterdir()] == ["work"]
+    assert not (bench.folder / "out").exists()  # what a case made is gone
+
+
+def test_each_kind_of_fault_is_told(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from desra.upscale import stage
+    from fuzzing.case import Case
+
+    case = Case("x", "upscale", ("-i", "lq", "-o", "out", "--model", "gan.pth"))
+
+    def faults(work: Any) -> tuple[str, ...]:
+        monkeypatch.setattr(stage, "upscale", work)
+        return bench.try_case(case).faults
+
+    def crash(_: Any) -> None:
+        import os
+        import signal
+
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    def fill(_: Any) -> None:
+        np.ones(2 * 10**8)
+
+    assert bench.try_case(case).faults == ()
+    assert faults(lambda _: {}["x"]) == ("tracebacks",)
+    assert faults(crash) == ("tracebacks",)
+    assert faults(fill) == ("memory",)
+    assert faults(lambda _: Path("notes.txt").write_text("")) == ("changed",)
+    assert faults(lambda _: Path("lq/p0.png").unlink()) == ("changed",)
+    assert faults(lambda _: Path("out").mkdir()) == ()
+
+
+def test_three_known_faults_put_back_are_found(
+    fuzz: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """YAML's errors that left main, a FIFO that hung, a folder of others that was emptied."""
+    from desra.options import loading
+    from desra.upscale import stage
+
+    right = stage.upscale
+
+    def wrong(options: Any) -> None:
+        for path in Path(options.input).glob("*"):
+            if not path.is_dir():
+                path.open("rb").read(1)
+        if Path(options.output).is_dir():
+            shutil.rmtree(options.output)
+        right(options)
+
+    monkeypatch.setattr(loading, "read_yaml", lambda path: yaml.safe_load(path.read_bytes()))
+    monkeypatch.setattr(stage, "upscale", wrong)
+    argv = ["--cases", "16", "--hang", "4", "--save", str(tmp_path), "--causes", "99"]
+    assert fuzz.main(["--kinds", "options sweep", "fifos", "folders", *argv]) == 1
+    out = capsys.readouterr().out
+    assert "hangs: more than 4 s" in out and "changed: desra.upscale changed" in out
+    assert "tracebacks: options/loading.py" in out
+    saved = next(p for p in tmp_path.glob("*.json") if '"changed"' in p.read_text("utf-8"))
+    assert fuzz.main(["--replay", str(saved)]) == 1
+    assert "changed or removed:" in capsys.readouterr().out
+
+
+def test_same_seed_same_cases(fuzz: ModuleType, tmp_path: Path) -> None:
+    fuzz.load()
+    from fuzzing.kinds import KINDS
+
+    good = fuzz.good_files(tmp_path / "good")
+    for kind in ("options detect", "manifests", "images", "weights", "lists"):
+        once, again = (KINDS[kind](good, 5, 3) for _ in range(2))
+        assert once == again and len(once) == 5
+        assert KINDS[kind](good, 5, 4) != once
+
+
+@pytest.mark.slow
+def test_a_minute_finds_nothing(
+    fuzz: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = fuzz.main(["--seconds", "60", "--save", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert status == 0, out
