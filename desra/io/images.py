@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL import ImageFile as PillowFile
 from PIL.TiffImagePlugin import TiffImageFile
-from scipy import ndimage
 
+from desra.artifacts import find_regions
 from desra.io.files import StrPath, atomic_write
 from desra.io.profiles import UnusableProfileError, conversion_of
 from desra.utils.errors import InputError
@@ -273,8 +273,9 @@ def _bright(levels: Pixels, lossy: bool, what: str) -> NDArray[np.bool_]:
     is_faint = (faint > 0) & ~is_set
     if not is_faint.any():
         return is_set
-    labels, count = ndimage.label(is_set | is_faint, np.ones((3, 3)))
-    without = np.ones(count + 1, np.bool_)
+    regions = find_regions(is_set | is_faint)
+    labels = regions.labels
+    without = np.ones(regions.count + 1, np.bool_)
     without[0] = False
     without[labels[is_set]] = False
     if without.any():

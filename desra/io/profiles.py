@@ -6,6 +6,7 @@ The intent is relative colorimetric with black-point compensation, as editors ha
 import io
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,10 +52,11 @@ def conversion_of(profile: bytes) -> Conversion | None:
     """
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        mode = _MODES[source.profile.xcolor_space.strip()]
+        content: Any = source.profile  # Pillow's stubs take it for the file
+        mode = _MODES[content.xcolor_space.strip()]
         target = ImageCms.createProfile("sRGB")
         transform = ImageCms.buildTransform(source, target, mode, "RGB", _INTENT, _FLAGS)
-        name = " ".join((source.profile.profile_description or "unnamed profile").split())
+        name = " ".join((content.profile_description or "unnamed profile").split())
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError, KeyError) as error:
         raise UnusableProfileError(str(error)) from error
     printable = "".join(c for c in name if c.isprintable())[:60]
