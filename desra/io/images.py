@@ -361,12 +361,17 @@ def decode_png(data: bytes, largest: tuple[int, int]) -> NDArray[Any]:
     )
 
 
-def image_size(path: StrPath) -> tuple[int, int]:
+def image_size(path: StrPath, max_pixels: int | None = None) -> tuple[int, int]:
     """Read the size of an image, (height, width) as `read_image` gives it, from the header alone.
 
+    Args:
+        path: the file, as for `read_image`.
+        max_pixels: width times height that it may have at most, the option of that name; None:
+            2^30.
+
     Raises:
-        InputError: the file is missing, empty, no image, or its header is damaged. A file that is
-            truncated after the header raises nothing here.
+        InputError: it has more pixels; the file is missing, empty, no image, or its header is
+            damaged. A file that is truncated after the header raises nothing here.
     """
     path = Path(path)
     with _opened(path) as file, _pillow(path, file) as image:
@@ -374,6 +379,11 @@ def image_size(path: StrPath) -> tuple[int, int]:
         if isinstance(image, TiffImageFile):  # Pillow's size is upright or not, by its version
             width, height = image.tag_v2[256], image.tag_v2[257]
         sideways = _orientation(image, file) >= 5
+    if max_pixels is not None and width * height > max_pixels:
+        raise InputError(
+            f"{path} has {width} x {height} pixels, more than max_pixels: {max_pixels}; use a "
+            "crop, or set max_pixels higher where memory and disk suffice"
+        )
     return (width, height) if sideways else (height, width)
 
 
