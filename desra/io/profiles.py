@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+from desra.utils.errors import logger
+
 _NEAR = 3  # of 255: profiles that differ from sRGB by less say sRGB in other digits
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
@@ -47,6 +49,8 @@ class Conversion:
 def conversion_of(profile: bytes) -> Conversion | None:
     """Return the way from a profile to sRGB; None: it is sRGB, to ±3 of 255.
 
+    It is logged, for stages that have no place for notes.
+
     Raises:
         UnusableProfileError: it is damaged, or of a colour model other than RGB, gray and CMYK.
     """
@@ -61,7 +65,10 @@ def conversion_of(profile: bytes) -> Conversion | None:
         raise UnusableProfileError(str(error)) from error
     printable = "".join(c for c in name if c.isprintable())[:60]
     conversion = Conversion(printable, mode, transform)
-    return None if mode != "CMYK" and _changes_little(conversion) else conversion
+    if mode != "CMYK" and _changes_little(conversion):
+        return None
+    logger.info("colours of %s are converted to sRGB", printable)  # once a process
+    return conversion
 
 
 def _changes_little(conversion: Conversion) -> bool:
