@@ -441,3 +441,23 @@ def test_the_shipped_file_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert names(results) == names(inputs) and len(names(results)) == 12
     height, width = read_image(inputs / "coffee_1.png").rgb.shape[:2]
     assert stored(results / "coffee_1.png").shape == (4 * height, 4 * width, 3)
+
+
+def test_an_image_of_too_many_pixels_is_told_before_it_is_decoded(folder: Path, weights: str):
+    """16000 x 16000 pixels of one colour are a file of 30 kB, and took 12 GB."""
+    Image.new("1", (16_000, 16_000)).save(folder / "bomb.png")
+    assert (folder / "bomb.png").stat().st_size < 50_000
+    words = r"bomb\.png has 16000 x 16000 pixels, more than max_pixels: 200000000"
+    with pytest.raises(InputError, match=words):
+        upscale.upscale(options(folder.parent, weights))
+    lq = {"input": {"lq": str(folder)}, "output": str(folder.parent / "detected"), "sr_mse": None}
+    spec = {
+        **lq,
+        "sr_gan": {"weights": weights},
+        "scale": 2,
+        "detector": {"type": "bicubic_reference"},
+        **CPU,
+    }
+    with pytest.raises(InputError, match=words):
+        detect.detect(parse(DetectOptions, spec, "test"))
+    assert not (folder.parent / "out").exists()

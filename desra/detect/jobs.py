@@ -51,7 +51,7 @@ def find_jobs(opt: DetectOptions) -> list[Job]:
     ]
 
 
-def sr_size(job: Job, scale: int) -> tuple[int, int]:
+def sr_size(job: Job, scale: int, max_pixels: int | None = None) -> tuple[int, int]:
     """Read (height, width) of the SR images from headers.
 
     Raises:
@@ -60,17 +60,17 @@ def sr_size(job: Job, scale: int) -> tuple[int, int]:
     if job.finished:
         return common_size(*job.finished)
     assert job.lq is not None  # a job has one or the other
-    height, width = image_size(job.lq)
+    height, width = image_size(job.lq, max_pixels)
     return height * scale, width * scale
 
 
-def check(job: Job, scale: int, segmenter: Segmenter | None) -> None:
+def check(job: Job, scale: int, segmenter: Segmenter | None, max_pixels: int | None = None) -> None:
     """Check by the headers whether a job can be done.
 
     Raises:
         InputError: it cannot.
     """
-    size = sr_size(job, scale)
+    size = sr_size(job, scale, max_pixels)
     if segmenter is not None:
         segmenter.check(job.stem, size)
     if job.finished and job.lq:

@@ -41,7 +41,7 @@ def _settings_hash(opt: DetectOptions, detector: Detector) -> str:
     settings = resolved(opt)
     if own := detector.fingerprint():
         settings["detector"]["fingerprint"] = own
-    for key in ("input", "output", "on_error", "segment", "masks", "export"):
+    for key in ("input", "output", "on_error", "segment", "masks", "export", "max_pixels"):
         del settings[key]
     if opt.deletion is None:  # folders from before there was such a key stay valid
         del settings["deletion"]
@@ -300,7 +300,9 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
         opt = opt.model_copy(update={"sr_mse": partner_of(opt.sr_gan, opt.sr_mse)})
     segmenter = make_segmenter(opt.segment, opt.device, opt.precision)
     unusable = Unusable(opt.on_error)
-    jobs = unusable.sort_out(find_jobs(opt), lambda job: check(job, opt.scale, segmenter))
+    jobs = unusable.sort_out(
+        find_jobs(opt), lambda job: check(job, opt.scale, segmenter, opt.max_pixels)
+    )
     detection = Detection(opt, jobs, segmenter)
 
     out = Path(opt.output)

@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL import ImageFile as PillowFile
 from PIL.TiffImagePlugin import TiffImageFile
-from scipy import ndimage
 
+from desra.artifacts import find_regions
 from desra.io.files import StrPath, atomic_write
 from desra.io.profiles import UnusableProfileError, conversion_of
 from desra.utils.errors import InputError
@@ -273,8 +273,9 @@ def _bright(levels: Pixels, lossy: bool, what: str) -> NDArray[np.bool_]:
     is_faint = (faint > 0) & ~is_set
     if not is_faint.any():
         return is_set
-    labels, count = ndimage.label(is_set | is_faint, np.ones((3, 3)))
-    without = np.ones(count + 1, np.bool_)
+    regions = find_regions(is_set | is_faint)
+    labels = regions.labels
+    without = np.ones(regions.count + 1, np.bool_)
     without[0] = False
     without[labels[is_set]] = False
     if without.any():
@@ -360,12 +361,17 @@ def decode_png(data: bytes, largest: tuple[int, int]) -> NDArray[Any]:
     )
 
 
-def image_size(path: StrPath) -> tuple[int, int]:
+def image_size(path: StrPath, max_pixels: int | None = None) -> tuple[int, int]:
     """Read the size of an image, (height, width) as `read_image` gives it, from the header alone.
 
+    Args:
+        path: the file, as for `read_image`.
+        max_pixels: width times height that it may have at most, the option of that name; None:
+            2^30.
+
     Raises:
-        InputError: the file is missing, empty, no image, or its header is damaged. A file that is
-            truncated after the header raises nothing here.
+        InputError: it has more pixels; the file is missing, empty, no image, or its header is
+            damaged. A file that is truncated after the header raises nothing here.
     """
     path = Path(path)
     with _opened(path) as file, _pillow(path, file) as image:
@@ -373,6 +379,11 @@ def image_size(path: StrPath) -> tuple[int, int]:
         if isinstance(image, TiffImageFile):  # Pillow's size is upright or not, by its version
             width, height = image.tag_v2[256], image.tag_v2[257]
         sideways = _orientation(image, file) >= 5
+    if max_pixels is not None and width * height > max_pixels:
+        raise InputError(
+            f"{path} has {width} x {height} pixels, more than max_pixels: {max_pixels}; use a "
+            "crop, or set max_pixels higher where memory and disk suffice"
+        )
     return (width, height) if sideways else (height, width)
 
 

@@ -6,10 +6,13 @@ The intent is relative colorimetric with black-point compensation, as editors ha
 import io
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+
+from desra.utils.errors import logger
 
 _NEAR = 3  # of 255: profiles that differ from sRGB by less say sRGB in other digits
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
@@ -46,20 +49,26 @@ class Conversion:
 def conversion_of(profile: bytes) -> Conversion | None:
     """Return the way from a profile to sRGB; None: it is sRGB, to ±3 of 255.
 
+    It is logged, for stages that have no place for notes.
+
     Raises:
         UnusableProfileError: it is damaged, or of a colour model other than RGB, gray and CMYK.
     """
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        mode = _MODES[source.profile.xcolor_space.strip()]
+        content: Any = source.profile  # Pillow's stubs take it for the file
+        mode = _MODES[content.xcolor_space.strip()]
         target = ImageCms.createProfile("sRGB")
         transform = ImageCms.buildTransform(source, target, mode, "RGB", _INTENT, _FLAGS)
-        name = " ".join((source.profile.profile_description or "unnamed profile").split())
+        name = " ".join((content.profile_description or "unnamed profile").split())
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError, KeyError) as error:
         raise UnusableProfileError(str(error)) from error
     printable = "".join(c for c in name if c.isprintable())[:60]
     conversion = Conversion(printable, mode, transform)
-    return None if mode != "CMYK" and _changes_little(conversion) else conversion
+    if mode != "CMYK" and _changes_little(conversion):
+        return None
+    logger.info("colours of %s are converted to sRGB", printable)  # once a process
+    return conversion
 
 
 def _changes_little(conversion: Conversion) -> bool:

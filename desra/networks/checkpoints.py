@@ -178,7 +178,8 @@ def _why_refused(path: Path, error: BaseException) -> str:
     if refused and file_types.holds_module(path):
         return f"holds a whole pickled network, so code, which is never run; {alone}"
     if refused or "Weights only load failed" in message:
-        what = refused[1] if refused else message.split("\n")[0]
+        # torch's own words advise to load the file unsafely
+        what = refused[1] if refused else "Python objects"
         if not (isinstance(error, EOFError) or "truncated" in message):
             return (
                 f"cannot be loaded safely: it holds {what}, more than tensors and plain values, "

@@ -72,6 +72,9 @@ class DetectOptions(FinderSections, _Classes, MapSections, PairSections, _Detect
     released code leaves them (not to be trained on)."""
     sr_bits: Literal[8, 16] = 8
     """Bits of the SR images that 16-bit inputs give; the map is of 8 bits always."""
+    max_pixels: Annotated[int, Field(ge=1)] = 200_000_000
+    """LR images of more pixels (width times height) are refused before they are decoded: a file of
+    some kB may claim as many as it likes."""
     on_error: Literal["stop", "skip"] = "stop"
     """An unreadable image: stop (before any work, if its header tells), or skip it and sum up at
     the end."""

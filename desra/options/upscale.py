@@ -41,6 +41,9 @@ class UpscaleOptions(FinderSections, PairSections, _UpscaleFiles):
     """Format of the results; jpg loses quality and cannot hold transparency."""
     bits: Literal[8, 16] = 8
     """Bits of the results that 16-bit inputs give; 16 needs png or tif."""
+    max_pixels: Annotated[int, Field(ge=1)] = 200_000_000
+    """LR images of more pixels (width times height) are refused before they are decoded: a file of
+    some kB may claim as many as it likes."""
     on_error: Literal["stop", "skip"] = "stop"
     """An unreadable image: stop (before any work, if its header tells), or skip it and sum up at
     the end."""

@@ -33,6 +33,7 @@ _KEPT = ("scale", "network_g")  # what the networks are
 #: key), or they change no result.
 _LEFT_OUT = (
     "detect.on_error",
+    "detect.max_pixels",
     *(f"{stage}.{key}" for stage, keys in OWN.items() for key in keys if key not in _KEPT),
 )
 

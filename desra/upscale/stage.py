@@ -119,7 +119,7 @@ def upscale(opt: UpscaleOptions) -> list[Path]:
     """
     import_modules(opt.imports)
     unusable = Unusable(opt.on_error)
-    files = unusable.sort_out(_find(opt), lambda file: image_size(file.path))
+    files = unusable.sort_out(_find(opt), lambda file: image_size(file.path, opt.max_pixels))
     upscaler = Upscaler(opt)
     remove_unfinished(opt.output)
     written: list[Path] = []

@@ -799,6 +799,7 @@ def test_the_hash_does_not_hold_a_deletion_that_is_off(pairs: Path):
         "segment",
         "masks",
         "export",
+        "max_pixels",
         "deletion",
         "sr_gan",
         "sr_mse",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import pickle
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -363,6 +365,14 @@ def test_the_diagnosis_is_true(
     monkeypatch.setattr(torch, "load", fails)
     with pytest.raises(kind, match=words):
         checkpoints.read(path)
+
+
+def test_unsafe_loading_is_never_advised(tmp_path: Path):
+    path = tmp_path / "plain.pkl"
+    path.write_bytes(pickle.dumps({"weight": np.zeros(3)}, protocol=4))
+    with pytest.raises(InputError, match="cannot be loaded safely: it holds") as caught:
+        checkpoints.read(path)
+    assert "weights_only" not in str(caught.value)
 
 
 def test_mismatches_are_counted_and_three_of_each_named(tmp_path: Path):
