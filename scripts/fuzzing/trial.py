@@ -220,11 +220,12 @@ class Bench:
         limits: what a case may take.
 
     Attributes:
+        good: the folder of good files.
         folder: the copy.
     """
 
     def __init__(self, good: Path, scratch: Path, limits: Limits):
-        self._good, self.folder, self._limits = good, scratch / "work", limits
+        self.good, self.folder, self._limits = good, scratch / "work", limits
         self._digests = digests(good)
         self._folders = {path.relative_to(good) for path in good.rglob("*") if path.is_dir()}
         shutil.copytree(good, self.folder)
@@ -265,7 +266,7 @@ class Bench:
             path = self.folder / name
             if files.get(name) != digest or not path.is_file():
                 path.unlink(missing_ok=True)
-                shutil.copy2(self._good / name, path)
+                shutil.copy2(self.good / name, path)
 
 
 def _remove(path: Path) -> None:
