@@ -4,6 +4,7 @@ A fork has the modules loaded already, and a crash, a hang or a full memory of i
 """
 
 import contextlib
+import faulthandler
 import hashlib
 import importlib
 import json
@@ -142,6 +143,7 @@ def _be_child(work: Callable[[], Any], folder: Path, log: Path, limits: Limits, 
         # As a new interpreter has them: pytest and others put objects of their own there.
         sys.stdout = os.fdopen(1, "w", errors="backslashreplace", closefd=False)
         sys.stderr = os.fdopen(2, "w", errors="backslashreplace", closefd=False)
+        faulthandler.enable(2)  # a crash says where
         os.chdir(folder)
         _fence(folder, limits)
         cause, status = "", 0

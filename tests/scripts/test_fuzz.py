@@ -102,11 +102,15 @@ def test_a_fifo_that_hangs_is_found(
 
     fuzz.load()
     good = fuzz.good_files(tmp_path / "good")
-    bench = trial.Bench(good, tmp_path / "case", trial.Limits(seconds=4))
-    monkeypatch.setattr(
-        stage, "upscale", lambda options: Path(options.input, "p0.png").read_bytes()
-    )
-    assert found(bench, "fifos", 2)["hangs"]
+    bench = trial.Bench(good, tmp_path / "case", trial.Limits(seconds=2))
+
+    def wrong(_: Any) -> None:
+        for path in Path().rglob("*"):
+            if not path.is_dir():
+                path.read_bytes()
+
+    monkeypatch.setattr(stage, "upscale", wrong)
+    assert found(bench, "fifos", 1) == {"hangs": 1}
 
 
 def test_a_folder_of_others_that_is_emptied_is_found(
