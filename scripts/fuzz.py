@@ -15,6 +15,7 @@ there are any. The same seed gives the same cases. Needs `pip install 'desra[tes
 """
 
 import argparse
+import contextlib
 import hashlib
 import os
 import random
@@ -44,7 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--kinds", nargs="+", metavar="KIND", help="these only; also a first word")
     parser.add_argument("--cases", type=int, default=150, help="of each kind (%(default)s)")
-    parser.add_argument("--seconds", type=float, help="stop after so many, with what was tried")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        help="stop after so many; as Ctrl-C, with a table of what was tried",
+    )
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     parser.add_argument("--hang", type=float, default=20, help="seconds of a hang (%(default)s)")
     parser.add_argument("--memory", type=float, default=4, help="GB of too much (%(default)s)")
@@ -192,10 +197,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         cases = [case for kind in chosen for case in KINDS[kind](good, args.cases, args.seed)]
         random.Random(args.seed).shuffle(cases)
         tally = Tally(chosen, args.save)
-        for case in cases:
-            if args.seconds is not None and time.monotonic() - begun > args.seconds:
-                break
-            tally.add(case, bench.try_case(case))
+        with contextlib.suppress(KeyboardInterrupt):  # the table is of what was tried
+            for case in cases:
+                if args.seconds is not None and time.monotonic() - begun > args.seconds:
+                    break
+                tally.add(case, bench.try_case(case))
     print(tally.table())
     print(f"\n{tally.cases} cases, seed {args.seed}, {time.monotonic() - begun:.0f} s")
     print(tally.most_frequent(args.causes))

@@ -98,7 +98,9 @@ def options_of(stage: str) -> Make:
             if number % 3 or stage == "app":
                 argv.append("--check")
             file = text.encode("utf-8", "surrogatepass")
-            cases.append(Case(f"options {stage}", stage, tuple(argv), {"case.yml": file}))
+            output = content.get("output") if isinstance(content, dict) else None
+            writes = ("out", *_own_outputs(stage, str(output)))
+            cases.append(Case(f"options {stage}", stage, tuple(argv), {"case.yml": file}, writes))
         return cases
 
     return make

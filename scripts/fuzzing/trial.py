@@ -4,6 +4,7 @@ A fork has the modules loaded already, and a crash, a hang or a full memory of i
 """
 
 import contextlib
+import faulthandler
 import hashlib
 import importlib
 import json
@@ -142,6 +143,7 @@ def _be_child(work: Callable[[], Any], folder: Path, log: Path, limits: Limits, 
         # As a new interpreter has them: pytest and others put objects of their own there.
         sys.stdout = os.fdopen(1, "w", errors="backslashreplace", closefd=False)
         sys.stderr = os.fdopen(2, "w", errors="backslashreplace", closefd=False)
+        faulthandler.enable(2)  # a crash says where
         os.chdir(folder)
         _fence(folder, limits)
         cause, status = "", 0
@@ -220,11 +222,12 @@ class Bench:
         limits: what a case may take.
 
     Attributes:
+        good: the folder of good files.
         folder: the copy.
     """
 
     def __init__(self, good: Path, scratch: Path, limits: Limits):
-        self._good, self.folder, self._limits = good, scratch / "work", limits
+        self.good, self.folder, self._limits = good, scratch / "work", limits
         self._digests = digests(good)
         self._folders = {path.relative_to(good) for path in good.rglob("*") if path.is_dir()}
         shutil.copytree(good, self.folder)
@@ -265,7 +268,7 @@ class Bench:
             path = self.folder / name
             if files.get(name) != digest or not path.is_file():
                 path.unlink(missing_ok=True)
-                shutil.copy2(self._good / name, path)
+                shutil.copy2(self.good / name, path)
 
 
 def _remove(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -85,36 +86,62 @@ def test_each_kind_of_fault_is_told(bench: Any, monkeypatch: pytest.MonkeyPatch)
     assert faults(lambda _: Path("out").mkdir()) == ()
 
 
-def test_three_known_faults_put_back_are_found(
+def found(bench: Any, kind: str, count: int) -> Counter[str]:
+    """The faults in the first cases of a kind for upscale."""
+    from fuzzing.kinds import KINDS
+
+    cases = [case for case in KINDS[kind](bench.good, 200, 0) if case.stage == "upscale"]
+    return Counter(fault for case in cases[:count] for fault in bench.try_case(case).faults)
+
+
+def test_a_fifo_that_hangs_is_found(
+    fuzz: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from desra.upscale import stage
+    from fuzzing import trial
+
+    fuzz.load()
+    good = fuzz.good_files(tmp_path / "good")
+    bench = trial.Bench(good, tmp_path / "case", trial.Limits(seconds=2))
+
+    def wrong(_: Any) -> None:
+        for path in Path().rglob("*"):
+            if not path.is_dir():
+                path.read_bytes()
+
+    monkeypatch.setattr(stage, "upscale", wrong)
+    assert found(bench, "fifos", 1) == {"hangs": 1}
+
+
+def test_a_folder_of_others_that_is_emptied_is_found(
+    bench: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from desra.upscale import stage
+
+    def wrong(options: Any) -> None:
+        shutil.rmtree(options.output, ignore_errors=True)
+
+    monkeypatch.setattr(stage, "upscale", wrong)
+    assert found(bench, "folders", 5)["changed"] >= 3
+
+
+def test_errors_of_yaml_that_leave_main_are_found_and_replayed(
     fuzz: ModuleType,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """YAML's errors that left main, a FIFO that hung, a folder of others that was emptied."""
     from desra.options import loading
-    from desra.upscale import stage
-
-    right = stage.upscale
-
-    def wrong(options: Any) -> None:
-        for path in Path(options.input).glob("*"):
-            if not path.is_dir():
-                path.open("rb").read(1)
-        if Path(options.output).is_dir():
-            shutil.rmtree(options.output)
-        right(options)
 
     monkeypatch.setattr(loading, "read_yaml", lambda path: yaml.safe_load(path.read_bytes()))
-    monkeypatch.setattr(stage, "upscale", wrong)
-    argv = ["--cases", "16", "--hang", "4", "--save", str(tmp_path), "--causes", "99"]
-    assert fuzz.main(["--kinds", "options sweep", "fifos", "folders", *argv]) == 1
+    argv = ["--kinds", "options sweep", "--cases", "30", "--save", str(tmp_path)]
+    assert fuzz.main(argv) == 1
     out = capsys.readouterr().out
-    assert "hangs: more than 4 s" in out and "changed: desra.upscale changed" in out
-    assert "tracebacks: options/loading.py" in out
-    saved = next(p for p in tmp_path.glob("*.json") if '"changed"' in p.read_text("utf-8"))
+    assert "tracebacks: options/loading.py" in out and "30 cases, seed 0" in out
+    saved = next(tmp_path.glob("options_sweep-*.json"))
     assert fuzz.main(["--replay", str(saved)]) == 1
-    assert "changed or removed:" in capsys.readouterr().out
+    assert "status error; tracebacks" in capsys.readouterr().out
+    monkeypatch.undo()
 
 
 def test_same_seed_same_cases(fuzz: ModuleType, tmp_path: Path) -> None:
