@@ -40,6 +40,18 @@ def called(stage: str) -> str:
     return f"desra {stage}" if script.stem == "desra" else f"python -m desra.{stage}"
 
 
+def _forget_working_folder() -> None:
+    """Take the working folder off ``sys.path``, where ``python -m desra.detect`` has put it first.
+
+    It may be a folder of images from anywhere, and a ``requests.py`` in it would run. It stays
+    where desra itself is in it. Modules that ``import`` names are found all the same.
+    """
+    first = Path(sys.path[0] or ".").absolute() if sys.path else None
+    by_module = Path(sys.argv[0]).name == "__main__.py"
+    if by_module and first == Path.cwd() != Path(__file__).absolute().parent.parent:
+        del sys.path[0]
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that suggests a known flag for an unknown one."""
 
@@ -84,6 +96,7 @@ def main(
     Returns:
         The exit status, as `status_of`.
     """
+    _forget_working_folder()
     parser = Parser(prog=called(stage), description=purpose)
     flags = flags or {}
     parser.add_argument("-opt", required=not flags, metavar="FILE", help="options (YAML)")

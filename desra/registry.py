@@ -12,6 +12,7 @@ has no such module, one with just that function is made before basicsr is import
 import importlib
 import importlib.util
 import inspect
+import os
 import pkgutil
 import sys
 import types
@@ -97,20 +98,38 @@ def _register_own() -> None:
                 importlib.import_module(f"desra.{folder}.{module.name}")
 
 
+@contextmanager
+def _working_folder_last() -> Generator[None]:
+    """Search the working folder for modules, after all packages, while inside only.
+
+    In front of the packages, or for longer, any file of a folder of images that has the name of a
+    module (``requests.py``) would run.
+    """
+    folder = os.getcwd()
+    if folder in sys.path or "" in sys.path:
+        yield
+        return
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
 def import_modules(names: Iterable[str]) -> None:
     """Import a user's modules, which register classes (the option ``import``).
 
-    The working folder is searched first, as by ``python my_script.py``.
+    They run: an options file with ``import:`` is a program. The working folder is searched after
+    the installed packages, and only here.
 
     Raises:
         InputError: a module cannot be imported.
     """
-    if "" not in sys.path:
-        sys.path.insert(0, "")
     for name in names:
         try:
-            importlib.import_module(name)
-        except Exception as error:
+            with _working_folder_last():
+                importlib.import_module(name)
+        except (Exception, SystemExit) as error:
             raise InputError(
                 f"import: the module '{name}' cannot be imported "
                 f"({type(error).__name__}: {error}); check its name and that it lies in the "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from desra.registry import (
     import_modules,
 )
 from desra.utils.errors import InputError
+from helpers.paths import ROOT
 
 MODULE = """
 from basicsr.utils.registry import ARCH_REGISTRY
@@ -62,6 +65,40 @@ def test_a_module_that_is_missing_or_broken(tmp_path: Path, monkeypatch: pytest.
     (tmp_path / "broken_for_a_test.py").write_text("1 / 0\n")
     with pytest.raises(InputError, match="ZeroDivisionError"):
         import_modules(["broken_for_a_test"])
+
+
+def test_the_working_folder_is_searched_last_and_only_for_what_import_names(
+    user_module: str, tmp_path: Path
+):
+    (tmp_path / "colorsys.py").write_text("raise RuntimeError('planted')\n")
+    (tmp_path / "planted_for_a_test.py").write_text("raise RuntimeError('planted')\n")
+    before = list(sys.path)
+    sys.modules.pop("colorsys", None)
+    import_modules([])
+    assert sys.path == before
+    import_modules([user_module, "colorsys"])
+    assert sys.path == before
+    assert Path(str(sys.modules["colorsys"].__file__)).parent != tmp_path
+    with pytest.raises(ModuleNotFoundError):
+        __import__("planted_for_a_test")
+
+
+@pytest.mark.parametrize("by_module", [True, False])
+def test_a_file_of_the_working_folder_does_not_run(tmp_path: Path, by_module: bool):
+    (tmp_path / "basicsr.py").write_text("open('it_ran', 'w').close()\n")
+    (tmp_path / "lq.png").write_bytes(b"no image")
+    code = "import sys; sys.path.remove(''); from desra.__main__ import main; sys.exit(main())"
+    program = ["-m", "desra.upscale"] if by_module else ["-c", code, "upscale"]
+    done = subprocess.run(
+        [sys.executable, *program, "-i", "lq.png", "-o", "out"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert not (tmp_path / "it_ran").exists(), done.stderr
+    assert done.returncode == 2, done.stderr
 
 
 @pytest.mark.parametrize(

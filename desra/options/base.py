@@ -46,4 +46,6 @@ class CommonOptions(Strict):
     """What networks compute in; auto: bf16 where the device has it natively, else fp16 on a GPU
     (training scales its losses), else fp32."""
     imports: list[str] = Field(default=[], alias="import")
-    """Modules to import first: those that register your own archs, losses, datasets, models."""
+    """Modules to import first: those that register your own archs, losses, datasets, models. They
+    run: an options file with `import` is a program. Installed packages are searched first, then
+    the working folder."""
