@@ -15,11 +15,15 @@ import inspect
 import os
 import pkgutil
 import sys
+import traceback
 import types
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
+from desra.utils.arguments import shown, signature_of, wrong_argument
 from desra.utils.errors import InputError, did_you_mean
 
 _REMOVED = "torchvision.transforms.functional_tensor"
@@ -66,6 +70,7 @@ __all__ = [
     "MultiStepRestartLR",
     "build",
     "calculate_niqe",
+    "construct",
     "find",
     "import_modules",
     "kernels",
@@ -175,18 +180,102 @@ def build(registry: Registry, spec: Mapping[str, Any], key: str, **extra: Any) -
     Raises:
         InputError: an unknown ``type``, or arguments or values that the class does not take.
     """
-    arguments = {k: v for k, v in spec.items() if k != "type"} | extra
+    arguments = {k: v for k, v in spec.items() if k != "type"}
     cls = find(registry, spec["type"], key)
+    with _refusing_files():
+        try:
+            return construct(cls, key, arguments, extra=extra)
+        except _FileRefusedError as error:
+            raise InputError(
+                f"{key}: {cls.__name__} would load or download a file while it is built, which "
+                f"is not safe (given: {shown(arguments)}); leave the path out and give weights by "
+                "path.pretrain_network_g or sr_gan.weights, or take another type"
+            ) from error
+
+
+class _FileRefusedError(BaseException):
+    """A constructor of basicsr was about to load or download a file.
+
+    No Exception, so that no constructor takes it for one of its own.
+    """
+
+
+@contextmanager
+def _refusing_files() -> Generator[None]:
+    """Refuse files that basicsr's constructors load by ``torch.load`` as they are, which may run
+    what a file says, or download, while inside.
+
+    Others load as before: desra by its own reader, and a user's modules, which are programs anyway.
+    """
+    load, download = torch.load, torch.hub.download_url_to_file
+
+    def guarded_load(*arguments: Any, **options: Any) -> Any:
+        caller = str(sys._getframe(1).f_globals.get("__name__"))  # pyright: ignore
+        if caller.startswith("basicsr.") or caller == "torch.hub":
+            raise _FileRefusedError
+        return load(*arguments, **options)
+
+    def guarded_download(*_arguments: Any, **_options: Any) -> Any:
+        raise _FileRefusedError
+
+    torch.load, torch.hub.download_url_to_file = guarded_load, guarded_download
     try:
-        inspect.signature(cls).bind(**arguments)
+        yield
+    finally:
+        torch.load, torch.hub.download_url_to_file = load, download
+
+
+def construct(
+    cls: Callable[..., Any],
+    key: str,
+    arguments: Mapping[str, Any],
+    first: Sequence[Any] = (),
+    extra: Mapping[str, Any] | None = None,
+) -> Any:
+    """Build an object of a class with the arguments of a YAML section.
+
+    Args:
+        cls: the class, or a function that returns the object.
+        key: the section's key path in YAML, for messages.
+        arguments: those of the section.
+        first: positional arguments, which do not come from the section.
+        extra: further ones by name; they override those of the section.
+
+    Raises:
+        InputError: it takes no such arguments or values; the message names these, and what it
+            takes.
+    """
+    name = getattr(cls, "__name__", str(cls))
+    takes = f"; it takes {signature_of(cls)}"
+    extra = extra or {}
+    try:
+        inspect.signature(cls).bind(*first, **{**arguments, **extra})
     except TypeError as error:
-        raise InputError(f"{key}: {cls.__name__} does not take these options: {error}") from error
+        raise InputError(f"{key}: {name} does not take these options: {error}{takes}") from error
+    if fault := wrong_argument(cls, {k: v for k, v in arguments.items() if k not in extra}):
+        raise InputError(f"{key}.{fault}{takes}")
     try:
-        return cls(**arguments)
+        return cls(*first, **{**arguments, **extra})
     except InputError:
         raise
-    except (ValueError, NotImplementedError) as error:  # how basicsr refuses a value
-        raise InputError(f"{key}: {cls.__name__} does not take these options: {error}") from error
+    except Exception as error:  # classes refuse values in many ways, or trip over them
+        reason = str(error) or "no reason"
+        if not isinstance(error, ValueError | NotImplementedError):
+            reason = f"{type(error).__name__}: {reason}{_place(cls, error)}"
+        if isinstance(error, MemoryError) or "allocate memory" in reason:
+            reason = "there is not enough memory for it"
+        given = f" (given: {shown(arguments)})" if arguments else ""
+        raise InputError(
+            f"{key}: {name} does not take these options: {reason}{given}{takes}"
+        ) from error
+
+
+def _place(cls: Any, error: Exception) -> str:
+    """Where a user's own class tripped; empty for the classes of a library."""
+    if cls.__module__.partition(".")[0] in ("basicsr", "desra", "torch"):
+        return ""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f", in {frame.filename}, line {frame.lineno}"
 
 
 class _Vggs:

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from torch import nn
 
 from desra.registry import (
@@ -17,6 +19,7 @@ from desra.registry import (
     LOSS_REGISTRY,
     MODEL_REGISTRY,
     build,
+    construct,
     find,
     import_modules,
 )
@@ -136,3 +139,100 @@ def test_all_four_registries_are_filled():
     assert find(DATASET_REGISTRY, "DegradedDataset", "").__module__.startswith("desra.")
     assert find(MODEL_REGISTRY, "DeSRAModel", "").__module__.startswith("desra.")
     assert issubclass(find(LOSS_REGISTRY, "GANLoss", ""), nn.Module)
+
+
+@pytest.mark.parametrize(
+    ("registry", "spec", "words"),
+    [
+        (ARCH_REGISTRY, {"type": "RRDBNet", "num_in_ch": "x", "num_out_ch": 3}, "num_in_ch='x'"),
+        (ARCH_REGISTRY, {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": [1]}, r"TypeError"),
+        (
+            ARCH_REGISTRY,
+            {"type": "SRVGGNetCompact", "num_feat": "64"},
+            "num_feat: must be a number",
+        ),
+        (
+            ARCH_REGISTRY,
+            {"type": "SRVGGNetCompact", "num_feat": True},
+            "num_feat: must be a number",
+        ),
+        (ARCH_REGISTRY, {"type": "SRVGGNetCompact", "num_conv": 1.5}, "num_conv"),
+        (ARCH_REGISTRY, {"type": "SRVGGNetCompact", "act_type": "none"}, "act_type='none'"),
+        (ARCH_REGISTRY, {"type": "SwinIR", "depths": 3}, "depths=3"),
+        (ARCH_REGISTRY, {"type": "SwinIR", "img_range": float("nan")}, "img_range: must be finite"),
+        (ARCH_REGISTRY, {"type": "PatchDiscriminator", "num_strides": "2"}, "a whole number"),
+        (ARCH_REGISTRY, {"type": "UNetDiscriminatorSN", "num_in_ch": {}}, "num_in_ch={}"),
+        (ARCH_REGISTRY, {"type": "StyleGAN2Generator", "out_size": []}, "StyleGAN2Generator"),
+        (LOSS_REGISTRY, {"type": "GANLoss", "gan_type": 3}, "gan_type: must be a text"),
+        (LOSS_REGISTRY, {"type": "GANLoss", "relativistic": "no"}, "must be true or false"),
+        (LOSS_REGISTRY, {"type": "L1Loss", "loss_weight": "a"}, "loss_weight: must be a number"),
+        (LOSS_REGISTRY, {"type": "LDLLoss", "criterion": 3}, "criterion: must be a text or a sec"),
+        (LOSS_REGISTRY, {"type": "ArtifactMapLoss", "target": None}, "target: must be a number"),
+        (LOSS_REGISTRY, {"type": "PerceptualLoss", "layer_weights": [1]}, "a section of keys"),
+        (DATASET_REGISTRY, {"type": "DegradedDataset", "dataroot_gt": 5}, "dataroot_gt"),
+        (DATASET_REGISTRY, {"type": "PairedImageDataset", "opt": None}, "PairedImageDataset"),
+    ],
+)
+def test_wrong_types_are_one_sentence(registry: Any, spec: dict[str, Any], words: str):
+    """With key path, value and what the class takes."""
+    with pytest.raises(InputError, match=words) as caught:
+        build(registry, spec, "a.b")
+    message = str(caught.value)
+    assert message.startswith(("a.b: ", "a.b."))
+    assert "; it takes " in message
+
+
+def test_a_users_class_that_trips_says_where():
+    class Tripping:
+        def __init__(self, size: int | None = None, scale: float = 0):
+            self.size = {}["size"]
+
+    with pytest.raises(InputError, match=r"^k: Tripping .*KeyError: 'size', in .*test_registry"):
+        construct(Tripping, "k", {"size": 3})
+    with pytest.raises(
+        InputError, match=r"^k\.size: must be a whole number or null \(given: '3'\)"
+    ):
+        construct(Tripping, "k", {"size": "3"})
+    with pytest.raises(InputError, match=r"^k\.scale: must be a number \(given: True\)"):
+        construct(Tripping, "k", {"scale": True})
+
+
+class Running:
+    """What runs as soon as it is unpickled."""
+
+    def __init__(self, file: Path):
+        self.file = file
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.file,)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("SpyNet", "load_path"),
+        ("BasicVSR", "spynet_path"),
+        ("BasicVSRPlusPlus", "spynet_path"),
+        ("DFDNet", "dict_path"),
+    ],
+)
+def test_a_constructor_loads_no_file(tmp_path: Path, kind: str, key: str):
+    ran = tmp_path / "it_ran"
+    file = tmp_path / "weights.pth"
+    torch.save({"params": Running(ran)}, file)
+    load = torch.load
+    with pytest.raises(InputError, match=f"network_g: {kind} would load or download a file"):
+        build(
+            ARCH_REGISTRY,
+            {"type": kind, key: str(file)} | ({"num_feat": 8} if kind == "DFDNet" else {}),
+            "network_g",
+        )
+    assert not ran.exists()
+    assert torch.load is load
+
+
+def test_a_constructor_downloads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    spec = {"type": "VGGFeatureExtractor", "layer_name_list": ["conv1_1"], "vgg_type": "vgg11"}
+    with pytest.raises(InputError, match="would load or download a file"):
+        build(ARCH_REGISTRY, spec, "network_g")

@@ -90,6 +90,12 @@ def _model(opt: TrainOptions) -> TrainableModel:
             f"model_type: {opt.model_type} must be a subclass of desra.models.TrainableModel"
             + (f" and define {missing}" if missing else "")
         )
+    if hasattr(cls, "optimize_parameters"):
+        raise InputError(
+            f"model_type: {opt.model_type} defines optimize_parameters as a model of basicsr does, "
+            "which is never called here; define optimize(batch, iteration), which returns the "
+            "losses by name, see desra.models.TrainableModel"
+        )
     return build(MODEL_REGISTRY, {"type": opt.model_type}, "model_type", opt=opt)
 
 
