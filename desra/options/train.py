@@ -1,13 +1,13 @@
 """The options of ``desra.train``."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from desra.artifacts import WindowSpec
-from desra.options.base import CommonOptions, NotNegative, Positive, RegisteredClass, Strict
+from desra.options.base import CommonOptions, NotNegative, Positive, RegisteredClass, Seed, Strict
 from desra.options.comparing import flat, nested
 from desra.options.loss_forms import OLD_KEYS, refuse_idle_flags, rewrite
 from desra.options.sections import DEFAULT_RULE, DetectorOptions, Mask, Tiles, Window
@@ -31,6 +31,22 @@ def _one_folder(name: str) -> str:
             f"(given: {name!r})"
         )
     return name
+
+
+def _refuse_negative(section: RegisteredClass, concerned: Callable[[str], bool]) -> None:
+    """Refuse what is no number, or negative, under some of the keys that a class gets.
+
+    Raises:
+        ValueError: names the key and the value.
+    """
+    for key, value in section.spec().items():
+        if not concerned(key):
+            continue
+        values = cast(dict[str, Any], value) if isinstance(value, dict) else {"": value}
+        for inner, number in values.items():
+            if isinstance(number, bool) or (isinstance(number, int | float) and number < 0):
+                path = f"{key}.{inner}" if inner else key
+                raise ValueError(f"{path} must be a number, 0 or more (given: {number})")
 
 
 class DatasetOptions(RegisteredClass):
@@ -75,12 +91,22 @@ class OptimizerOptions(RegisteredClass):
     type: str = "Adam"
     """Name in torch.optim."""
 
+    @model_validator(mode="after")
+    def _rates(self) -> "OptimizerOptions":
+        _refuse_negative(self, lambda key: key in ("lr", "weight_decay", "eps", "lr_decay"))
+        return self
+
 
 class SchedulerOptions(RegisteredClass):
     """A schedule of torch.optim.lr_scheduler by name, stepped once an iteration."""
 
     type: str = "CosineAnnealingLR"
     """Name in torch.optim.lr_scheduler."""
+
+    @model_validator(mode="after")
+    def _rates(self) -> "SchedulerOptions":
+        _refuse_negative(self, lambda key: key in ("eta_min", "gamma", "factor", "total_iters"))
+        return self
 
 
 class LossOptions(RegisteredClass):
@@ -105,6 +131,11 @@ class LossOptions(RegisteredClass):
     def adversarial(self) -> bool:
         """Return whether the loss asks a discriminator: by convention, its type ends in GANLoss."""
         return self.type.endswith("GANLoss")
+
+    @model_validator(mode="after")
+    def _not_negative(self) -> "LossOptions":
+        _refuse_negative(self, lambda key: key.endswith(("weight", "weights")))
+        return self
 
     @model_validator(mode="after")
     def _mean(self) -> "LossOptions":
@@ -293,7 +324,7 @@ class TrainOptions(CommonOptions):
     """Name in MODEL_REGISTRY."""
     scale: Annotated[int, Field(ge=1)] = 4
     """Upscaling factor."""
-    manual_seed: int = 0
+    manual_seed: Seed = 0
     """Seed of weights, crops and degradations."""
     network_g: RegisteredClass
     """The generator."""
