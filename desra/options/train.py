@@ -20,6 +20,8 @@ _ADVERSARIAL_ONLY = (
     "train.net_d_iters",
     "train.net_d_init_iters",
 )
+#: The side of the largest crop that is trained on.
+_MAX_CROP = 4096
 _NAME = r"^\w[\w.-]*$"
 
 
@@ -55,6 +57,16 @@ class DatasetOptions(RegisteredClass):
     share: Positive = 1.0
     """How often this dataset is drawn, in proportion to the shares of the others."""
 
+    @model_validator(mode="after")
+    def _sizes(self) -> "DatasetOptions":
+        for key in ("gt_size", "crop_pad_size"):
+            side = self.spec().get(key, 1)
+            if type(side) is not int or not 1 <= side <= _MAX_CROP:
+                raise ValueError(
+                    f"{key} must be a whole number of pixels, 1 to {_MAX_CROP} (given: {side!r})"
+                )
+        return self
+
 
 class DatasetsOptions(Strict):
     """Where samples come from; `train` and `clean` are mixed by their shares."""
@@ -63,10 +75,10 @@ class DatasetsOptions(Strict):
     """The samples to learn from."""
     clean: DatasetOptions | None = None
     """Ordinary pairs mixed in, so that the network does not forget."""
-    batch_size: Annotated[int, Field(ge=1)] = 16
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
     """Crops at a time, of each process; a step takes this many times train.accumulate times the
     number of processes."""
-    num_workers: Annotated[int, Field(ge=0)] = 1
+    num_workers: Annotated[int, Field(ge=0, le=256)] = 1
     """Processes that read and degrade; 0: in the training process."""
 
 
@@ -168,7 +180,7 @@ class StepOptions(Strict):
     losses: dict[LossName, LossOptions | None] = {}
     """The generator's losses by names of your choice: `pix` is logged as l_g_pix and is changed by
     --force_yml train:losses:pix:weight=2; null turns one off."""
-    accumulate: Annotated[int, Field(ge=1)] = 1
+    accumulate: Annotated[int, Field(ge=1, le=4096)] = 1
     """Batches whose gradients are averaged for a step: as one that is larger, in less memory."""
     clip_grad_norm: Positive | None = None
     """The largest norm that a step's gradient of each network may have; none: any."""
@@ -177,7 +189,7 @@ class StepOptions(Strict):
     memory for about a third more time; the same gradients."""
     trainable: list[str] = []
     """Regular expressions for the names of the generator's weights that learn; none: all do."""
-    low_rank: Annotated[int, Field(ge=1)] | None = None
+    low_rank: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Each weight learns a delta of this rank only (LoRA), which is added to it in what is saved:
     few samples then change less that they say nothing about; none: whole weights learn."""
     net_d_iters: Annotated[int, Field(ge=1)] = 1
@@ -322,7 +334,7 @@ class TrainOptions(CommonOptions):
     """Name of the run: the folder under experiments_root."""
     model_type: str = "DeSRAModel"
     """Name in MODEL_REGISTRY."""
-    scale: Annotated[int, Field(ge=1)] = 4
+    scale: Annotated[int, Field(ge=1, le=64)] = 4
     """Upscaling factor."""
     manual_seed: Seed = 0
     """Seed of weights, crops and degradations."""

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from desra import detect, upscale
+from desra.options.degradation import Degradation
 from desra.options.detect import DetectOptions
 from desra.options.loading import load, parse
 from desra.options.run import RunOptions
 from desra.options.train import TrainOptions
+from desra.options.upscale import UpscaleOptions
 from desra.utils.errors import InputError
 from helpers.small import train_settings
 
@@ -138,3 +140,50 @@ def test_names_that_no_file_can_have(
         for stage in (detect, upscale):
             assert stage.main(argv) == 2
             assert "error: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("datasets.batch_size", 10**9),
+        ("datasets.num_workers", 10**6),
+        ("datasets.train.gt_size", 0),
+        ("datasets.train.gt_size", -16),
+        ("datasets.train.gt_size", 10**6),
+        ("datasets.train.gt_size", "big"),
+        ("datasets.train.crop_pad_size", 10**6),
+        ("train.accumulate", 10**9),
+        ("train.low_rank", 10**9),
+        ("scale", 10**9),
+    ],
+)
+def test_numbers_that_no_machine_can_hold(path: str, value: Any, tmp_path: Path):
+    settings = train_settings(tmp_path, tmp_path)
+    *parents, last = path.split(".")
+    section = settings
+    for key in parents:
+        section = section[key]
+    section[last] = value
+    with pytest.raises(InputError, match=last):
+        parse(TrainOptions, settings, "file.yml")
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "key"),
+    [
+        (DetectOptions, {"mask": {"kernel": 10**9 + 1}}, r"mask\.kernel"),
+        (DetectOptions, {"mask": {"dilate": 10**9}}, r"mask\.dilate"),
+        (DetectOptions, {"window": {"size": 10**9 + 1}}, r"window\.size"),
+        (UpscaleOptions, {"input": "a", "outscale": 1e6}, "outscale"),
+        (UpscaleOptions, {"input": "a", "outscale": True}, "outscale"),
+        (Degradation, {"kernel_range": [7, 10**6]}, "kernel_range"),
+        (Degradation, {"resize_range2": [1.5, 0.5]}, "resize_range2"),
+        (Degradation, {"resize_prob": [-1, 1, 1]}, "resize_prob"),
+        (Degradation, {"jpeg_range": [-5, 95]}, "jpeg_range"),
+        (Degradation, {"noise_range": [True, 30]}, r"noise_range\.0: must be a number"),
+    ],
+)
+def test_numbers_of_other_sections(model: Any, changes: dict[str, Any], key: str):
+    plain = {} if model is Degradation else DETECT
+    with pytest.raises(InputError, match=key):
+        parse(model, plain | changes, "file.yml")
