@@ -183,6 +183,8 @@ def build(registry: Registry, spec: Mapping[str, Any], key: str, **extra: Any) -
     arguments = {k: v for k, v in spec.items() if k != "type"}
     cls = find(registry, spec["type"], key)
     with _refusing_files():
+        if registry is ARCH_REGISTRY:
+            _refuse_huge(cls, key, arguments)
         try:
             return construct(cls, key, arguments, extra=extra)
         except _FileRefusedError as error:
@@ -191,6 +193,41 @@ def build(registry: Registry, spec: Mapping[str, Any], key: str, **extra: Any) -
                 f"is not safe (given: {shown(arguments)}); leave the path out and give weights by "
                 "path.pretrain_network_g or sr_gan.weights, or take another type"
             ) from error
+
+
+#: Blocks, layers or strides that a network may have.
+_MAX_BLOCKS = 512
+#: Weights that a network may have: 8 GB in float32, a hundred times those of x4plus.
+_MAX_WEIGHTS = 2 * 10**9
+
+
+def _refuse_huge(cls: Callable[..., Any], key: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse a network that would take minutes or all memory to build.
+
+    Raises:
+        InputError: it has too many blocks or weights.
+    """
+    unusual = False
+    for name, value in arguments.items():
+        numbers = list(value) if isinstance(value, list) else [value]
+        largest = max((n for n in numbers if type(n) in (int, float)), default=0)
+        unusual = unusual or largest > _MAX_BLOCKS
+        counts = name.startswith(("num_block", "num_conv", "num_group", "num_str", "depth"))
+        if (counts and largest > _MAX_BLOCKS) or largest > 2**16:
+            most = _MAX_BLOCKS if counts else 2**16
+            raise InputError(f"{key}.{name}: must be at most {most} (given: {largest})")
+    if not unusual:
+        return
+    try:
+        with torch.device("meta"):
+            weights = sum(weight.numel() for weight in cls(**arguments).parameters())
+    except Exception:  # it is built in earnest next, and then said
+        return
+    if weights > _MAX_WEIGHTS:
+        raise InputError(
+            f"{key}: {getattr(cls, '__name__', cls)} would have {weights} weights, more than "
+            f"{_MAX_WEIGHTS} (given: {shown(arguments)})"
+        )
 
 
 class _FileRefusedError(BaseException):

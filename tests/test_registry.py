@@ -236,3 +236,20 @@ def test_a_constructor_downloads_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     spec = {"type": "VGGFeatureExtractor", "layer_name_list": ["conv1_1"], "vgg_type": "vgg11"}
     with pytest.raises(InputError, match="would load or download a file"):
         build(ARCH_REGISTRY, spec, "network_g")
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"type": "SRVGGNetCompact", "num_conv": 10**6}, r"k\.num_conv: must be at most 512"),
+        ({"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "num_block": 10**5}, "num_block"),
+        ({"type": "PatchDiscriminator", "num_strides": 10**4}, r"k\.num_strides"),
+        ({"type": "SwinIR", "depths": [6, 10**5]}, r"k\.depths"),
+        ({"type": "SRVGGNetCompact", "num_feat": 60000}, "would have .* weights, more than"),
+        ({"type": "PatchDiscriminator", "num_feat": 10000}, "would have .* weights, more than"),
+        ({"type": "SRVGGNetCompact", "num_feat": 10**9}, r"k\.num_feat: must be at most 65536"),
+    ],
+)
+def test_networks_that_no_machine_can_hold(spec: dict[str, Any], words: str):
+    with pytest.raises(InputError, match=words):
+        build(ARCH_REGISTRY, spec, "k")
