@@ -1,6 +1,7 @@
 """The command line of all stages: -opt, --force_yml, --check, and the exit status."""
 
 import argparse
+import errno
 import importlib
 import logging
 import sys
@@ -15,6 +16,15 @@ from desra.options.loading import load, resolved
 from desra.utils.errors import InputError, did_you_mean
 
 Options = TypeVar("Options", bound=Strict)
+#: What a file system refuses, which is no fault of the program.
+_TOLD = (
+    errno.ENAMETOOLONG,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+)
 
 
 def networks(partner: str = "its MSE-trained partner") -> dict[str, tuple[str, str]]:
@@ -38,6 +48,18 @@ def called(stage: str) -> str:
     if script.parts[-2:] == ("desra", "__main__.py"):
         return f"python -m desra {stage}"
     return f"desra {stage}" if script.stem == "desra" else f"python -m desra.{stage}"
+
+
+def _forget_working_folder() -> None:
+    """Take the working folder off ``sys.path``, where ``python -m desra.detect`` has put it first.
+
+    It may be a folder of images from anywhere, and a ``requests.py`` in it would run. It stays
+    where desra itself is in it. Modules that ``import`` names are found all the same.
+    """
+    first = Path(sys.path[0] or ".").absolute() if sys.path else None
+    by_module = Path(sys.argv[0]).name == "__main__.py"
+    if by_module and first == Path.cwd() != Path(__file__).absolute().parent.parent:
+        del sys.path[0]
 
 
 class Parser(argparse.ArgumentParser):
@@ -84,6 +106,7 @@ def main(
     Returns:
         The exit status, as `status_of`.
     """
+    _forget_working_folder()
     parser = Parser(prog=called(stage), description=purpose)
     flags = flags or {}
     parser.add_argument("-opt", required=not flags, metavar="FILE", help="options (YAML)")
@@ -135,14 +158,21 @@ def status_of(work: Callable[[], object]) -> int:
     """Run the work of a command line, and return its exit status; log messages go to stderr.
 
     Returns:
-        0; 2 for an InputError, whose message goes to stderr; 130 at Ctrl-C. Any other error is
-        raised, so that Python ends with status 1.
+        0; 2 for an InputError, whose message goes to stderr, and for what the file system refuses
+        (a disk that is full, a name that is too long); 130 at Ctrl-C. Any other error is raised, so
+        that Python ends with status 1.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         work()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in _TOLD:
+            raise
+        place = "" if error.filename is None else f": {error.filename}"
+        print(f"error: {error.strerror}{place}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; give the same command again to go on", file=sys.stderr)

@@ -12,13 +12,18 @@ has no such module, one with just that function is made before basicsr is import
 import importlib
 import importlib.util
 import inspect
+import os
 import pkgutil
 import sys
+import traceback
 import types
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
+from desra.utils.arguments import shown, signature_of, wrong_argument
 from desra.utils.errors import InputError, did_you_mean
 
 _REMOVED = "torchvision.transforms.functional_tensor"
@@ -65,6 +70,7 @@ __all__ = [
     "MultiStepRestartLR",
     "build",
     "calculate_niqe",
+    "construct",
     "find",
     "import_modules",
     "kernels",
@@ -97,20 +103,38 @@ def _register_own() -> None:
                 importlib.import_module(f"desra.{folder}.{module.name}")
 
 
+@contextmanager
+def _working_folder_last() -> Generator[None]:
+    """Search the working folder for modules, after all packages, while inside only.
+
+    In front of the packages, or for longer, any file of a folder of images that has the name of a
+    module (``requests.py``) would run.
+    """
+    folder = os.getcwd()
+    if folder in sys.path or "" in sys.path:
+        yield
+        return
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
 def import_modules(names: Iterable[str]) -> None:
     """Import a user's modules, which register classes (the option ``import``).
 
-    The working folder is searched first, as by ``python my_script.py``.
+    They run: an options file with ``import:`` is a program. The working folder is searched after
+    the installed packages, and only here.
 
     Raises:
         InputError: a module cannot be imported.
     """
-    if "" not in sys.path:
-        sys.path.insert(0, "")
     for name in names:
         try:
-            importlib.import_module(name)
-        except Exception as error:
+            with _working_folder_last():
+                importlib.import_module(name)
+        except (Exception, SystemExit) as error:
             raise InputError(
                 f"import: the module '{name}' cannot be imported "
                 f"({type(error).__name__}: {error}); check its name and that it lies in the "
@@ -156,36 +180,139 @@ def build(registry: Registry, spec: Mapping[str, Any], key: str, **extra: Any) -
     Raises:
         InputError: an unknown ``type``, or arguments or values that the class does not take.
     """
-    arguments = {k: v for k, v in spec.items() if k != "type"} | extra
+    arguments = {k: v for k, v in spec.items() if k != "type"}
     cls = find(registry, spec["type"], key)
-    _refuse_reading(cls, arguments, key)
-    try:
-        inspect.signature(cls).bind(**arguments)
-    except TypeError as error:
-        raise InputError(f"{key}: {cls.__name__} does not take these options: {error}") from error
-    try:
-        return cls(**arguments)
-    except InputError:
-        raise
-    except (ValueError, NotImplementedError) as error:  # how basicsr refuses a value
-        raise InputError(f"{key}: {cls.__name__} does not take these options: {error}") from error
+    with _refusing_files():
+        if registry is ARCH_REGISTRY:
+            _refuse_huge(cls, key, arguments)
+        try:
+            return construct(cls, key, arguments, extra=extra)
+        except _FileRefusedError as error:
+            raise InputError(
+                f"{key}: {cls.__name__} would load or download a file while it is built, which "
+                f"is not safe (given: {shown(arguments)}); leave the path out and give weights by "
+                "path.pretrain_network_g or sr_gan.weights, or take another type"
+            ) from error
 
 
-def _refuse_reading(cls: type, arguments: Mapping[str, Any], key: str) -> None:
-    """Refuse networks of basicsr whose constructor reads or downloads a file by ``torch.load``.
+#: Blocks, layers or strides that a network may have.
+_MAX_BLOCKS = 512
+#: Weights that a network may have: 8 GB in float32, a hundred times those of x4plus.
+_MAX_WEIGHTS = 2 * 10**9
+
+
+def _refuse_huge(cls: Callable[..., Any], key: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse a network that would take minutes or all memory to build.
 
     Raises:
-        InputError: it is one; files are read by the safe reader alone.
+        InputError: it has too many blocks or weights.
     """
-    if not cls.__module__.startswith("basicsr.archs."):
+    unusual = False
+    for name, value in arguments.items():
+        numbers = list(value) if isinstance(value, list) else [value]
+        largest = max((n for n in numbers if type(n) in (int, float)), default=0)
+        unusual = unusual or largest > _MAX_BLOCKS
+        counts = name.startswith(("num_block", "num_conv", "num_group", "num_str", "depth"))
+        if (counts and largest > _MAX_BLOCKS) or largest > 2**16:
+            most = _MAX_BLOCKS if counts else 2**16
+            raise InputError(f"{key}.{name}: must be at most {most} (given: {largest})")
+    if not unusual:
         return
-    paths = [name for name, value in arguments.items() if name.endswith("_path") and value]
-    if paths or cls.__name__ in ("DFDNet", "VGGFeatureExtractor"):
-        what = f"{key}.{paths[0]}" if paths else f"{key}.type: {cls.__name__}"
+    try:
+        with torch.device("meta"):
+            weights = sum(weight.numel() for weight in cls(**arguments).parameters())
+    except Exception:  # it is built in earnest next, and then said
+        return
+    if weights > _MAX_WEIGHTS:
         raise InputError(
-            f"{what} makes basicsr read or download a file while the network is built, which is "
-            "refused; give the weights of the whole network as a checkpoint"
+            f"{key}: {getattr(cls, '__name__', cls)} would have {weights} weights, more than "
+            f"{_MAX_WEIGHTS} (given: {shown(arguments)})"
         )
+
+
+class _FileRefusedError(BaseException):
+    """A constructor of basicsr was about to load or download a file.
+
+    No Exception, so that no constructor takes it for one of its own.
+    """
+
+
+@contextmanager
+def _refusing_files() -> Generator[None]:
+    """Refuse files that basicsr's constructors load by ``torch.load`` as they are, which may run
+    what a file says, or download, while inside.
+
+    Others load as before: desra by its own reader, and a user's modules, which are programs anyway.
+    """
+    load, download = torch.load, torch.hub.download_url_to_file
+
+    def guarded_load(*arguments: Any, **options: Any) -> Any:
+        caller = str(sys._getframe(1).f_globals.get("__name__"))  # pyright: ignore
+        if caller.startswith("basicsr.") or caller == "torch.hub":
+            raise _FileRefusedError
+        return load(*arguments, **options)
+
+    def guarded_download(*_arguments: Any, **_options: Any) -> Any:
+        raise _FileRefusedError
+
+    torch.load, torch.hub.download_url_to_file = guarded_load, guarded_download
+    try:
+        yield
+    finally:
+        torch.load, torch.hub.download_url_to_file = load, download
+
+
+def construct(
+    cls: Callable[..., Any],
+    key: str,
+    arguments: Mapping[str, Any],
+    first: Sequence[Any] = (),
+    extra: Mapping[str, Any] | None = None,
+) -> Any:
+    """Build an object of a class with the arguments of a YAML section.
+
+    Args:
+        cls: the class, or a function that returns the object.
+        key: the section's key path in YAML, for messages.
+        arguments: those of the section.
+        first: positional arguments, which do not come from the section.
+        extra: further ones by name; they override those of the section.
+
+    Raises:
+        InputError: it takes no such arguments or values; the message names these, and what it
+            takes.
+    """
+    name = getattr(cls, "__name__", str(cls))
+    takes = f"; it takes {signature_of(cls)}"
+    extra = extra or {}
+    try:
+        inspect.signature(cls).bind(*first, **{**arguments, **extra})
+    except TypeError as error:
+        raise InputError(f"{key}: {name} does not take these options: {error}{takes}") from error
+    if fault := wrong_argument(cls, {k: v for k, v in arguments.items() if k not in extra}):
+        raise InputError(f"{key}.{fault}{takes}")
+    try:
+        return cls(*first, **{**arguments, **extra})
+    except InputError:
+        raise
+    except Exception as error:  # classes refuse values in many ways, or trip over them
+        reason = str(error) or "no reason"
+        if not isinstance(error, ValueError | NotImplementedError):
+            reason = f"{type(error).__name__}: {reason}{_place(cls, error)}"
+        if isinstance(error, MemoryError) or "allocate memory" in reason:
+            reason = "there is not enough memory for it"
+        given = f" (given: {shown(arguments)})" if arguments else ""
+        raise InputError(
+            f"{key}: {name} does not take these options: {reason}{given}{takes}"
+        ) from error
+
+
+def _place(cls: Any, error: Exception) -> str:
+    """Where a user's own class tripped; empty for the classes of a library."""
+    if cls.__module__.partition(".")[0] in ("basicsr", "desra", "torch"):
+        return ""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f", in {frame.filename}, line {frame.lineno}"
 
 
 class _Vggs:

@@ -84,7 +84,7 @@ def test_imports_by_name_are_these():
         if named:
             users[module_of(path)] = [ast.unparse(call.args[0]) for call in named]
     assert users == {
-        "registry": ["f'desra.{folder}'", "name", "f'desra.{folder}.{module.name}'"],
+        "registry": ["f'desra.{folder}'", "f'desra.{folder}.{module.name}'", "name"],
         "__main__": ["f'desra.{stage}'"],
         "cli": ["module"],
         "utils": ["names[name]"],

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 
 import cv2
 import numpy as np
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
 
 from desra.artifacts.bounds import SECTION, check_bounds
@@ -34,7 +34,7 @@ class WindowSpec:
 
     __pydantic_config__: ClassVar[Any] = SECTION
 
-    size: Annotated[int, Ge(1)] = 11
+    size: Annotated[int, Ge(1), Le(1023)] = 11
     """Side in pixels, odd."""
     sigma: Annotated[float, Gt(0)] = 1.5
     """Standard deviation in pixels."""

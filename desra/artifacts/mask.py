@@ -35,11 +35,11 @@ class MaskRule:
 
     threshold: Annotated[float, Ge(0), Le(1)] = 0.7
     """A pixel with D below this is a candidate; the default of evidence and of the paper's."""
-    kernel: Annotated[int, Ge(1)] = 5
+    kernel: Annotated[int, Ge(1), Le(255)] = 5
     """Side of the square structuring element in pixels, odd."""
-    erode: Annotated[int, Ge(0)] = 1
+    erode: Annotated[int, Ge(0), Le(1000)] = 1
     """How often it erodes, which removes specks."""
-    dilate: Annotated[int, Ge(0)] = 3
+    dilate: Annotated[int, Ge(0), Le(1000)] = 3
     """How often it dilates after that, which joins what is near."""
     min_area: Annotated[float, Ge(0)] = 4000
     """A region is kept if its area is greater than this."""

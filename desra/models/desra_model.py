@@ -83,6 +83,22 @@ def _set_requires_grad(net: nn.Module, wanted: bool) -> None:
         parameter.requires_grad_(wanted)
 
 
+def _check_shapes(name: str, optimizer: torch.optim.Optimizer) -> None:
+    """Check what an optimiser keeps of each weight, which torch itself does not.
+
+    Raises:
+        ValueError: it has not the size of the weight.
+    """
+    for weight, kept in optimizer.state.items():
+        for key, value in kept.items():
+            fits = not isinstance(value, Tensor) or value.shape in (weight.shape, (), (1,))
+            if not fits and key not in ("row_var", "col_var", "prev_flat_grad"):
+                raise ValueError(
+                    f"optimizers.{name}: {key} has shape {tuple(value.shape)}, and its weight "
+                    f"{tuple(weight.shape)}"
+                )
+
+
 @MODEL_REGISTRY.register()
 class DeSRAModel(TrainableModel):
     """A generator, perhaps a discriminator, their optimisers, and the step that updates them.
@@ -345,6 +361,7 @@ class DeSRAModel(TrainableModel):
             self.ema.load_state_dict(state["ema"])
         for name, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state["optimizers"][name])
+            _check_shapes(name, optimizer)
         for name, scheduler in self.schedulers.items():
             if scheduler is not None:
                 scheduler.load_state_dict(state["schedulers"][name])

@@ -1,10 +1,14 @@
 """What a training step minimises: the losses of the options, built once, each by its name."""
 
+import copy
 import inspect
-from collections.abc import Iterator
+import random
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,7 +19,11 @@ from desra.losses.usm import usm_sharp
 from desra.models.vgg import load_vgg
 from desra.options.train import LossOptions, StepOptions
 from desra.registry import LOSS_REGISTRY, build, find, vgg_from
+from desra.utils.arguments import shown
 from desra.utils.errors import InputError
+
+#: Side in pixels of the image on which losses are tried before a training.
+_TRIED = 64
 
 
 class Targets(NamedTuple):
@@ -51,11 +59,13 @@ class _Term(NamedTuple):
         weight = pixel_weight(mask, self.section.inside, self.section.outside)
         if self.per_pixel:
             each = self.loss(output, target, **arguments)
-            if each.shape[-2:] != mask.shape[-2:]:
+            shape = tuple(each.shape) if isinstance(each, Tensor) else None
+            if shape is None or len(shape) != 4 or shape[-2:] != mask.shape[-2:]:
                 raise InputError(
                     f"train.losses.{self.name}: with reduction none, {self.section.type} must give "
                     f"a value a pixel, (N, C, {mask.shape[-2]}, {mask.shape[-1]}), not "
-                    f"{tuple(each.shape)}"
+                    f"{shape or type(each).__name__}; a loss of one value a batch takes no "
+                    "reduction"
                 )
             # A plain mean over all pixels: basicsr's own weighted mean divides by the sum of the
             # weights, so that a crop's artifacts would weigh less the more of them it holds.
@@ -64,10 +74,65 @@ class _Term(NamedTuple):
             output = weigh_gradient(output, weight)
         result = self.loss(output, target, **arguments)
         parts = result if isinstance(result, tuple) else (result,)
+        for part in parts:
+            if not (part is None or (isinstance(part, Tensor) and part.numel() == 1)):
+                shape = tuple(part.shape) if isinstance(part, Tensor) else type(part).__name__
+                raise InputError(
+                    f"train.losses.{self.name}: {self.section.type} takes no reduction, so it must "
+                    f"give one value a batch, a scalar tensor, not {shape}; for inside and outside "
+                    "to weigh each pixel it takes reduction and, for none, gives (N, C, H, W)"
+                )
         return [part if part is None else self._scaled(part) for part in parts]
 
     def _scaled(self, value: Tensor) -> Tensor:
         return value if self.factor == 1 else self.factor * value
+
+
+@contextmanager
+def _kept_randomness(device: torch.device) -> Generator[None]:
+    """Leave the random numbers of torch, numpy and Python as they were."""
+    states = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+def _try_loss(term: _Term, device: torch.device) -> None:
+    """Take the gradient of a copy of a loss, on an image of noise.
+
+    Raises:
+        InputError: it fails, or gives what the training cannot use.
+    """
+    key, kind = f"train.losses.{term.name}", term.section.type
+    contract = (
+        "it is called as loss(output, target) with float32 (N, 3, H, W) and must give a scalar, "
+        "or (N, C, H, W) if it takes reduction and that is none"
+    )
+    try:
+        trial = term._replace(loss=copy.deepcopy(term.loss))
+    except Exception:  # what cannot be copied might change by a trial
+        return
+    with _kept_randomness(device):
+        output, target, average = torch.rand(3, 1, 3, _TRIED, _TRIED, device=device)
+        mask = torch.zeros_like(output[:, :1])
+        mask[..., : _TRIED // 2] = 1
+        try:
+            values = trial.values(output.requires_grad_(), target, mask, average=average)
+            total = sum(value.sum() for value in values if value is not None)
+            if isinstance(total, Tensor) and total.requires_grad:
+                total.backward()
+                return
+        except InputError:
+            raise
+        except Exception as error:
+            raise InputError(
+                f"{key}: {kind} fails ({type(error).__name__}: {error}; given: "
+                f"{shown(term.section.spec())}); {contract}"
+            ) from error
+    raise InputError(f"{key}: {kind} gives no gradient to the output; {contract}")
 
 
 class Objective:
@@ -79,7 +144,7 @@ class Objective:
 
     Raises:
         InputError: unknown losses, arguments that they do not take, what a loss needs is not there,
-            or no VGG weights.
+            no VGG weights, or a loss that fails on an image of noise.
     """
 
     def __init__(self, step: StepOptions, device: torch.device):
@@ -92,6 +157,9 @@ class Objective:
                     f"train.losses.{term.name}: {term.section.type} needs the moving average: set "
                     "ema_decay, such as 0.999"
                 )
+        for term in self._terms:
+            if DISCRIMINATOR not in term.needs:
+                _try_loss(term, device)
 
     def _term(self, name: str, section: LossOptions) -> _Term:
         key, spec = f"train.losses.{name}", section.spec()
@@ -103,7 +171,7 @@ class Objective:
         if "loss_weight" in taken:
             extra["loss_weight"] = section.weight
         with vgg_from(partial(load_vgg, weights=spec.get("vgg_weights"), key=key)):
-            loss = build(LOSS_REGISTRY, spec, key, **extra)
+            loss = self._built(spec, key, extra)
         if isinstance(loss, nn.Module):
             loss = loss.to(self._device, torch.get_default_dtype()).requires_grad_(False)
         try:
@@ -112,6 +180,17 @@ class Objective:
             raise InputError(f"{key}: {section.type}: {error}") from error
         factor = 1.0 if "loss_weight" in taken else section.weight
         return _Term(name, loss, section, "reduction" in taken, factor, needs)
+
+    def _built(self, spec: dict[str, Any], key: str, extra: dict[str, Any]) -> Any:
+        try:
+            return build(LOSS_REGISTRY, spec, key, **extra)
+        except InputError as error:
+            if "reduction" not in str(error).partition("; it takes")[0]:
+                raise
+            raise InputError(
+                f"{error}; a loss that takes reduction is built with reduction none and must then "
+                "give a value a pixel, (N, C, H, W), for the mask to weigh"
+            ) from error
 
     def _the_adversarial(self) -> _Term | None:
         """The loss of the discriminator, which the options know by the name of its type."""

@@ -1,7 +1,10 @@
 """Optimisers and learning-rate schedules, as the sections of the options describe them."""
 
-from typing import Any
+import math
+import warnings
+from typing import Any, cast
 
+import torch
 from torch import nn
 from torch import optim as optimizers
 from torch.optim import lr_scheduler
@@ -9,7 +12,8 @@ from torch.optim.optimizer import Optimizer
 
 from desra.options.base import RegisteredClass
 from desra.options.train import OptimizerOptions, StepOptions
-from desra.registry import CosineAnnealingRestartLR, MultiStepRestartLR
+from desra.registry import CosineAnnealingRestartLR, MultiStepRestartLR, construct
+from desra.utils.arguments import shown
 from desra.utils.errors import InputError
 
 _PLAIN: dict[str, type] = {
@@ -23,6 +27,8 @@ _RESTARTING: dict[str, type] = {
     "CosineAnnealingRestartLR": CosineAnnealingRestartLR,
     "MultiStepRestartLR": MultiStepRestartLR,
 }
+#: Steps of a schedule that are tried before a training.
+_TRIED = 1000
 
 
 def make_optimizer(section: OptimizerOptions, net: nn.Module, key: str) -> Optimizer:
@@ -34,12 +40,16 @@ def make_optimizer(section: OptimizerOptions, net: nn.Module, key: str) -> Optim
         key: the section's key path, for messages.
 
     Raises:
-        InputError: no such optimiser, or arguments that it does not take.
+        InputError: no such optimiser, arguments that it does not take, or one that cannot make a
+            step as a training does.
     """
     cls = getattr(optimizers, section.type, None)
     if not isinstance(cls, type):
         raise InputError(f"{key}.type: torch.optim has no '{section.type}'")
-    return _build(cls, section, key, [p for p in net.parameters() if p.requires_grad])
+    learning = [p for p in net.parameters() if p.requires_grad]
+    optimizer = _build(cls, section, key, learning)
+    _try_step(section, learning[0].device, key)
+    return optimizer
 
 
 def make_schedule(step: StepOptions, optimizer: Optimizer) -> Any:
@@ -54,8 +64,11 @@ def make_schedule(step: StepOptions, optimizer: Optimizer) -> Any:
             a warm-up that it would undo.
     """
     section, parts = step.scheduler, list[Any]()
+    if section is not None:
+        _check_lists(section)
     if section is not None and section.type in _RESTARTING:
         _check_restarts(step, section)
+        _try_schedule(section, step)
         return _build(_RESTARTING[section.type], section, "train.scheduler", optimizer)
     if step.warmup_iter:
         # LinearLR multiplies the rate that it finds; LambdaLR would set it anew at every step
@@ -71,8 +84,22 @@ def make_schedule(step: StepOptions, optimizer: Optimizer) -> Any:
         extra = {}
         if section.type == "CosineAnnealingLR" and "T_max" not in section.spec():
             extra["T_max"] = step.total_iter
+        _try_schedule(section, step, **extra)
         parts.append(_build(_PLAIN[section.type], section, "train.scheduler", optimizer, **extra))
     return lr_scheduler.ChainedScheduler(parts) if parts else None
+
+
+def _check_lists(section: RegisteredClass) -> None:
+    """Refuse what is no list of numbers, 0 or more, where the schedules take one."""
+    for key, value in section.spec().items():
+        if key not in ("milestones", "periods", "restarts", "restart_weights"):
+            continue
+        numbers = cast(list[Any], value) if isinstance(value, list) else [None]
+        if not all(type(number) in (int, float) and number >= 0 for number in numbers):
+            raise InputError(
+                f"train.scheduler.{key}: must be a list of numbers, each 0 or more, such as "
+                f"[1000, 2000] (given: {value!r})"
+            )
 
 
 def _check_restarts(step: StepOptions, section: RegisteredClass) -> None:
@@ -95,7 +122,57 @@ def _check_restarts(step: StepOptions, section: RegisteredClass) -> None:
 def _build(cls: type, section: RegisteredClass, key: str, *first: Any, **extra: Any) -> Any:
     """Build an object of a class with the section's arguments."""
     arguments = {k: v for k, v in section.spec().items() if k != "type"}
+    return construct(cls, key, arguments, first, extra)
+
+
+def _try_step(section: OptimizerOptions, device: torch.device, key: str) -> None:
+    """Make a step with an optimiser of the section, of a weight of its own.
+
+    Raises:
+        InputError: it cannot step as a training does.
+    """
+    weight = nn.Parameter(torch.ones(2, 2, device=device))
     try:
-        return cls(*first, **extra, **arguments)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{key}: {section.type} does not take these options: {error}") from error
+        optimizer = _build(getattr(optimizers, section.type), section, key, [weight])
+        weight.square().sum().backward()
+        optimizer.step()
+        finite = bool(torch.isfinite(weight).all())
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{key}: {section.type} cannot make a step ({type(error).__name__}: {error}); it must "
+            "update dense weights by step() alone, without a closure; take another, such as Adam"
+        ) from error
+    if not finite:
+        raise InputError(
+            f"{key}: a step of {section.type} with these options is not finite "
+            f"(given: {shown(section.spec())}); lower its rate"
+        )
+
+
+def _try_schedule(section: RegisteredClass, step: StepOptions, **extra: Any) -> None:
+    """Make the first steps of a schedule, with a rate of 1.
+
+    Raises:
+        InputError: it fails, or gives rates that are no rates.
+    """
+    optimizer = optimizers.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    key, cls = "train.scheduler", {**_PLAIN, **_RESTARTING}[section.type]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the order of optimizer.step() and scheduler.step()
+        schedule = _build(cls, section, key, optimizer, **extra)
+        for _ in range(min(step.total_iter, _TRIED)):
+            try:
+                schedule.step()
+                rate = float(optimizer.param_groups[0]["lr"])
+            except Exception as error:
+                raise InputError(
+                    f"{key}: {section.type} cannot make a step ({type(error).__name__}: {error}; "
+                    f"given: {shown(section.spec())})"
+                ) from error
+            if not -1e-9 < rate < math.inf:  # a cosine ends a rounding error below 0
+                raise InputError(
+                    f"{key}: {section.type} makes the rate {rate:g} times as large, which must be "
+                    f"0 or more (given: {shown(section.spec())})"
+                )

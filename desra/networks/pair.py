@@ -1,10 +1,12 @@
 """The GAN-SR network and its MSE-SR partner, run on one tile grid."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from desra.detectors.images import Images
@@ -13,6 +15,8 @@ from desra.networks.sr_network import SRNetwork
 from desra.networks.zoo import ZOO
 from desra.options.sections import PARTNER, NetworkOptions, PairSections, Tiles
 from desra.utils.errors import InputError
+
+logger = logging.getLogger("desra")
 
 
 def partner_of(gan: NetworkOptions, mse: NetworkOptions | None) -> NetworkOptions | None:
@@ -35,6 +39,26 @@ def partner_of(gan: NetworkOptions, mse: NetworkOptions | None) -> NetworkOption
         "are found with; options/realesrgan/make_mse_partner.yml makes one, and sr_mse: null with "
         "detector: {type: bicubic_reference} does without"
     )
+
+
+def _warn_if_no_partner(gan: SRNetwork, mse: SRNetwork) -> None:
+    """Warn of a pair whose second network cannot be the one that the first one came from."""
+    ours, theirs = gan.net.state_dict(), mse.net.state_dict()
+    if not ours or not theirs:
+        return
+    shapes = [{key: value.shape for key, value in state.items()} for state in (ours, theirs)]
+    if shapes[0] != shapes[1]:
+        logger.warning(
+            "sr_mse is a network of another kind or size than sr_gan: what the two make then "
+            "differs everywhere, and much is found that is no artifact; the partner is the "
+            "MSE-trained network that the GAN-trained one came from"
+        )
+    elif all(torch.equal(ours[key], theirs[key].to(ours[key].device)) for key in ours):
+        logger.warning(
+            "sr_gan and sr_mse are the same network: the two images are equal, and hardly "
+            "anything can be found; give the MSE-trained network that the GAN-trained one came "
+            "from as sr_mse (--partner)"
+        )
 
 
 class SRPair:
@@ -63,6 +87,7 @@ class SRPair:
                     f"the GAN-SR network is x{gan.scale} and its partner sr_mse x{mse.scale}: a "
                     "pair needs one scale"
                 )
+            _warn_if_no_partner(gan, mse)
             mse.tiles = gan.tiles  # texture at the seams must not differ between the two
         self.gan, self.mse, self.scale = gan, mse, gan.scale
 

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Range = tuple[float, float]
 
 
@@ -14,7 +15,11 @@ class Strict(BaseModel):
     """A section of the options that refuses unknown keys."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
     )
     reads_basicsr: ClassVar[bool] = False
     """Whether a file in basicsr's format is translated, see :mod:`desra.options.foreign`."""
@@ -46,4 +51,6 @@ class CommonOptions(Strict):
     """What networks compute in; auto: bf16 where the device has it natively, else fp16 on a GPU
     (training scales its losses), else fp32."""
     imports: list[str] = Field(default=[], alias="import")
-    """Modules to import first: those that register your own archs, losses, datasets, models."""
+    """Modules to import first: those that register your own archs, losses, datasets, models. They
+    run: an options file with `import` is a program. Installed packages are searched first, then
+    the working folder."""

@@ -38,7 +38,7 @@ class CalibrateOptions(CommonOptions):
     """Where the class ids come from; none: one class, all."""
     quantile: Annotated[float, Field(ge=0, lt=1)] = 0.85
     """More than this share of a class's pixels must lie within its intervals."""
-    intervals: Annotated[int, Field(ge=1)] = 20
+    intervals: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Into how many equal intervals [0, 1] is cut."""
     window: Window = WindowSpec()
     """Local variance; as in detect."""

@@ -4,6 +4,9 @@ from pydantic import model_validator
 
 from desra.options.base import Probability, Range, Strict
 
+#: The largest values that make sense, or that a machine can hold.
+_MOST = {"kernel_range": 255, "resize_range": 16, "jpeg_range": 100, "noise_range": 255}
+
 
 class Degradation(Strict):
     """Real-ESRGAN's two-stage degradation, by its published names and values (arXiv 2107.10833)."""
@@ -84,6 +87,17 @@ class Degradation(Strict):
 
     @model_validator(mode="after")
     def _lists_agree(self) -> "Degradation":
+        for key, bounds in self.model_dump().items():
+            if "_range" in key or key.startswith("blur_sigma"):
+                low, high = bounds
+                most = _MOST.get(key.removesuffix("2"), 1000)
+                if not 0 <= low <= high <= most:
+                    raise ValueError(
+                        f"{key} must be two numbers, the smaller first, from 0 to {most} "
+                        f"(given: {low}, {high})"
+                    )
+            elif key.startswith("resize_prob") and not (min(bounds) >= 0 < sum(bounds)):
+                raise ValueError(f"{key} must be numbers of 0 or more, not all 0")
         for kinds, shares in (
             (self.kernel_list, self.kernel_prob),
             (self.kernel_list2, self.kernel_prob2),

@@ -45,7 +45,7 @@ class _DetectFiles(CommonOptions):
     output: str
     """Folder for the results and for these options (options.yml); each image's rows and files are
     redone only if settings changed."""
-    scale: Annotated[int, Field(ge=1)] = 4
+    scale: Annotated[int, Field(ge=1, le=64)] = 4
     """Upscaling factor; both networks must have it."""
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from desra.options.base import CommonOptions, Strict
+from desra.options.base import CommonOptions, Seed, Strict
 
 
 class MaskFoldersOptions(Strict):
@@ -22,9 +22,9 @@ class MaskFoldersOptions(Strict):
 class BootstrapOptions(Strict):
     """Confidence intervals: 95 %, by the percentiles of totals over resampled images."""
 
-    resamples: Annotated[int, Field(ge=100)] = 2000
+    resamples: Annotated[int, Field(ge=100, le=100_000)] = 2000
     """How often the images are drawn anew, as many as there are, with replacement."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """Seed of the draws; the same one gives the same intervals."""
 
 
@@ -50,7 +50,7 @@ class EvaluateOptions(CommonOptions):
     """Folder for scores.json, and scores.txt for people."""
     sheet: str | None = None
     """Path of a contact sheet to write (PNG); none: no sheet."""
-    sheet_rows: Annotated[int, Field(ge=1)] = 8
+    sheet_rows: Annotated[int, Field(ge=1, le=1000)] = 8
     """Images on the contact sheet, those with most masked pixels before first."""
 
     @field_validator("metrics")

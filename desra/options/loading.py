@@ -1,54 +1,27 @@
 """Load options from a YAML file, check them, and turn them back into plain data."""
 
-import dataclasses
 import hashlib
 import json
 import logging
-import re
-import types
 import typing
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from desra.options import loss_forms
+from desra.options import loss_forms, yaml_text
 from desra.options.base import Strict
 from desra.options.foreign import is_foreign, translate
+from desra.options.values import completed, fields_of, sections_in
 from desra.utils.errors import InputError, did_you_mean, listed
 
 logger = logging.getLogger("desra")
 
 Options = TypeVar("Options", bound=Strict)
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """A safe YAML loader that refuses duplicate keys, of which YAML would keep the last."""
-
-
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)  # pyright: ignore
-        if not isinstance(key, Hashable):
-            continue  # construct_mapping below refuses it
-        if key in seen:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key '{key}' is given twice", key_node.start_mark
-            )
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-# In YAML 1.1, 1e-4 is text, since it has no dot; learning rates are often written like this.
-_EXPONENT = re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$")
-_UniqueKeys.add_implicit_resolver(  # pyright: ignore[reportUnknownMemberType]
-    "tag:yaml.org,2002:float", _EXPONENT, list("-+0123456789")
-)
+#: An options file of more bytes is none.
+_MAX_BYTES = 4 * 2**20
 
 
 def find_options_file(path: str) -> Path:
@@ -58,8 +31,9 @@ def find_options_file(path: str) -> Path:
     Raises:
         InputError: neither exists.
     """
-    if Path(path).is_file():
-        return Path(path)
+    file = Path(path).expanduser() if path.startswith("~/") else Path(path)
+    if is_file(file):
+        return file
     if (file := _shipped(path)) is not None:
         return file
     near = "" if _shipped(f"options/{path}") is None else f"; options/{path} ships with desra"
@@ -77,7 +51,15 @@ def _shipped(path: str) -> Path | None:
         package.parent / "options",  # in a clone
     ]
     files = (folder.joinpath(*parts[1:]) for folder in shipped_folders)
-    return next((file for file in files if file.is_file()), None)
+    return next((file for file in files if is_file(file)), None)
+
+
+def is_file(path: Path) -> bool:
+    """Return whether a path is that of a file; False for names that no file can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or with NUL
+        return False
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -87,11 +69,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
         InputError: the file is not readable or not YAML, has a duplicate key, or is no mapping.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # a SafeLoader
+        if path.stat().st_size > _MAX_BYTES:
+            raise InputError(f"{path}: is larger than {_MAX_BYTES // 2**20} MiB, and no options")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({error})") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
+    try:
+        content = yaml_text.read(text)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: must hold `key: value` lines")
     return typing.cast(dict[str, Any], content)
@@ -118,9 +104,11 @@ def force(
         if not equals or not path:
             raise InputError(f"--force_yml: '{assignment}' must be written key:subkey=value")
         try:
-            value = yaml.load(text, Loader=_UniqueKeys)  # a SafeLoader
-        except yaml.YAMLError as error:
-            raise InputError(f"--force_yml: the value in '{assignment}' is not YAML") from error
+            value = yaml_text.read(text)
+        except InputError as error:
+            raise InputError(
+                f"--force_yml: the value in '{assignment[:200]}' is not YAML ({error})"
+            ) from error
         for keys, setting in _redirected(result, path.split(":"), value, losses_in):
             _place(result, ":".join(keys), setting, "--force_yml")
     return result
@@ -165,32 +153,14 @@ def _place(content: dict[str, Any], path: str, value: object, source: str) -> No
     place[last] = value
 
 
-def _sections(annotation: Any) -> list[Any]:
-    """Return the classes of sections in an annotation such as ``Section | None``."""
-    if isinstance(annotation, type):
-        section: Any = annotation
-        is_model = issubclass(section, BaseModel)
-        return [section] if is_model or dataclasses.is_dataclass(section) else []
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType, Annotated):
-        return [s for a in typing.get_args(annotation) for s in _sections(a)]
-    return []
-
-
-def _fields(section: Any) -> dict[str, Any]:
-    """Return the annotation of each key of a section."""
-    if issubclass(section, BaseModel):
-        return {f.alias or n: f.annotation for n, f in section.model_fields.items()}
-    return {field.name: field.type for field in dataclasses.fields(section)}
-
-
 def _keys_at(model: Any, location: tuple[int | str, ...]) -> list[str]:
     """Return the keys that are known at ``location``, for "did you mean"."""
     for key in location:
-        sections = _sections(_fields(model).get(str(key)))
+        sections = sections_in(fields_of(model).get(str(key)))
         if not sections:
             return []
         model = sections[0]
-    return list(_fields(model))
+    return list(fields_of(model))
 
 
 def _sentence(model: type[BaseModel], error: ErrorDetails) -> str:
@@ -216,11 +186,31 @@ def parse(model: type[Options], content: Mapping[str, Any], source: str) -> Opti
     Raises:
         InputError: they are wrong; every error is listed, with its key path.
     """
+    content, sentences = completed(model, content)
     try:
-        return model.model_validate(content)
+        if not sentences:
+            return model.model_validate(content)
     except ValidationError as error:
         sentences = [_sentence(model, e) for e in error.errors()]
-        raise InputError(f"{source}: " + "\n  ".join(["", *sentences]).strip()) from error
+        raise _refusal(source, sentences) from error
+    except _MISTAKEN as error:
+        raise _refusal(source, [_unexpected(error)]) from error
+    raise _refusal(source, sentences)
+
+
+#: What code that expects values of some type raises at others.
+_MISTAKEN = (TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError)
+
+
+def _refusal(source: str, sentences: Iterable[str]) -> InputError:
+    return InputError(f"{source}: " + "\n  ".join(["", *sentences]).strip())
+
+
+def _unexpected(error: Exception) -> str:
+    return (
+        "a value is of another type than expected, such as a text where a section of keys belongs "
+        f"({type(error).__name__}: {error})"
+    )
 
 
 def load(
@@ -267,6 +257,8 @@ def _with_sections(content: dict[str, Any], ldls: bool, source: str) -> dict[str
         rewritten = loss_forms.rewrite(typing.cast(dict[str, Any], step), ldls=ldls)
     except InputError as error:
         raise InputError(f"{source}: train: {error}") from error
+    except _MISTAKEN as error:
+        raise _refusal(source, [f"train: {_unexpected(error)}"]) from error
     return content | {"train": rewritten}
 
 
@@ -276,8 +268,10 @@ def _translated(content: Mapping[str, Any], source: str) -> dict[str, Any]:
         content, ignored = translate(content)
     except InputError as error:
         raise InputError(f"{source}: {error}") from error
+    except _MISTAKEN as error:
+        raise _refusal(source, [_unexpected(error)]) from error
     notes = [f"these keys mean nothing here: {', '.join(ignored)}"] if ignored else []
-    val: dict[str, Any] = content.get("val", {})
+    val: dict[str, Any] = content.get("val") or {}
     folders = [str(val[key]) for key in ("dataroot_lq", "dataroot_gt") if key in val]
     if missing := [folder for folder in folders if not Path(folder).is_dir()]:
         del content["val"]  # folders of the authors, in a file used for its training settings

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import Field, model_validator
 
-from desra.options.base import CommonOptions, Probability, RegisteredClass, Strict
+from desra.options.base import CommonOptions, Probability, RegisteredClass, Seed, Strict
 from desra.options.detect import DetectOptions, InputOptions
 from desra.options.evaluate import EvaluateOptions
 from desra.options.loading import find_options_file, parse, read_yaml
@@ -134,7 +134,7 @@ class RunOptions(CommonOptions):
     preserve: Literal["original", "previous"] = "original"
     """What a round leaves alone (losses with `towards: before`) is held to what the network before
     the first round makes of it, or to what that of the previous round does."""
-    manual_seed: int = 0
+    manual_seed: Seed = 0
     """Of everything random."""
     detect: dict[str, Any] = {}
     """Options of desra.detect; `options: FILE` names a file of them, over which the keys given here

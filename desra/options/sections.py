@@ -144,7 +144,7 @@ class SegmentOptions(Strict):
 class IntervalTable(Strict):
     """The file that ``segment.table`` names: the interval of each class (Fig. 10b)."""
 
-    intervals: Annotated[int, Field(ge=1)] = 20
+    intervals: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Into how many equal intervals [0, 1] is cut, n."""
     classes: dict[str, Annotated[int, Field(ge=0)]]
     """Class name -> interval i, counted from D = 1 down; its weight is n / (n - i)."""

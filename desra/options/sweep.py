@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge
+from annotated_types import Ge, Le
 from pydantic import Field
 
 from desra.options.base import CommonOptions, Probability
@@ -24,11 +24,11 @@ class SweepOptions(CommonOptions):
     """A pixel with D below it is a candidate."""
     min_areas: Annotated[list[Annotated[int, Ge(0)]], Field(min_length=1)] = [0, 1000, 4000]
     """A region is kept if its area in pixels is greater than this."""
-    kernel: Annotated[int, Ge(1)] | None = None
+    kernel: Annotated[int, Ge(1), Le(255)] | None = None
     """As in detect's mask; none: as in the folder."""
-    erode: Annotated[int, Ge(0)] | None = None
+    erode: Annotated[int, Ge(0), Le(1000)] | None = None
     """As in detect's mask; none: as in the folder."""
-    dilate: Annotated[int, Ge(0)] | None = None
+    dilate: Annotated[int, Ge(0), Le(1000)] | None = None
     """As in detect's mask; none: as in the folder."""
     window: Window | None = None
     """Local variance, as in detect; none: as in the folder."""

@@ -1,13 +1,13 @@
 """The options of ``desra.train``."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from desra.artifacts import WindowSpec
-from desra.options.base import CommonOptions, NotNegative, Positive, RegisteredClass, Strict
+from desra.options.base import CommonOptions, NotNegative, Positive, RegisteredClass, Seed, Strict
 from desra.options.comparing import flat, nested
 from desra.options.loss_forms import OLD_KEYS, refuse_idle_flags, rewrite
 from desra.options.sections import DEFAULT_RULE, DetectorOptions, Mask, Tiles, Window
@@ -20,6 +20,8 @@ _ADVERSARIAL_ONLY = (
     "train.net_d_iters",
     "train.net_d_init_iters",
 )
+#: The side of the largest crop that is trained on.
+_MAX_CROP = 4096
 _NAME = r"^\w[\w.-]*$"
 
 
@@ -33,11 +35,37 @@ def _one_folder(name: str) -> str:
     return name
 
 
+def _refuse_negative(section: RegisteredClass, concerned: Callable[[str], bool]) -> None:
+    """Refuse what is no number, or negative, under some of the keys that a class gets.
+
+    Raises:
+        ValueError: names the key and the value.
+    """
+    for key, value in section.spec().items():
+        if not concerned(key):
+            continue
+        values = cast(dict[str, Any], value) if isinstance(value, dict) else {"": value}
+        for inner, number in values.items():
+            if isinstance(number, bool) or (isinstance(number, int | float) and number < 0):
+                path = f"{key}.{inner}" if inner else key
+                raise ValueError(f"{path} must be a number, 0 or more (given: {number})")
+
+
 class DatasetOptions(RegisteredClass):
     """A registered dataset and how it is loaded."""
 
     share: Positive = 1.0
     """How often this dataset is drawn, in proportion to the shares of the others."""
+
+    @model_validator(mode="after")
+    def _sizes(self) -> "DatasetOptions":
+        for key in ("gt_size", "crop_pad_size"):
+            side = self.spec().get(key, 1)
+            if type(side) is not int or not 1 <= side <= _MAX_CROP:
+                raise ValueError(
+                    f"{key} must be a whole number of pixels, 1 to {_MAX_CROP} (given: {side!r})"
+                )
+        return self
 
 
 class DatasetsOptions(Strict):
@@ -47,10 +75,10 @@ class DatasetsOptions(Strict):
     """The samples to learn from."""
     clean: DatasetOptions | None = None
     """Ordinary pairs mixed in, so that the network does not forget."""
-    batch_size: Annotated[int, Field(ge=1)] = 16
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
     """Crops at a time, of each process; a step takes this many times train.accumulate times the
     number of processes."""
-    num_workers: Annotated[int, Field(ge=0)] = 1
+    num_workers: Annotated[int, Field(ge=0, le=256)] = 1
     """Processes that read and degrade; 0: in the training process."""
 
 
@@ -75,12 +103,22 @@ class OptimizerOptions(RegisteredClass):
     type: str = "Adam"
     """Name in torch.optim."""
 
+    @model_validator(mode="after")
+    def _rates(self) -> "OptimizerOptions":
+        _refuse_negative(self, lambda key: key in ("lr", "weight_decay", "eps", "lr_decay"))
+        return self
+
 
 class SchedulerOptions(RegisteredClass):
     """A schedule of torch.optim.lr_scheduler by name, stepped once an iteration."""
 
     type: str = "CosineAnnealingLR"
     """Name in torch.optim.lr_scheduler."""
+
+    @model_validator(mode="after")
+    def _rates(self) -> "SchedulerOptions":
+        _refuse_negative(self, lambda key: key in ("eta_min", "gamma", "factor", "total_iters"))
+        return self
 
 
 class LossOptions(RegisteredClass):
@@ -105,6 +143,11 @@ class LossOptions(RegisteredClass):
     def adversarial(self) -> bool:
         """Return whether the loss asks a discriminator: by convention, its type ends in GANLoss."""
         return self.type.endswith("GANLoss")
+
+    @model_validator(mode="after")
+    def _not_negative(self) -> "LossOptions":
+        _refuse_negative(self, lambda key: key.endswith(("weight", "weights")))
+        return self
 
     @model_validator(mode="after")
     def _mean(self) -> "LossOptions":
@@ -137,7 +180,7 @@ class StepOptions(Strict):
     losses: dict[LossName, LossOptions | None] = {}
     """The generator's losses by names of your choice: `pix` is logged as l_g_pix and is changed by
     --force_yml train:losses:pix:weight=2; null turns one off."""
-    accumulate: Annotated[int, Field(ge=1)] = 1
+    accumulate: Annotated[int, Field(ge=1, le=4096)] = 1
     """Batches whose gradients are averaged for a step: as one that is larger, in less memory."""
     clip_grad_norm: Positive | None = None
     """The largest norm that a step's gradient of each network may have; none: any."""
@@ -146,7 +189,7 @@ class StepOptions(Strict):
     memory for about a third more time; the same gradients."""
     trainable: list[str] = []
     """Regular expressions for the names of the generator's weights that learn; none: all do."""
-    low_rank: Annotated[int, Field(ge=1)] | None = None
+    low_rank: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Each weight learns a delta of this rank only (LoRA), which is added to it in what is saved:
     few samples then change less that they say nothing about; none: whole weights learn."""
     net_d_iters: Annotated[int, Field(ge=1)] = 1
@@ -291,9 +334,9 @@ class TrainOptions(CommonOptions):
     """Name of the run: the folder under experiments_root."""
     model_type: str = "DeSRAModel"
     """Name in MODEL_REGISTRY."""
-    scale: Annotated[int, Field(ge=1)] = 4
+    scale: Annotated[int, Field(ge=1, le=64)] = 4
     """Upscaling factor."""
-    manual_seed: int = 0
+    manual_seed: Seed = 0
     """Seed of weights, crops and degradations."""
     network_g: RegisteredClass
     """The generator."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field, model_validator
 
 from desra.artifacts import DeletionSpec
-from desra.options.base import CommonOptions, Positive
+from desra.options.base import CommonOptions
 from desra.options.sections import FinderSections, NetworkOptions, PairSections
 
 
@@ -32,7 +32,7 @@ class UpscaleOptions(FinderSections, PairSections, _UpscaleFiles):
     what it makes. None: nothing is looked for."""
     deletion: DeletionSpec | None = None
     """How they give way; with sr_mse it need not be given, and null turns it off."""
-    outscale: Positive | None = None
+    outscale: Annotated[float, Field(gt=0, le=64)] | None = None
     """How many times as large as the input the result is, by resizing what the network made
     (Lanczos); none: the network's own factor."""
     suffix: Annotated[str, Field(pattern=r"^[^/\\]*$")] = ""

@@ -3,9 +3,16 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, cast
 
-from pydantic import Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from desra.metrics.rows import from_older, titles
 from desra.options.base import Strict
@@ -15,6 +22,53 @@ from desra.utils.errors import InputError
 Cell = str | int | float | bool | None
 
 CURVE_POINTS = 256  # of a precision-recall curve; it may have one for each value of D
+
+
+Pair = Annotated[list[float | None], Field(min_length=2, max_length=2)]
+
+
+def _finite(scores: dict[str, Any]) -> dict[str, Any]:
+    """Refuse numbers that nobody can show."""
+    for key, value in scores.items():
+        if isinstance(value, int | float) and not abs(value) < 1e15:
+            raise ValueError(f"{key} is no finite number ({str(value)[:30]})")
+        if not isinstance(value, int | float | str | list | dict | None):
+            raise ValueError(f"{key} is no number")
+    return scores
+
+
+_Total = Annotated[dict[str, Any], AfterValidator(_finite)]
+
+
+class _Scores(BaseModel):
+    """The parts of scores.json that the page shows; any may be absent, and others are let be."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
+
+    total: _Total | None = None
+    intervals: dict[str, Pair | None] | None = None
+
+
+class _PRCurve(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
+
+    recall: list[float] = Field(default_factory=list)
+    precision: list[float] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _same_length(self) -> "_PRCurve":
+        if len(self.recall) != len(self.precision):
+            raise ValueError("recall and precision must have the same length")
+        return self
+
+
+class _MaskScores(_Scores):
+    pr_curve: _PRCurve | None = None
+
+
+class _ScoresFile(_Scores):
+    images: dict[str, _Total | None] | None = None
+    masks: _MaskScores | None = None
 
 
 class Series(Strict):
@@ -78,11 +132,30 @@ def read_json(path: str, key: str) -> dict[str, Any]:
         content = json.loads(text, parse_constant=lambda _: None)
     except OSError as error:
         raise InputError(f"{key}: {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{key}: {path} is no JSON file: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{key}: {path} must hold an object, {{...}}")
+    if key == "scores":
+        _check_scores(cast(dict[str, Any], content), path)
     return content
+
+
+def _check_scores(content: Mapping[str, Any], path: str) -> None:
+    """Refuse scores that an edit has changed.
+
+    Raises:
+        InputError: a part has another type than evaluate writes.
+    """
+    try:
+        _ScoresFile.model_validate(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        message = fault["msg"].removeprefix("Value error, ")
+        if fault["type"].startswith(("dict", "model")):
+            message = "must be an object"
+        raise InputError(f"scores: {path}: {place} {message}; evaluate again") from error
 
 
 def read_table(path: str) -> dict[str, Any]:

@@ -17,7 +17,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from desra.io.files import write_json
 from desra.metrics.rows import from_older
@@ -92,6 +94,64 @@ class Record:
         return record
 
 
+class _Plain(BaseModel):
+    """A part of the file as its types; what older versions had besides is let be."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class _Image(_Plain):
+    sha256: str
+    source: str
+    round: Annotated[int, Field(ge=1)]
+
+
+class _Images(_Plain):
+    heldout: dict[str, _Image]
+    finetuned: dict[str, _Image]
+
+
+class _Weights(_Plain):
+    weights: str
+    sha256: str
+
+
+class _RecordThere(_Plain):
+    round: Annotated[int, Field(ge=1)]
+    seconds: dict[str, float]
+    added: dict[str, list[str]] | None = None
+    options: dict[str, Any] | None = None
+    review: dict[str, dict[str, str]] | None = None
+    network: dict[str, _Weights] | None = None
+    scores: dict[str, dict[str, float | dict[str, Any] | None]] | None = None
+    judge: str | None = None
+    gain: float | None = None
+    worse: str | None = None
+    kept: bool | None = None
+
+    @model_validator(mode="after")
+    def _judged(self) -> "_RecordThere":
+        if self.judge is not None and self.gain is None:
+            raise ValueError("a round with judge must have gain")
+        return self
+
+
+class _There(_Plain):
+    """The file that an earlier call wrote."""
+
+    identity: dict[str, Any]
+    images: _Images
+    rounds: list[_RecordThere]
+    nothing: int | None = None
+    final: _Weights | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "_There":
+        if [record.round for record in self.rounds] != list(range(1, len(self.rounds) + 1)):
+            raise ValueError("rounds must be numbered 1, 2, 3 and so on")
+        return self
+
+
 class Lineage:
     """The file of a run, saved after each stage; its attributes are the keys of the file.
 
@@ -122,13 +182,28 @@ class Lineage:
         self.final: dict[str, str] | None = None
         try:
             there: dict[str, Any] = json.loads(self.path.read_bytes())
+            _There.model_validate(there)
             identity_there = there["identity"]
             self._images = {side: there["images"][side] for side in SIDES}
             self.rounds = [Record.from_json(record) for record in there["rounds"]]
             self.nothing, self.final = there.get("nothing"), there.get("final")
         except FileNotFoundError:
             return
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        except ValidationError as error:
+            fault = error.errors()[0]
+            place = ".".join(map(str, fault["loc"]))
+            raise InputError(
+                f"{self.path}: is no lineage of a run ({place}: {fault['msg']}); take the file "
+                "from a copy, or give --overwrite to start anew"
+            ) from error
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise InputError(
                 f"{self.path}: is no lineage of a run ({error}); give --overwrite to start anew"
             ) from error

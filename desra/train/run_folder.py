@@ -14,6 +14,7 @@ from desra.options.comparing import differences, flat
 from desra.options.loading import parse, read_yaml, resolved
 from desra.options.train import TrainOptions, identity_from_older
 from desra.train.random_state import rng_state
+from desra.train.state import check_state
 from desra.utils import distributed
 from desra.utils.errors import InputError, listed
 
@@ -104,6 +105,7 @@ class RunFolder:
             raise InputError(f"name: {self.root} holds networks of something else; {advice}")
         if "identity" not in state:
             raise InputError(f"name: {self.root} holds a run of an earlier desra; {advice}")
+        check_state(state, self.state_file)
         if state["data"] != self._data:
             raise InputError(
                 f"name: {self.root} holds a run with other data (since it began, files were added, "

@@ -15,6 +15,7 @@ from desra.train.pictures import SamplePictures
 from desra.train.random_state import seed_everything, set_rng_state
 from desra.train.reports import text_log
 from desra.train.run_folder import RunFolder
+from desra.train.state import restored
 from desra.train.validation import Best, Validation
 from desra.utils import distributed
 from desra.utils.device import select_device
@@ -90,6 +91,12 @@ def _model(opt: TrainOptions) -> TrainableModel:
             f"model_type: {opt.model_type} must be a subclass of desra.models.TrainableModel"
             + (f" and define {missing}" if missing else "")
         )
+    if hasattr(cls, "optimize_parameters"):
+        raise InputError(
+            f"model_type: {opt.model_type} defines optimize_parameters as a model of basicsr does, "
+            "which is never called here; define optimize(batch, iteration), which returns the "
+            "losses by name, see desra.models.TrainableModel"
+        )
     return build(MODEL_REGISTRY, {"type": opt.model_type}, "model_type", opt=opt)
 
 
@@ -106,10 +113,12 @@ def _resume(run: Run, state: dict[str, Any] | None, dataset: MixedDataset) -> No
         run.pictures = SamplePictures(dataset, model)  # before the weights of the state are loaded
     if state is None:
         return
-    model.load_state(state)
+    file = run.folder.state_file
+    restored(lambda: model.load_state(state), file)
     logger.info("resumed at iteration %d of %d", run.iteration, opt.train.total_iter)
     if state["processes"] == distributed.world_size():
-        set_rng_state(state["rng"][distributed.rank()], model.device)
+        rng = state["rng"][distributed.rank()]
+        restored(lambda: set_rng_state(rng, model.device), file)
         return
     # SamplePictures go on where they were; random numbers have no successor in another division.
     seed_everything(opt.manual_seed + run.iteration + distributed.rank())

@@ -134,8 +134,8 @@ def test_regions() -> None:
         (lambda: MaskRule(threshold=1.5), r"threshold must be in \[0, 1\], got 1.5"),
         (lambda: MaskRule(threshold=float("nan")), "threshold must be"),
         (lambda: MaskRule(kernel=4), "kernel must be odd"),
-        (lambda: MaskRule(erode=-1), "erode must be 0 or more"),
-        (lambda: MaskRule(dilate=-1), "dilate must be 0 or more"),
+        (lambda: MaskRule(erode=-1), r"erode must be in \[0, 1000\]"),
+        (lambda: MaskRule(dilate=-1), r"dilate must be in \[0, 1000\]"),
         (lambda: MaskRule(min_area=-1), "min_area must be 0 or more"),
     ],
 )

@@ -59,9 +59,16 @@ class HalfModel(TrainableModel):
         return nn.Identity()
 
 
+class BasicsrsStepModel(BareModel):
+    """Defines the step of basicsr's models, which is never called."""
+
+    def optimize_parameters(self, current_iter: int) -> None:
+        raise AssertionError("is never called")
+
+
 @pytest.fixture(autouse=True)
 def registered() -> None:
-    for cls in (BareModel, HalfModel):
+    for cls in (BareModel, HalfModel, BasicsrsStepModel):
         if cls.__name__ not in MODEL_REGISTRY:
             MODEL_REGISTRY.register(cls)
 
@@ -90,6 +97,7 @@ def test_a_model_of_ones_own_trains_and_resumes(
     ("name", "words"),
     [
         ("HalfModel", "must be a subclass .*TrainableModel and define load_state, optimize"),
+        ("BasicsrsStepModel", r"model_type: .* is never called here; define optimize\(batch"),
         ("SRModel", r"model_type: SRModel must be a subclass of desra\.models\.TrainableModel$"),
         ("Modl", r"model_type\.type: 'Modl' is not registered"),
     ],

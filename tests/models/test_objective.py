@@ -213,7 +213,7 @@ def test_an_adversarial_loss_of_ones_own(tmp_path: Path):
         ("x", "OwnGreedyLoss", r"train\.losses\.x: OwnGreedyLoss: needs names everything"),
         ("x", "OwnAverageLoss", r"train\.losses\.x: .* needs the moving average: set ema_decay"),
         ("x", "Nothing", r"train\.losses\.x\.type: 'Nothing' is not registered"),
-        ("x", "OwnScalarLoss", r"train\.losses\.x: .* must give a value a pixel, .*16, 16.* not"),
+        ("x", "OwnScalarLoss", r"train\.losses\.x: .* must give a value a pixel, .*64, 64.* not"),
     ],
 )
 def test_refusals(name: str, kind: str, words: str, tmp_path: Path):
@@ -230,3 +230,71 @@ def test_ours_take_the_place_of_basicsrs():
     with pytest.raises(InputError) as caught:
         find(LOSS_REGISTRY, "zzz", "k")
     assert "_desra" not in str(caught.value)
+
+
+MISUSED = """
+import torch
+from desra.registry import LOSS_REGISTRY
+
+
+@LOSS_REGISTRY.register()
+class OwnFloatLoss:
+    def __call__(self, sr, gt):
+        return 1.0
+
+
+@LOSS_REGISTRY.register()
+class OwnPixelsWithoutReductionLoss:
+    def __call__(self, sr, gt):
+        return (sr - gt).abs()
+
+
+@LOSS_REGISTRY.register()
+class OwnDetachedLoss:
+    def __call__(self, sr, gt):
+        return (sr - gt).detach().abs().mean()
+
+
+@LOSS_REGISTRY.register()
+class OwnBrokenLoss:
+    def __init__(self, power=2):
+        self.power = power
+
+    def __call__(self, sr, gt):
+        return ((sr - gt) ** self.powr).mean()
+
+
+@LOSS_REGISTRY.register()
+class OwnOneArgumentLoss:
+    def __call__(self, sr):
+        return sr.mean()
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("OwnFloatLoss", "must give one value a batch, a scalar tensor, not float"),
+        ("OwnPixelsWithoutReductionLoss", r"takes no reduction.*not \(1, 3, 64, 64\)"),
+        ("OwnDetachedLoss", "gives no gradient to the output"),
+        ("OwnBrokenLoss", "AttributeError.*powr"),
+        ("OwnOneArgumentLoss", "TypeError"),
+        ("WeightedTVLoss", "a value a pixel"),
+    ],
+)
+def test_a_loss_that_would_fail_is_said_before_the_first_step(
+    kind: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    if "my_misused_losses" not in sys.modules:
+        (tmp_path / "my_misused_losses.py").write_text(MISUSED)
+        monkeypatch.chdir(tmp_path)
+        import_modules(["my_misused_losses"])
+    with pytest.raises(InputError, match=rf"^train\.losses\.x: (?s:.*){words}"):
+        model_of(tmp_path, losses={"x": {"type": kind, "inside": 2.0}})
+
+
+def test_trying_a_loss_leaves_it_and_the_random_numbers_as_they_were(tmp_path: Path):
+    model_of(tmp_path)
+    first = torch.rand(3)
+    model_of(tmp_path, losses={"map": {"type": "ArtifactMapLoss"}})
+    assert torch.equal(torch.rand(3), first)

@@ -63,3 +63,49 @@ def test_rates():
     assert rates(step_of(scheduler=stepped)) == pytest.approx([1] * 2 + [0.5] * 5 + [0.25] * 3)
     both = [0.25, 0.5, *[0.375], *[0.5] * 4, *[0.25] * 3]
     assert rates(step_of(scheduler=stepped, warmup_iter=4)) == pytest.approx(both)
+
+
+@pytest.mark.parametrize("name", ["LBFGS", "SparseAdam", "Optimizer"])
+def test_an_optimizer_that_cannot_step_as_a_training_does(name: str):
+    section = OptimizerOptions.model_validate({"type": name})
+    with pytest.raises(InputError, match=rf"^train\.optim_g: {name} "):
+        make_optimizer(section, nn.Linear(1, 1), "train.optim_g")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lr": "fast"},
+        {"lr": True},
+        {"lr": float("nan")},
+        {"lr": float("inf")},
+        {"betas": 3},
+        {"betas": [0.9]},
+        {"weight_decay": "x"},
+        {"lr": {}},
+    ],
+)
+def test_an_optimizer_of_wrong_types(options: dict[str, Any]):
+    section = OptimizerOptions.model_construct(**{"type": "Adam", **options})
+    with pytest.raises(InputError, match=rf"^train\.optim_g.*{next(iter(options))}"):
+        make_optimizer(section, nn.Linear(1, 1), "train.optim_g")
+
+
+@pytest.mark.parametrize(
+    "scheduler",
+    [
+        {"type": "StepLR", "step_size": 0},
+        {"type": "StepLR", "step_size": "x"},
+        {"type": "StepLR", "step_size": 2, "gamma": -1},
+        {"type": "MultiStepLR", "milestones": 5},
+        {"type": "MultiStepLR", "milestones": ["a"]},
+        {"type": "CosineAnnealingLR", "T_max": 0},
+        {"type": "CosineAnnealingLR", "eta_min": -1},
+        {"type": "CosineAnnealingRestartLR", "periods": "ab"},
+        {"type": "CosineAnnealingRestartLR", "periods": [10], "restart_weights": 3},
+        {"type": "MultiStepRestartLR", "milestones": [3], "restarts": 4},
+    ],
+)
+def test_a_schedule_of_wrong_types(scheduler: dict[str, Any]):
+    with pytest.raises(InputError, match=r"^train\.scheduler"):
+        rates(step_of(scheduler=scheduler))

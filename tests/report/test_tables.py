@@ -146,3 +146,30 @@ def test_missing_file() -> None:
         read_json("nowhere.json", "scores")
     with pytest.raises(InputError, match="scores: x.json: total must be an object"):
         score_tables({"total": [1]}, "x.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ({"total": 3}, "total must be an object"),
+        ({"total": {"psnr_outside": 1e400}}, "total"),
+        ({"total": {"psnr_outside": 10**400}}, "total"),
+        ({"intervals": {"psnr_outside": "wide"}}, "intervals.psnr_outside"),
+        ({"intervals": {"psnr_outside": ["a", "b"]}}, "intervals.psnr_outside.0"),
+        ({"intervals": [1]}, "intervals must be an object"),
+        ({"images": {"a": 3}}, "images.a must be an object"),
+        ({"images": []}, "images must be an object"),
+        ({"masks": 3}, "masks must be an object"),
+        ({"masks": {"pr_curve": {"recall": 3, "precision": [1]}}}, "masks.pr_curve.recall"),
+        (
+            {"masks": {"pr_curve": {"recall": [0.1], "precision": ["x"]}}},
+            "masks.pr_curve.precision",
+        ),
+        ({"masks": {"pr_curve": {"recall": [0.1], "precision": []}}}, "masks.pr_curve"),
+    ],
+)
+def test_edited_scores_are_one_sentence(content: Any, place: str, tmp_path: Path) -> None:
+    file = tmp_path / "scores.json"
+    file.write_text(json.dumps(content).replace("Infinity", "1e400"))
+    with pytest.raises(InputError, match=rf"^scores: .*scores\.json: {re.escape(place)}.*again$"):
+        read_json(str(file), "scores")

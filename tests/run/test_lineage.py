@@ -130,3 +130,44 @@ def test_another_run_and_what_is_none(tmp_path: Path):
         (tmp_path / "lineage.json").write_text(text)
         with pytest.raises(InputError, match=r"lineage\.json: is no lineage of a run \(.*overwri"):
             lineage(tmp_path, key="a")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("images.heldout.a.sha256", 3),
+        ("images.heldout.a", "x"),
+        ("images.finetuned", []),
+        ("images", None),
+        ("rounds.0.round", 2),
+        ("rounds.0.round", "1"),
+        ("rounds.0.seconds", None),
+        ("rounds.0.seconds.train", "long"),
+        ("rounds.0.scores.heldout", 3),
+        ("rounds.0.scores.heldout.regions_before", "many"),
+        ("rounds.0.network.before", "w"),
+        ("rounds.0.gain", None),
+        ("rounds.0.review.original", 1),
+        ("rounds.0", 5),
+        ("rounds", {}),
+        ("final", "net_g.pth"),
+        ("nothing", "no"),
+        ("identity", []),
+    ],
+)
+def test_an_edited_file_is_one_sentence(path: str, value: object, tmp_path: Path):
+    first = lineage(tmp_path, key="a")
+    first.images("heldout")["a"] = {"sha256": "2", "source": "lq/a.png", "round": 1}
+    first.rounds.append(WHOLE)
+    first.save()
+    content = json.loads(first.path.read_text())
+    *parents, last = [int(key) if key.isdigit() else key for key in path.split(".")]
+    place = content
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    first.path.write_text(json.dumps(content))
+    before = first.path.read_bytes()
+    with pytest.raises(InputError, match=r"lineage\.json: is no lineage of a run \(.*overwrite"):
+        lineage(tmp_path, key="a")
+    assert first.path.read_bytes() == before

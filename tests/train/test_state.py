@@ -1,0 +1,96 @@
+"""A state that was edited or damaged is one sentence, and nothing of the run is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from desra.train import train
+from desra.utils.errors import InputError
+from helpers.small import photograph, save_png
+from helpers.training import opt_of, read
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    for i in range(2):
+        save_png(folder / f"p{i}.png", photograph(i, 40, 48))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, photographs: Path) -> Path:
+    """A run that is not finished."""
+    root = tmp_path_factory.mktemp("runs")
+    train(opt_of(root, photographs, train__total_iter=3, train__scheduler=None))
+    return root
+
+
+def other_shape(state: dict[str, Any]) -> None:
+    next(iter(state["optimizers"]["g"]["state"].values()))["exp_avg"] = torch.zeros(5)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("iteration", "x"),
+        ("iteration", -1),
+        ("samples", None),
+        ("processes", 2),
+        ("processes", 0),
+        ("best", 3),
+        ("rng", []),
+        ("rng", {}),
+        ("rng.0", 3),
+        ("rng.0.torch", 3),
+        ("rng.0.torch", torch.zeros(3)),
+        ("rng.0.numpy", [1, 2, 3, 4]),
+        ("rng.0.python", (3, 4, 5)),
+        ("identity", "x"),
+        ("net_g", {}),
+        ("net_g", None),
+        ("net_d", None),
+        ("ema", 3),
+        ("optimizers", {}),
+        ("optimizers.g", 3),
+        ("optimizers.g.state", 3),
+        ("scalers", None),
+        ("data", ...),
+        ("rng", ...),
+        ("best", ...),
+        ("optimizers", ...),
+        ("", other_shape),
+    ],
+)
+def test_refused(folder: Path, photographs: Path, path: str, value: Any):
+    file = folder / "tiny/training_states/latest.state"
+    whole = file.read_bytes()
+    state = read(file)
+    if callable(value):
+        value(state)
+    else:
+        *parents, last = [int(key) if key.isdigit() else key for key in path.split(".")]
+        place: Any = state
+        for key in parents:
+            place = place[key]
+        if value is ...:
+            del place[last]
+        else:
+            place[last] = value
+    torch.save(state, file)
+    damaged = file.read_bytes()
+    networks = {p: p.read_bytes() for p in (folder / "tiny/models").iterdir()}
+    opt = opt_of(folder, photographs, train__total_iter=6, train__scheduler=None)
+    try:
+        with pytest.raises(
+            InputError, match=r"^name: .*latest\.state .* --overwrite to begin anew"
+        ):
+            train(opt)
+        assert file.read_bytes() == damaged
+        assert networks == {p: p.read_bytes() for p in (folder / "tiny/models").iterdir()}
+    finally:
+        file.write_bytes(whole)
