@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -23,6 +23,45 @@ StrPath: TypeAlias = "str | os.PathLike[str]"
 
 _IN_MEMORY = 64 * 2**20  # bytes; larger scratch arrays lie on disk
 _CHUNK = 2**20
+UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.tmp")
+"""Names of the files that `atomic_write` writes before they take their place."""
+
+
+class Watcher(Protocol):
+    """Who decides on the files of a folder, see `desra.io.ledger`."""
+
+    folder: Path
+
+    def name_of(self, path: StrPath) -> str | None:
+        """Return the name of a file that it decides on; None: it does not."""
+        ...
+
+    def refuse_foreign_file(self, path: Path) -> None:
+        """Raise InputError for a file that must not be replaced."""
+        ...
+
+    def enter(self, path: Path, content: Path) -> None:
+        """Note a file that is about to take its place."""
+        ...
+
+
+_watchers: list[Watcher] = []
+
+
+def watch(watcher: Watcher) -> None:
+    """Let `atomic_write` ask a watcher, from now on."""
+    _watchers.append(watcher)
+
+
+def unwatch(watcher: Watcher) -> None:
+    """Let `atomic_write` ask a watcher no more."""
+    _watchers.remove(watcher)
+
+
+def _watcher_of(path: Path) -> Watcher | None:
+    """Return the watcher of the innermost folder that holds a file."""
+    asked = [watcher for watcher in list(_watchers) if watcher.name_of(path) is not None]
+    return max(asked, key=lambda watcher: len(watcher.folder.parts), default=None)
 
 
 @contextmanager
@@ -37,11 +76,15 @@ def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
     ...     file.write(text.encode())
 
     Raises:
-        InputError: the folder can't be created or written, or ``path`` is a folder.
+        InputError: the folder can't be created or written, ``path`` is a folder, or it is a file
+            that the stage at work did not write, see `desra.io.ledger`.
     """
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder, so no file of this name can be written")
+    watcher = _watcher_of(path)
+    if watcher is not None:
+        watcher.refuse_foreign_file(path)
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +97,8 @@ def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
     try:
         with file:
             yield file
+        if watcher is not None:
+            watcher.enter(path, temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -85,7 +130,7 @@ def sha256_of(path: StrPath) -> str:
 def remove_unfinished(folder: StrPath) -> None:
     """Delete the files that `atomic_write` left in a folder when its process was killed."""
     for path in Path(folder).rglob(".*.tmp"):
-        if re.fullmatch(r"\.[0-9a-f]{16}\.tmp", path.name):
+        if UNFINISHED.fullmatch(path.name):
             path.unlink(missing_ok=True)
 
 

@@ -3,7 +3,7 @@
 import logging
 import os
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from desra.detect import detect
 from desra.evaluate import evaluate
 from desra.io import manifest
 from desra.io.files import atomic_write
+from desra.io.ledger import Ledger, inputs_of, refuse_inputs_in
 from desra.io.lock import held_folder
 from desra.options.base import Strict
 from desra.options.detect import DetectOptions
@@ -20,8 +21,9 @@ from desra.options.run import RunOptions
 from desra.registry import import_modules
 from desra.report import report
 from desra.run import images, remaining, review, table
+from desra.run.folder import KIND
 from desra.run.identity import identified, identity
-from desra.run.lineage import FILE, SIDES, Lineage, Record
+from desra.run.lineage import SIDES, Lineage, Record
 from desra.run.networks import Networks, find_networks
 from desra.run.verdict import spent, verdict, why_stop
 from desra.train import train
@@ -52,10 +54,14 @@ class Rounds:
         opt: the options.
         networks: those of the options.
         lineage: what was done before.
+        ledger: of the run's folder.
     """
 
-    def __init__(self, opt: RunOptions, networks: Networks, lineage: Lineage) -> None:
+    def __init__(
+        self, opt: RunOptions, networks: Networks, lineage: Lineage, ledger: Ledger
+    ) -> None:
         self.opt, self.networks, self.lineage = opt, networks, lineage
+        self.ledger = ledger
         self.output = Path(opt.output)
 
     def go(self) -> str:
@@ -110,7 +116,7 @@ class Rounds:
         """Take in new images, and detect in them what the networks so far make of them."""
 
         def take_in() -> None:
-            record.added = images.take_in(self.opt, self.lineage, record.round)
+            record.added = images.take_in(self.opt, self.lineage, record.round, self.ledger)
 
         self.lineage.once(record, "images", take_in)
         if self._count(record):
@@ -355,17 +361,39 @@ def run(opt: RunOptions, overwrite: bool = False) -> dict[str, Any]:
     import_modules(opt.imports)
     networks = find_networks(opt)
     opt = opt.for_network(str(networks.network_g["type"]))
-    with held_folder(Path(opt.output), "output", (FILE,), overwrite):
+    inputs = inputs_of(opt, ("output",))
+    with held_folder(opt.output, KIND, "output", overwrite, inputs) as ledger:
+        refuse_inputs_in([opt.output], _read_anew(inputs), "output")
         original = identified(networks.gan.weights)
         known = identity(opt, networks)
-        rounds = Rounds(opt, networks, Lineage(Path(opt.output), resolved(opt), known, original))
-        try:
-            reason = rounds.go()
-        except Review as pause:
-            _ask(pause.folders)
-        else:
-            rounds.conclude(reason)
-        return rounds.lineage.as_json()
+        lineage = Lineage(Path(opt.output), resolved(opt), known, original)
+        _refuse_foreign(opt, lineage, ledger)
+        with ledger:
+            rounds = Rounds(opt, networks, lineage, ledger)
+            try:
+                reason = rounds.go()
+            except Review as pause:
+                _ask(pause.folders)
+            else:
+                rounds.conclude(reason)
+            return rounds.lineage.as_json()
+
+
+def _read_anew(inputs: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """Return the inputs that are read before each round."""
+    return [(key, path) for key, path in inputs if key.split(".")[0] in ("input", "holdout", "gt")]
+
+
+def _refuse_foreign(opt: RunOptions, lineage: Lineage, ledger: Ledger) -> None:
+    """Refuse what lies where the run writes and is not its own; nothing is written before.
+
+    Raises:
+        InputError: there is such a file.
+    """
+    output = Path(opt.output)
+    names = (manifest.OPTIONS, table.FILE, "net_g.pth")
+    ledger.refuse_foreign(output / name for name in names)
+    images.refuse_foreign(output, lineage, ledger)
 
 
 def _ask(folders: Mapping[str, Path]) -> None:

@@ -1,13 +1,15 @@
 """The folder of a run: its checkpoints and state, and whether the run in it can be resumed."""
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from desra.io import manifest
-from desra.io.lock import held_folder
+from desra.io.ledger import Kind, inputs_of, machine_written
+from desra.io.lock import LOCK, held_folder
 from desra.models.base_model import TrainableModel
 from desra.networks import checkpoints
 from desra.options.comparing import differences, flat
@@ -28,6 +30,25 @@ FREE = (
     "val",
     "train.total_iter",
     "train.checkpoint_activations",
+)
+
+
+def _is_earlier_run(folder: Path) -> bool:
+    """Return whether a folder without a ledger holds a training: its options and its networks."""
+    content = machine_written(folder / manifest.OPTIONS)
+    sections = {"name", "network_g", "datasets", "path", "train", "logger"}
+    return sections <= content.keys() and (folder / "models").is_dir()
+
+
+KIND = Kind(
+    "train",
+    re.compile(
+        r"options\.yml|train\.log|models/net_g_(\d+|latest|best)\.pth"
+        r"|training_states/latest\.state|tb/events\.out\.tfevents\.[^/]+"
+    ),
+    _is_earlier_run,
+    digests=False,
+    parts=re.compile(re.escape(LOCK)),
 )
 
 
@@ -80,11 +101,14 @@ class RunFolder:
             InputError: without ``overwrite``: it holds a run of other options or data; with
                 ``overwrite``: it holds something that is no run; or another process trains in it.
         """
-        signs = (manifest.OPTIONS, self.state_file.parent.name)
+        inputs = inputs_of(self._opt, ("name", "path.experiments_root"))
         with ExitStack() as lock:
-            lock.enter_context(held_folder(self.root, "name", signs, overwrite))
+            held = held_folder(self.root, KIND, "name", overwrite, inputs)
+            ledger = lock.enter_context(held)
             state = checkpoints.read(self.state_file) if self.state_file.is_file() else None
             self._refuse_others(state)
+            ledger.refuse_foreign([self.root / manifest.OPTIONS, self.log, self.state_file])
+            lock.enter_context(ledger)
             manifest.write_options(self.root, self._opt)  # first: it is what makes this a run
             self.models.mkdir(parents=True, exist_ok=True)
             self._lock = lock.pop_all()

@@ -445,9 +445,32 @@ def test_another_run_in_the_folder(lq: Path, tmp_path: Path):
     assert run.run(other, overwrite=True)["rounds"]
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious/file").write_text("mine")
-    with pytest.raises(InputError, match="nothing in it is deleted"):
+    with pytest.raises(InputError, match="so nothing in it is deleted"):
         run.run(opt_of(lq, tmp_path / "precious"), overwrite=True)
     assert (tmp_path / "precious/file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", ["images/finetuned/photo.png", "photo.png", "round_1/thesis.tex"])
+def test_overwrite_deletes_no_file_of_others(lq: Path, tmp_path: Path, place: str):
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="not marked as written"):
+        out.mkdir()
+        (out / "lineage.json").write_text("{}")
+        run.run(opt_of(lq, out, max_rounds=1), overwrite=True)
+    assert (out / "lineage.json").read_text() == "{}"
+    (out / "lineage.json").unlink()
+    run.run(opt_of(lq, out, max_rounds=1))
+    (out / place).write_bytes(next(lq.glob("*.png")).read_bytes())
+    before = hash_of(out / "lineage.json")
+    with pytest.raises(
+        InputError, match=rf"did not write \({place}\), so nothing in it is deleted"
+    ):
+        run.run(opt_of(lq, out, max_rounds=1), overwrite=True)
+    assert hash_of(out / "lineage.json") == before and (out / place).exists()
+    if place.startswith("images"):  # nor is it taken for one of the run's, or deleted
+        with pytest.raises(InputError, match=r"did not write.*photo\.png; move them away"):
+            run.run(opt_of(lq, out, max_rounds=1))
+        assert (out / place).exists()
 
 
 def test_the_recipe_follows_the_network(lq: Path, tmp_path: Path):
