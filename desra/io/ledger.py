@@ -124,13 +124,11 @@ class Ledger:
     def name_of(self, path: str | Path) -> str | None:
         """Return the name of a file in the ledger; None: it does not belong to the folder."""
         whole = os.path.abspath(path)
-        if whole in self._beside:
-            return Path(whole).as_posix()
         relative = os.path.relpath(whole, self.folder)
         if relative.split(os.sep)[0] in (os.pardir, os.curdir) or os.path.isabs(relative):
-            return None
+            return Path(whole).as_posix() if whole in self._beside else None
         name = Path(relative).as_posix()
-        return name if self.kind.files.fullmatch(name) else None
+        return name if whole in self._beside or self.kind.files.fullmatch(name) else None
 
     def owns(self, path: str | Path) -> bool:
         """Return whether a file that exists is, byte for byte, what the stage wrote there."""
@@ -141,9 +139,17 @@ class Ledger:
             return True
         entries = self._entries.get(name)
         if entries is None:
-            return self._earlier and self.kind.of_earlier(self.folder, name)
+            earlier = self._earlier and self.kind.files.fullmatch(name) is not None
+            return earlier and self.kind.of_earlier(self.folder, name)
         size = os.path.getsize(path)
         return size in {size for size, _ in entries} and (size, sha256_of(path)) in entries
+
+    def has_size(self, path: Path) -> bool:
+        """Return whether a file is there, in the size that it was written in if that is known."""
+        if not path.is_file():
+            return False
+        entries = self._entries.get(self.name_of(path) or "")
+        return not entries or path.stat().st_size in {size for size, _ in entries}
 
     def refuse_foreign(self, paths: Iterable[str | Path]) -> None:
         """Refuse to replace what the stage did not write; called before any work.

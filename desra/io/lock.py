@@ -15,6 +15,11 @@ LOCK_SECONDS = 15.0
 LOCK = ".run.lock"
 
 
+def lock_name(part: str) -> str:
+    """Return the name of the file that locks a part of a folder; "": the whole."""
+    return f".run.{part}.lock" if part else LOCK
+
+
 @contextmanager
 def held_folder(
     folder: str | Path,
@@ -22,6 +27,8 @@ def held_folder(
     key: str,
     overwrite: bool = False,
     inputs: Iterable[tuple[str, Path]] = (),
+    beside: Iterable[str] = (),
+    part: str = "",
 ) -> Generator[Ledger]:
     """Lock the folder of a run for this process, and delete the unfinished files of a killed one.
 
@@ -31,6 +38,8 @@ def held_folder(
         key: the option that names it, for messages.
         overwrite: delete an earlier run in it first, see `desra.io.ledger.Ledger.empty`.
         inputs: key path and path of what the stage reads, which are not deleted.
+        beside: files outside the folder that the stage also writes.
+        part: what of the folder is locked; processes at different parts work side by side.
 
     Yields:
         The ledger of the folder, not begun yet.
@@ -41,7 +50,7 @@ def held_folder(
     """
     Ledger(folder, kind, key)  # its name, before a folder is made
     folder = Path(folder)
-    lock = FileLock(folder / LOCK, timeout=LOCK_SECONDS)
+    lock = FileLock(folder / lock_name(part), timeout=LOCK_SECONDS)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -50,9 +59,12 @@ def held_folder(
             f"{key}: another process is at work in {folder}; wait for it or choose another"
         ) from None
     except OSError as error:
-        raise InputError(f"{key}: {folder} cannot be written ({error.strerror})") from error
+        raise InputError(
+            f"{key}: {folder} cannot be written ({error.strerror}); "
+            "choose an output folder that can be written"
+        ) from error
     try:
-        ledger = Ledger(folder, kind, key)
+        ledger = Ledger(folder, kind, key, beside)
         if overwrite:
             ledger.empty(inputs, (LOCK,))
         remove_unfinished(folder)

@@ -8,7 +8,7 @@ from typing import Any
 from desra.detect.folder import KIND as DETECT
 from desra.evaluate.folder import KIND as EVALUATE
 from desra.io.ledger import Kind
-from desra.io.lock import LOCK
+from desra.io.lock import LOCK, lock_name
 from desra.report.folder import KIND as REPORT
 from desra.train.run_folder import KIND as TRAIN
 
@@ -40,7 +40,8 @@ def _of_earlier(folder: Path, name: str) -> bool:
 
 def _of(kind: Kind) -> str:
     """Return a pattern of the files of a stage, and of what it keeps beside them."""
-    hidden = "|".join(map(re.escape, (kind.ledger, LOCK)))
+    locks = (LOCK, lock_name(kind.name))
+    hidden = "|".join(map(re.escape, (kind.ledger, *locks)))
     return rf"(?:{kind.files.pattern}|{hidden}|(?:.+/)?\.[0-9a-f]{{16}}\.tmp)"
 
 
