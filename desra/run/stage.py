@@ -10,7 +10,7 @@ from typing import Any
 from desra.detect import detect
 from desra.evaluate import evaluate
 from desra.io import manifest
-from desra.io.files import atomic_write
+from desra.io.files import atomic_write, sha256_of
 from desra.io.ledger import Ledger, inputs_of, refuse_inputs_in
 from desra.io.lock import held_folder
 from desra.options.base import Strict
@@ -73,6 +73,8 @@ class Rounds:
         Raises:
             Review: a human is to go first.
         """
+        self._check_networks()
+        self._detect_missing()
         if self.lineage.rounds and (last := self.lineage.rounds[-1]).scores is not None:
             last.verdict = verdict(last.scores, self.opt.min_detail)  # by the limit as it is now
         number = 1 + sum(record.scores is not None for record in self.lineage.rounds)
@@ -87,6 +89,45 @@ class Rounds:
             self._improve(record)
             number += 1
         return reason
+
+    def _check_networks(self) -> None:
+        """Check by their hashes that the networks of the rounds are those that were trained.
+
+        That of the last round is made anew where it is not.
+
+        Raises:
+            InputError: that of an earlier one is not.
+        """
+        rounds = self.lineage.rounds
+        for record in rounds:
+            unjudged = record.scores is None and record is rounds[-1]
+            if record.network is None or not (record.kept or unjudged):
+                continue
+            weights = Path(self._weights(f"round_{record.round}"))
+            if weights.is_file():
+                if sha256_of(weights) == record.network["after"]["sha256"]:
+                    continue
+                fault = "is not what the run wrote (its SHA-256 is another than in lineage.json)"
+            else:
+                fault = "is missing"
+            if record is not rounds[-1]:
+                raise InputError(
+                    f"output: {weights} {fault}, and later rounds begin from it; put it back, or "
+                    "give --overwrite to start anew"
+                )
+            logger.warning("%s %s: round %d is finetuned anew", weights, fault, record.round)
+            record.forget_training()
+
+    def _detect_missing(self) -> None:
+        """Detect anew where results that a round learns from or is compared with are gone."""
+        rounds = self.lineage.rounds
+        done = {stage for record in rounds for stage in record.seconds}
+        for name in ["original", *(f"round_{record.round}" for record in rounds if record.kept)]:
+            folders = [self.output / name / side for side in SIDES if self.lineage.images(side)]
+            gone = [folder for folder in folders if not (folder / manifest.FILE).is_file()]
+            if f"detect {name}" in done and gone:
+                logger.warning("missing, so detected anew: %s", listed(map(str, gone)))
+                self._detect(rounds[-1], name)
 
     def _stopped(self, number: int) -> str | None:
         """Say why a round is not to be; None: it is, or is begun."""

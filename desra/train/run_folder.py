@@ -1,11 +1,15 @@
 """The folder of a run: its checkpoints and state, and whether the run in it can be resumed."""
 
 import json
+import logging
 import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import torch
+from torch import Tensor
 
 from desra.io import manifest
 from desra.io.ledger import Kind, inputs_of, machine_written
@@ -18,6 +22,8 @@ from desra.options.train import TrainOptions, identity_from_older
 from desra.train.random_state import rng_state
 from desra.utils import distributed
 from desra.utils.errors import InputError, listed
+
+logger = logging.getLogger("desra")
 
 #: Options that may change when a run is resumed: its place, the device, workers, logging,
 #: validation and length. None of them changes what a step computes, except for rounding.
@@ -50,6 +56,16 @@ KIND = Kind(
     digests=False,
     parts=re.compile(re.escape(LOCK)),
 )
+
+
+def _same(first: Any, second: Any) -> bool:
+    """Return whether two checkpoints hold the same tensors, bit for bit."""
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        return first.dtype == second.dtype and torch.equal(first.cpu(), second.cpu())
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        a, b = cast("Mapping[str, Any]", first), cast("Mapping[str, Any]", second)
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    return bool(first == second)
 
 
 def identity(opt: TrainOptions) -> dict[str, Any]:
@@ -177,6 +193,36 @@ class RunFolder:
             **model.state(),
         }
         checkpoints.save_atomically(content, self.state_file)
+
+    def restore_latest(self, model: TrainableModel, state: dict[str, Any]) -> None:
+        """See that the checkpoint of a finished run is there and whole; else write it anew.
+
+        Args:
+            model: takes the weights of the state.
+            state: of the end of the run.
+
+        Raises:
+            InputError: the checkpoint holds other weights than the run came to.
+        """
+        if not distributed.is_main_process():
+            return
+        model.load_state(state)
+        weights = model.weights()
+        fault = "is missing"
+        if self.latest.is_file():
+            try:
+                content = checkpoints.read(self.latest)
+            except InputError:
+                fault = "is damaged"
+            else:
+                if _same(content, weights):
+                    return
+                raise InputError(
+                    f"name: {self.latest} holds other weights than this run came to; move it away "
+                    "to have it written anew, or choose another name"
+                )
+        logger.warning("%s %s: written anew from %s", self.latest, fault, self.state_file)
+        checkpoints.save_atomically(weights, self.latest)
 
     def save_best(self, model: TrainableModel) -> None:
         """Save the weights as those with the best score so far."""

@@ -60,6 +60,8 @@ def _train(opt: TrainOptions, overwrite: bool) -> Path:
             run = Run(opt, model, folder, validation=validation)
             _resume(run, state, dataset)
             if run.finished:
+                if state is not None:
+                    folder.restore_latest(model, state)
                 logger.info("%s is finished (%s); nothing to do", folder.root, run.finished)
                 return folder.latest
             dtype = str(model.dtype).split(".")[1]

@@ -341,6 +341,27 @@ def test_networks_of_something_else_are_left_alone(photographs: Path, tmp_path: 
     assert (models / "net_g_latest.pth").read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("damage", ["missing", "damaged", "other"])
+def test_a_finished_run_has_its_result(photographs: Path, tmp_path: Path, damage: str):
+    opt = opt_of(tmp_path, photographs)
+    latest = train.train(opt)
+    whole = latest.read_bytes()
+    if damage == "missing":
+        latest.unlink()
+    elif damage == "damaged":
+        latest.write_bytes(b"x")
+    else:
+        latest.write_bytes(other := (latest.parent / "net_g_3.pth").read_bytes())
+        with pytest.raises(
+            InputError, match=r"net_g_latest\.pth holds other weights than this run"
+        ):
+            train.train(opt)
+        assert latest.read_bytes() == other
+        return
+    train.train(opt)
+    assert latest.read_bytes() == whole
+
+
 def files_in(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
