@@ -13,6 +13,7 @@ import yaml
 from desra.options.base import Strict
 from desra.options.loading import load, resolved
 from desra.utils.errors import InputError, did_you_mean
+from desra.utils.printable import PrintableFormatter, printable
 
 Options = TypeVar("Options", bound=Strict)
 
@@ -138,11 +139,13 @@ def status_of(work: Callable[[], object]) -> int:
         0; 2 for an InputError, whose message goes to stderr; 130 at Ctrl-C. Any other error is
         raised, so that Python ends with status 1.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    console = logging.StreamHandler(sys.stderr)
+    console.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[console])
     try:
         work()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped; give the same command again to go on", file=sys.stderr)

@@ -18,6 +18,7 @@ from desra.metrics.iqa import make_metrics
 from desra.metrics.metric import Scores, to_json, total_of
 from desra.options.evaluate import EvaluateOptions
 from desra.registry import import_modules
+from desra.utils.printable import printable
 
 logger = logging.getLogger("desra")
 
@@ -90,7 +91,7 @@ def evaluate(opt: EvaluateOptions) -> dict[str, Any]:
     text = "\n\n".join([*texts, tables.LEGEND]) + "\n"
     with held_folder(opt.output, KIND, "output", beside=beside, part=KIND.name) as ledger, ledger:
         with atomic_write(out.with_suffix(".txt")) as file:
-            file.write(text.encode("utf-8", "backslashreplace"))
+            file.write(printable(text).encode())
         write_json(out, content)
         if picture is not None and opt.sheet:
             write_image(opt.sheet, picture)
