@@ -11,9 +11,11 @@ import pytest
 
 from desra.calibrate import calibrate
 from desra.detect import detect
+from desra.detect.folder import KIND as DETECT
 from desra.evaluate import evaluate
+from desra.io import lock
 from desra.io.images import write_image
-from desra.io.ledger import Ledger
+from desra.io.ledger import Kind, Ledger
 from desra.options.calibrate import CalibrateOptions
 from desra.options.detect import DetectOptions
 from desra.options.evaluate import EvaluateOptions
@@ -24,6 +26,7 @@ from desra.options.upscale import UpscaleOptions
 from desra.report import report
 from desra.run import run
 from desra.upscale import upscale
+from desra.upscale.folder import KIND as UPSCALE
 from desra.utils.errors import InputError
 from helpers.small import photograph, run_settings, save_png
 
@@ -175,6 +178,20 @@ def test_a_link_in_place_of_a_result(place: Path):
     refused(place, r"did not write.*mask/a\.png", found)
 
 
+@pytest.mark.parametrize("kind", [DETECT, UPSCALE], ids=lambda kind: kind.name)
+def test_two_at_once_in_one_folder(place: Path, kind: Kind, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(lock, "LOCK_SECONDS", 0.05)
+    settings = {"input": "lq", "output": "out", "device": "cpu"}
+    work = {
+        "detect": found,
+        "upscale": lambda: upscale(parse(UpscaleOptions, settings, "test")),
+    }[kind.name]
+    with lock.held_folder("out", kind, "output", part=kind.name):
+        refused(place, "output: another process is at work in out", work)
+    with lock.held_folder("out", kind, "output", part="another"):
+        assert len(work()) == 2
+
+
 def test_a_ledger_that_is_none(place: Path):
     found()
     ledger = next((place / "out").glob(".desra_*"))
@@ -187,9 +204,7 @@ def test_a_ledger_that_is_none(place: Path):
 
 def test_a_file_is_entered_before_it_takes_its_place(place: Path, monkeypatch: pytest.MonkeyPatch):
     """So that one which a killed process left is known."""
-    from desra.detect.folder import KIND
-
-    ledger = Ledger("out", KIND)
+    ledger = Ledger("out", DETECT)
     with ledger:
         monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
@@ -198,4 +213,4 @@ def test_a_file_is_entered_before_it_takes_its_place(place: Path, monkeypatch: p
     write_image(place / "same.png", photograph(1, 8, 8))
     (place / "out/mask").mkdir(exist_ok=True)
     (place / "same.png").rename(place / "out/mask/a.png")
-    assert Ledger(place / "out", KIND).owns(place / "out/mask/a.png")
+    assert Ledger(place / "out", DETECT).owns(place / "out/mask/a.png")

@@ -10,7 +10,7 @@ import re
 import secrets
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, TypeAlias
 
@@ -18,6 +18,11 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from desra.utils.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 StrPath: TypeAlias = "str | os.PathLike[str]"
 
@@ -88,7 +93,7 @@ def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = temporary.open("xb")
+        file = _open_locked(temporary)
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror}: {error.filename}); "
@@ -103,6 +108,41 @@ def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _open_locked(path: Path) -> BinaryIO:
+    """Open a new file, locked while it is open, so that `remove_unfinished` leaves it alone."""
+    while True:
+        file = path.open("xb")
+        if _lock(file) and not os.fstat(file.fileno()).st_nlink:
+            file.close()  # removed before it was locked
+            continue
+        return file
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock an open file and return True; False: another process holds it, or it cannot be."""
+    if fcntl is None:  # Windows deletes no file that is open
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _in_use(path: Path) -> bool:
+    """Return whether a process has locked a file."""
+    if fcntl is None:
+        return False
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def write_json(path: StrPath, content: Any, indent: int | None = 1) -> None:
@@ -128,10 +168,14 @@ def sha256_of(path: StrPath) -> str:
 
 
 def remove_unfinished(folder: StrPath) -> None:
-    """Delete the files that `atomic_write` left in a folder when its process was killed."""
+    """Delete the files that `atomic_write` left in a folder when its process was killed.
+
+    Those that a process is writing stay.
+    """
     for path in Path(folder).rglob(".*.tmp"):
-        if UNFINISHED.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+        if UNFINISHED.fullmatch(path.name) and not _in_use(path):
+            with suppress(PermissionError):  # Windows: it is open
+                path.unlink(missing_ok=True)
 
 
 def scratch(shape: tuple[int, ...], dtype: DTypeLike, folder: StrPath) -> NDArray[Any]:

@@ -24,6 +24,7 @@ from desra.networks import checkpoints
 from desra.options.loading import load
 from desra.options.train import TrainOptions
 from desra.train import run_folder, stage
+from desra.train.loader import make_loader
 from desra.train.validation import Validation
 from desra.utils.errors import InputError
 from helpers.paths import HELPERS, TESTS
@@ -339,6 +340,21 @@ def test_networks_of_something_else_are_left_alone(photographs: Path, tmp_path: 
     with pytest.raises(InputError, match=r"tiny is not marked as written by desra\.train"):
         train.train(opt_of(tmp_path, photographs), overwrite=True)
     assert (models / "net_g_latest.pth").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_goes_away_is_one_sentence(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+):
+    def remove_and_make(*arguments: Any) -> Any:
+        for path in photographs.glob("*.png"):
+            path.unlink()
+        return make_loader(*arguments)
+
+    monkeypatch.setattr(stage, "make_loader", remove_and_make)
+    with pytest.raises(InputError, match=r"^[^\n]*\.png[^\n]*$") as told:
+        train.train(opt_of(tmp_path, photographs, datasets__num_workers=workers))
+    assert "Traceback" not in str(told.value)
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged", "other"])
