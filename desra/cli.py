@@ -14,6 +14,7 @@ import yaml
 from desra.options.base import Strict
 from desra.options.loading import load, resolved
 from desra.utils.errors import InputError, did_you_mean
+from desra.utils.printable import PrintableFormatter, printable
 
 Options = TypeVar("Options", bound=Strict)
 #: What a file system refuses, which is no fault of the program.
@@ -162,11 +163,13 @@ def status_of(work: Callable[[], object]) -> int:
         (a disk that is full, a name that is too long); 130 at Ctrl-C. Any other error is raised, so
         that Python ends with status 1.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    console = logging.StreamHandler(sys.stderr)
+    console.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[console])
     try:
         work()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         return 2
     except OSError as error:
         if error.errno not in _TOLD:

@@ -50,7 +50,7 @@ def options(root: Path, weights: str, **changed: Any) -> UpscaleOptions:
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("[!.]*") if p.is_file())
 
 
 def stored(path: Path) -> np.ndarray:

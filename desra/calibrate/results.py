@@ -10,6 +10,7 @@ import yaml
 from numpy.typing import NDArray
 
 from desra.artifacts import class_weight
+from desra.calibrate.folder import HEAD
 from desra.io.files import atomic_write
 from desra.options.loading import resolved
 from desra.options.sections import IntervalTable
@@ -54,8 +55,7 @@ class ClassResult:
 
 def table_text(table: IntervalTable) -> str:
     """Return ``intervals.yml``."""
-    head = "# Interval of each class, by desra.calibrate; segment.table of detect reads it."
-    return f"{head}\n" + yaml.safe_dump(resolved(table), sort_keys=False, allow_unicode=True)
+    return f"{HEAD}\n" + yaml.safe_dump(resolved(table), sort_keys=False, allow_unicode=True)
 
 
 def table_csv(results: list[ClassResult]) -> str:

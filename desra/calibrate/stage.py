@@ -9,12 +9,15 @@ import numpy as np
 from tqdm import tqdm
 
 from desra.artifacts import IntervalCalibration, MaskRule, artifact_map
+from desra.calibrate.folder import KIND
 from desra.calibrate.results import ClassResult, figure_class, log, plot, table_csv, table_text
 from desra.detectors.segment import Segmenter, make_segmenter
 from desra.io import manifest
 from desra.io.files import atomic_write
 from desra.io.images import common_size, read_rgb8
+from desra.io.ledger import Ledger, inputs_of, refuse_inputs_in
 from desra.io.listing import list_images, pair_by_stem
+from desra.io.lock import held_folder
 from desra.options.calibrate import CalibrateInputOptions, CalibrateOptions
 from desra.options.sections import IntervalTable
 from desra.registry import import_modules
@@ -86,6 +89,12 @@ def _measure(
     ]
 
 
+def _plot_of(output: Path, number: int, name: str) -> Path:
+    """Return where the plot of a class goes."""
+    plain = re.sub(r"[^\w-]+", "_", name)[:80]
+    return output / "plots" / f"{number:03d}_{plain}.png"
+
+
 def calibrate(opt: CalibrateOptions) -> IntervalTable:
     """Find the interval of each class from SR pairs.
 
@@ -99,10 +108,15 @@ def calibrate(opt: CalibrateOptions) -> IntervalTable:
         InputError: wrong options or input, said before any work; or no pixel with a class.
     """
     import_modules(opt.imports)
+    ledger, out = Ledger(opt.output, KIND), Path(opt.output)
+    tables = [out / "intervals.yml", out / "intervals.csv"]
+    refuse_inputs_in([*tables, out / "plots"], inputs_of(opt, ("output",)), "output")
     figure = figure_class() if opt.plots else None
     pairs = find_pairs(opt.input)
     segmenter = make_segmenter(opt.segment, opt.device, opt.precision)
     _preflight(pairs, segmenter)
+    names = segmenter.names if segmenter is not None and figure is not None else []
+    ledger.refuse_foreign([*tables, *(_plot_of(out, *item) for item in enumerate(names))])
 
     results = _measure(pairs, segmenter, opt)
     classes = {r.name: r.interval for r in results if r.interval is not None}
@@ -113,20 +127,16 @@ def calibrate(opt: CalibrateOptions) -> IntervalTable:
         )
     table = IntervalTable(intervals=opt.intervals, classes=classes)
 
-    out = Path(opt.output)
-    for name, text in {
-        "intervals.yml": table_text(table),
-        "intervals.csv": table_csv(results),
-    }.items():
-        with atomic_write(out / name) as file:
-            file.write(text.encode())
-    for old in (out / "plots").glob("*.png"):  # those of an earlier run may show other classes
-        old.unlink()
-    for number, result in enumerate(results):
-        if figure is not None and result.pixels:
-            name = re.sub(r"[^\w-]+", "_", result.name)[:80]
-            path = out / "plots" / f"{number:03d}_{name}.png"
-            plot(figure(figsize=(6, 4)), result, opt.quantile, path)
+    with held_folder(out, KIND, "output", part=KIND.name) as ledger, ledger:
+        for path, text in zip(tables, (table_text(table), table_csv(results)), strict=True):
+            with atomic_write(path) as file:
+                file.write(text.encode())
+        for old in (out / "plots").glob("*.png"):  # those of an earlier run may show other classes
+            ledger.remove(old)
+        for number, result in enumerate(results):
+            if figure is not None and result.pixels:
+                path = _plot_of(out, number, result.name)
+                plot(figure(figsize=(6, 4)), result, opt.quantile, path)
 
     log(results)
     if segmenter is None:

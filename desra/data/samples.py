@@ -126,13 +126,19 @@ def files_fingerprint(folders: Iterable[tuple[StrPath, Iterable[Path]]]) -> str:
     """
     return fingerprint(
         [
-            [
-                (Path(os.path.relpath(file, folder)).as_posix(), file.stat().st_size)
-                for file in files
-            ]
+            [(Path(os.path.relpath(file, folder)).as_posix(), _size_of(file)) for file in files]
             for folder, files in folders
         ]
     )
+
+
+def _size_of(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be read any more ({error.strerror}); put it back"
+        ) from error
 
 
 class MixedDataset(Dataset[dict[str, Any]]):

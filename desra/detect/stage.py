@@ -15,14 +15,17 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from desra.artifacts import apply_class_weights, crop_to, find_regions
+from desra.detect.folder import FILLED, KIND
 from desra.detect.jobs import Job, check, find_jobs, sr_size
 from desra.detectors import Detector, Images
 from desra.detectors.segment import Segmenter, make_segmenter, segment_weights
 from desra.finder import ArtifactFinder, Artifacts, log_seams
 from desra.io import drawing, manifest
 from desra.io.annotations import find_human_masks, write_coco, write_labelme
-from desra.io.files import remove_unfinished, sha256_of
+from desra.io.files import sha256_of
 from desra.io.images import Picture, Pixels, enlarge, read_image, to_uint8
+from desra.io.ledger import Ledger, inputs_of, refuse_inputs_in
+from desra.io.lock import held_folder
 from desra.io.png import with_alpha, write_png
 from desra.io.results import whole_mask
 from desra.networks import checkpoints
@@ -30,7 +33,7 @@ from desra.networks.pair import partner_of
 from desra.options.detect import DetectOptions
 from desra.options.loading import fingerprint, resolved
 from desra.registry import import_modules
-from desra.utils.errors import Unusable
+from desra.utils.errors import Unusable, listed
 from desra.utils.pipeline import overlapped
 
 logger = logging.getLogger("desra")
@@ -192,12 +195,12 @@ class Detection:
             alpha = enlarge(alpha, images.gan.shape[:2], deep)
         return images, alpha, notes
 
-    def write(self, found: JobResult) -> manifest.Row:
+    def write(self, found: JobResult, ledger: Ledger) -> manifest.Row:
         """Write the files of an image and return its row of the manifest."""
         job, lq, seconds = found.loaded.job, found.loaded.lq, found.loaded.seconds
         mask = found.artifacts.mask
         with seconds("write"):
-            self._write_files(found)
+            self._write_files(found, ledger)
         return manifest.Row(
             stem=job.stem,
             lq=str(job.lq) if job.lq else None,
@@ -213,7 +216,7 @@ class Detection:
             seam=found.seam,
         )
 
-    def _write_files(self, found: JobResult) -> None:
+    def _write_files(self, found: JobResult, ledger: Ledger) -> None:
         artifacts, alpha = found.artifacts, found.alpha
         gan, mse, mask = artifacts.gan, artifacts.mse, artifacts.mask
         drawn = drawing.Overlay(mask)
@@ -224,7 +227,7 @@ class Detection:
             "overlay": lambda rows: drawn.rows(to_uint8(gan[rows]), rows.start),
         }
         if self.opt.deletion is None:
-            self._file(found, "deleted").unlink(missing_ok=True)  # of other settings
+            ledger.remove(self._file(found, "deleted"))  # of other settings
         else:
             colour["deleted"] = lambda rows: with_alpha(artifacts.deleted(rows), alpha, rows)
         for kind, rows_of in colour.items():
@@ -275,11 +278,36 @@ def _log_table(rows: list[manifest.Row], shown: int = 10) -> None:
         logger.info("%7.2f%% %11d %7.3f  %s", 100 * row.mask_share, row.regions, mean_D, row.stem)
 
 
+def _files(opt: DetectOptions, stem: str) -> list[Path]:
+    """List the images that are written for an image."""
+    kinds = (*manifest.KINDS, *(["deleted"] if opt.deletion else []))
+    return [manifest.result(Path(opt.output), kind, stem) for kind in kinds]
+
+
 def _is_done(opt: DetectOptions, stem: str, known: Mapping[str, manifest.Row]) -> bool:
     """Return whether the manifest vouches for an image and its files are still there."""
-    kinds = (*manifest.KINDS, *(["deleted"] if opt.deletion else []))
-    files = (manifest.result(Path(opt.output), kind, stem) for kind in kinds)
-    return stem in known and all(path.is_file() for path in files)
+    return stem in known and all(path.is_file() for path in _files(opt, stem))
+
+
+def _todo(
+    opt: DetectOptions, detection: "Detection", jobs: list[Job], ledger: Ledger
+) -> tuple[dict[str, manifest.Row], list[Job]]:
+    """Return the rows that are up to date, and the jobs that are still to be done.
+
+    Raises:
+        InputError: what they write would replace files that detect did not write.
+    """
+    out = Path(opt.output)
+    known = {
+        stem: row
+        for stem, row in manifest.read(out).items()
+        if detection.hashes.get(stem) == row.settings
+    }
+    todo = [job for job in jobs if not _is_done(opt, job.stem, known)]
+    coco = [out / "coco.json"] * ("coco" in opt.export)
+    files = [path for job in todo for path in _files(opt, job.stem)]
+    ledger.refuse_foreign([out / manifest.FILE, out / manifest.OPTIONS, *coco, *files])
+    return known, todo
 
 
 def detect(opt: DetectOptions) -> list[manifest.Row]:
@@ -296,6 +324,9 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
             header is whole and whose pixels are damaged.
     """
     import_modules(opt.imports)
+    ledger, out = Ledger(opt.output, KIND), Path(opt.output)
+    names = (*FILLED, manifest.FILE, manifest.OPTIONS, *(["coco.json"] * ("coco" in opt.export)))
+    refuse_inputs_in([out / name for name in names], inputs_of(opt, ("output",)), "output")
     if opt.input.lq is not None:
         opt = opt.model_copy(update={"sr_mse": partner_of(opt.sr_gan, opt.sr_mse)})
     segmenter = make_segmenter(opt.segment, opt.device, opt.precision)
@@ -304,24 +335,38 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
         find_jobs(opt), lambda job: check(job, opt.scale, segmenter, opt.max_pixels)
     )
     detection = Detection(opt, jobs, segmenter)
+    _todo(opt, detection, jobs, ledger)  # said before a folder is made
+    with held_folder(out, KIND, "output", part=KIND.name) as ledger, ledger:
+        rows = _detect(opt, detection, jobs, ledger, unusable)
+    _log_table(rows)
+    log_seams(row.seam for row in rows)
+    unusable.sum_up()
+    logger.info("written: %s", out)
+    return rows
 
+
+def _detect(
+    opt: DetectOptions, detection: Detection, jobs: list[Job], ledger: Ledger, unusable: Unusable
+) -> list[manifest.Row]:
+    """Do the jobs that are not done, and return the rows of all."""
     out = Path(opt.output)
-    known = {
-        stem: row
-        for stem, row in manifest.read(out).items()
-        if detection.hashes.get(stem) == row.settings
-    }
-    todo = [job for job in jobs if not _is_done(opt, job.stem, known)]
-    remove_unfinished(out)
+    known, todo = _todo(opt, detection, jobs, ledger)
     # What is known but out of date must not stand beside the new results.
     manifest.write(out, known.values())
     manifest.write_options(out, opt)
     rows = {job.stem: known[job.stem] for job in jobs if job not in todo}
+    kept = [str(path) for stem in rows for path in _files(opt, stem) if not ledger.has_size(path)]
+    if kept:
+        logger.warning(
+            "changed since detect wrote them, by hand or damage, and kept as they are: %s; delete "
+            "one to have it made anew",
+            listed(kept),
+        )
     bar = tqdm(total=len(jobs), initial=len(rows), desc="detect", unit="image")
     with bar, (out / manifest.FILE).open("a", encoding="utf-8") as file:
 
         def write(found: JobResult) -> manifest.Row:
-            row = detection.write(found)
+            row = detection.write(found, ledger)
             file.write(manifest.to_line(row))
             file.flush()
             return row
@@ -331,12 +376,8 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
                 row = written()
                 rows[row.stem] = row
             bar.update()
-    rows = [rows[job.stem] for job in jobs if job.stem in rows]
-    manifest.write(out, rows)
-    unusable.refuse_if_all(len(rows))
-    _export(opt, rows)
-    _log_table(rows)
-    log_seams(row.seam for row in rows)
-    unusable.sum_up()
-    logger.info("written: %s", out)
-    return rows
+    finished = [rows[job.stem] for job in jobs if job.stem in rows]
+    manifest.write(out, finished)
+    unusable.refuse_if_all(len(finished))
+    _export(opt, finished)
+    return finished

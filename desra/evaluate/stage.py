@@ -7,14 +7,18 @@ from typing import Any
 from tqdm import tqdm
 
 from desra.evaluate import change, masks, tables
+from desra.evaluate.folder import KIND
 from desra.evaluate.sheet import sheet
 from desra.io.files import atomic_write, write_json
 from desra.io.images import write_image
+from desra.io.ledger import Ledger, inputs_of, refuse_inputs_in
+from desra.io.lock import held_folder
 from desra.metrics import rows
 from desra.metrics.iqa import make_metrics
 from desra.metrics.metric import Scores, to_json, total_of
 from desra.options.evaluate import EvaluateOptions
 from desra.registry import import_modules
+from desra.utils.printable import printable
 
 logger = logging.getLogger("desra")
 
@@ -34,6 +38,11 @@ def evaluate(opt: EvaluateOptions) -> dict[str, Any]:
         InputError: wrong options or input; said before anything is written.
     """
     import_modules(opt.imports)
+    beside = [opt.sheet] if opt.sheet else []
+    ledger, out = Ledger(opt.output, KIND, beside=beside), Path(opt.output) / "scores.json"
+    results = [out, out.with_suffix(".txt"), *beside]
+    refuse_inputs_in(results, inputs_of(opt, ("output", "sheet")), "output")
+    ledger.refuse_foreign(results)
     cases = masks.find_cases(opt.masks, opt.protocol) if opt.masks else []
     files: list[change.ComparedFiles] = []
     if opt.before is not None and opt.after is not None:
@@ -79,13 +88,13 @@ def evaluate(opt: EvaluateOptions) -> dict[str, Any]:
         texts.append(tables.image_table(metrics, scores, tables.MASKED_IMAGE))
         texts.append(tables.summary(metrics, total, part["intervals"]))
 
-    out = Path(opt.output) / "scores.json"
-    with atomic_write(out.with_suffix(".txt")) as file:
-        text = "\n\n".join([*texts, tables.LEGEND]) + "\n"
-        file.write(text.encode("utf-8", "backslashreplace"))
-    write_json(out, content)
-    if picture is not None and opt.sheet:
-        write_image(opt.sheet, picture)
+    text = "\n\n".join([*texts, tables.LEGEND]) + "\n"
+    with held_folder(opt.output, KIND, "output", beside=beside, part=KIND.name) as ledger, ledger:
+        with atomic_write(out.with_suffix(".txt")) as file:
+            file.write(printable(text).encode())
+        write_json(out, content)
+        if picture is not None and opt.sheet:
+            write_image(opt.sheet, picture)
     logger.info("written: %s%s", out, f", {opt.sheet}" if opt.sheet else "")
     return content
 

@@ -101,6 +101,8 @@ def fit(image: Image, side: int, smooth: bool = True) -> Image:
 
 
 def _text(canvas: Image, text: str, x: int, y: int, size: float) -> None:
+    # OpenCV ends the process at bytes of file names that are not UTF-8.
+    text = text.encode("utf-8", "backslashreplace").decode()
     cv2.putText(canvas, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, (20, 20, 20), 1, cv2.LINE_AA)
 
 

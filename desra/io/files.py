@@ -10,19 +10,63 @@ import re
 import secrets
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, BinaryIO, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from desra.utils.errors import InputError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 StrPath: TypeAlias = "str | os.PathLike[str]"
 
 _IN_MEMORY = 64 * 2**20  # bytes; larger scratch arrays lie on disk
 _CHUNK = 2**20
+UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.tmp")
+"""Names of the files that `atomic_write` writes before they take their place."""
+
+
+class Watcher(Protocol):
+    """Who decides on the files of a folder, see `desra.io.ledger`."""
+
+    folder: Path
+
+    def name_of(self, path: StrPath) -> str | None:
+        """Return the name of a file that it decides on; None: it does not."""
+        ...
+
+    def refuse_foreign_file(self, path: Path) -> None:
+        """Raise InputError for a file that must not be replaced."""
+        ...
+
+    def enter(self, path: Path, content: Path) -> None:
+        """Note a file that is about to take its place."""
+        ...
+
+
+_watchers: list[Watcher] = []
+
+
+def watch(watcher: Watcher) -> None:
+    """Let `atomic_write` ask a watcher, from now on."""
+    _watchers.append(watcher)
+
+
+def unwatch(watcher: Watcher) -> None:
+    """Let `atomic_write` ask a watcher no more."""
+    _watchers.remove(watcher)
+
+
+def _watcher_of(path: Path) -> Watcher | None:
+    """Return the watcher of the innermost folder that holds a file."""
+    asked = [watcher for watcher in list(_watchers) if watcher.name_of(path) is not None]
+    return max(asked, key=lambda watcher: len(watcher.folder.parts), default=None)
 
 
 @contextmanager
@@ -37,15 +81,19 @@ def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
     ...     file.write(text.encode())
 
     Raises:
-        InputError: the folder can't be created or written, or ``path`` is a folder.
+        InputError: the folder can't be created or written, ``path`` is a folder, or it is a file
+            that the stage at work did not write, see `desra.io.ledger`.
     """
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder, so no file of this name can be written")
+    watcher = _watcher_of(path)
+    if watcher is not None:
+        watcher.refuse_foreign_file(path)
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = temporary.open("xb")
+        file = _open_locked(temporary)
     except OSError as error:
         raise InputError(
             f"{path} cannot be written ({error.strerror}: {error.filename}); "
@@ -54,10 +102,47 @@ def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
     try:
         with file:
             yield file
+        if watcher is not None:
+            watcher.enter(path, temporary)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _open_locked(path: Path) -> BinaryIO:
+    """Open a new file, locked while it is open, so that `remove_unfinished` leaves it alone."""
+    while True:
+        file = path.open("xb")
+        if _lock(file) and not os.fstat(file.fileno()).st_nlink:
+            file.close()  # removed before it was locked
+            continue
+        return file
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock an open file and return True; False: another process holds it, or it cannot be."""
+    if fcntl is None:  # Windows deletes no file that is open
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _in_use(path: Path) -> bool:
+    """Return whether a process has locked a file."""
+    if fcntl is None:
+        return False
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def write_json(path: StrPath, content: Any, indent: int | None = 1) -> None:
@@ -83,10 +168,14 @@ def sha256_of(path: StrPath) -> str:
 
 
 def remove_unfinished(folder: StrPath) -> None:
-    """Delete the files that `atomic_write` left in a folder when its process was killed."""
+    """Delete the files that `atomic_write` left in a folder when its process was killed.
+
+    Those that a process is writing stay.
+    """
     for path in Path(folder).rglob(".*.tmp"):
-        if re.fullmatch(r"\.[0-9a-f]{16}\.tmp", path.name):
-            path.unlink(missing_ok=True)
+        if UNFINISHED.fullmatch(path.name) and not _in_use(path):
+            with suppress(PermissionError):  # Windows: it is open
+                path.unlink(missing_ok=True)
 
 
 def scratch(shape: tuple[int, ...], dtype: DTypeLike, folder: StrPath) -> NDArray[Any]:

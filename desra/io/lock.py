@@ -1,13 +1,13 @@
-"""Lock a folder for one process, and empty it only if it holds a run."""
+"""Lock an output folder for one process."""
 
-import shutil
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from desra.io.files import remove_unfinished
+from desra.io.ledger import Kind, Ledger
 from desra.utils.errors import InputError
 
 #: The workers of a killed run end within 5 seconds; until then they hold its lock.
@@ -15,23 +15,42 @@ LOCK_SECONDS = 15.0
 LOCK = ".run.lock"
 
 
+def lock_name(part: str) -> str:
+    """Return the name of the file that locks a part of a folder; "": the whole."""
+    return f".run.{part}.lock" if part else LOCK
+
+
 @contextmanager
 def held_folder(
-    folder: Path, key: str, signs: Sequence[str], overwrite: bool = False
-) -> Generator[None]:
+    folder: str | Path,
+    kind: Kind,
+    key: str,
+    overwrite: bool = False,
+    inputs: Iterable[tuple[str, Path]] = (),
+    beside: Iterable[str] = (),
+    part: str = "",
+) -> Generator[Ledger]:
     """Lock the folder of a run for this process, and delete the unfinished files of a killed one.
 
     Args:
         folder: created if it is missing.
+        kind: of the stage.
         key: the option that names it, for messages.
-        signs: files and folders; a folder that has any of them holds a run.
-        overwrite: delete everything in it first, if it holds a run.
+        overwrite: delete an earlier run in it first, see `desra.io.ledger.Ledger.empty`.
+        inputs: key path and path of what the stage reads, which are not deleted.
+        beside: files outside the folder that the stage also writes.
+        part: what of the folder is locked; processes at different parts work side by side.
+
+    Yields:
+        The ledger of the folder, not begun yet.
 
     Raises:
         InputError: another process works in the folder, it cannot be written, or with
-            ``overwrite`` it holds something that is no run.
+            ``overwrite`` it holds something that the stage did not write.
     """
-    lock = FileLock(folder / LOCK, timeout=LOCK_SECONDS)
+    Ledger(folder, kind, key)  # its name, before a folder is made
+    folder = Path(folder)
+    lock = FileLock(folder / lock_name(part), timeout=LOCK_SECONDS)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -40,22 +59,15 @@ def held_folder(
             f"{key}: another process is at work in {folder}; wait for it or choose another"
         ) from None
     except OSError as error:
-        raise InputError(f"{key}: {folder} cannot be written ({error.strerror})") from error
+        raise InputError(
+            f"{key}: {folder} cannot be written ({error.strerror}); "
+            "choose an output folder that can be written"
+        ) from error
     try:
+        ledger = Ledger(folder, kind, key, beside)
         if overwrite:
-            _empty(folder, key, signs)
+            ledger.empty(inputs, (LOCK,))
         remove_unfinished(folder)
-        yield
+        yield ledger
     finally:
         lock.release()
-
-
-def _empty(folder: Path, key: str, signs: Sequence[str]) -> None:
-    inside = [path for path in folder.iterdir() if path.name != LOCK]
-    if inside and not any((folder / sign).exists() for sign in signs):
-        raise InputError(
-            f"{key}: {folder} holds no {' and no '.join(signs)}, so it is no run and nothing in it "
-            "is deleted; choose another"
-        )
-    for path in inside:
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

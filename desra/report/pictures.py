@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from desra.io.files import atomic_write
 from desra.io.images import encode_webp, resize
+from desra.io.ledger import Ledger
 
 FOLDER = "pictures"
 _OURS = re.compile(r"\d{6}_\w+\.webp")
@@ -58,11 +59,21 @@ class Pictures:
         self._written.add(name)
         return f"{FOLDER}/{name}"
 
-    def remove_old(self) -> None:
-        """Delete what an earlier report left in the folder."""
+    def in_the_way(self) -> list[Path]:
+        """List the files that have the names of pictures which may be written."""
+        if self._embedded or not self._folder.is_dir():
+            return []
+        return [path for path in self._folder.iterdir() if _OURS.fullmatch(path.name)]
+
+    def remove_old(self, ledger: Ledger) -> None:
+        """Delete what an earlier report left in the folder.
+
+        Args:
+            ledger: of the report's folder; it knows what that was.
+        """
         if self._folder.is_dir():
             for path in self._folder.iterdir():
-                if _OURS.fullmatch(path.name) and path.name not in self._written:
-                    path.unlink()
+                if path.name not in self._written:
+                    ledger.remove(path)
             if not any(self._folder.iterdir()):
                 self._folder.rmdir()

@@ -9,11 +9,14 @@ from typing import Any
 from tqdm import tqdm
 
 from desra.io.files import atomic_write
+from desra.io.ledger import Ledger, inputs_of, refuse_inputs_in
+from desra.io.lock import held_folder
 from desra.options.loading import find_options_file
 from desra.options.report import ReportOptions
 from desra.report.entries import entry, read_results, summary
+from desra.report.folder import KIND
 from desra.report.page import page
-from desra.report.pictures import Pictures
+from desra.report.pictures import FOLDER, Pictures
 from desra.report.tables import part, read_json, read_table, score_tables, values
 from desra.utils.errors import InputError
 
@@ -49,34 +52,38 @@ def report(opt: ReportOptions) -> Path:
     Raises:
         InputError: no results of detect, or a file that cannot be read or does not belong to them.
     """
+    ledger, output = Ledger(opt.output, KIND), Path(opt.output)
+    path = output / "index.html"
+    written = [path, output / FOLDER]
+    refuse_inputs_in(written, inputs_of(opt, ("output", "title")), "output")
     scores: dict[str, Any] = read_json(opt.scores, "scores") if opt.scores else {}
     source = opt.scores or ""
     results = read_results(opt.before, opt.after, part(scores, "images", source))
     tables = [*score_tables(scores, source), *map(read_table, opt.tables)]
     settings = [_settings(path) for path in opt.settings]
 
-    output = Path(opt.output)
     rows = results.worst_first
     embedded = len(rows) <= opt.max_embedded
     pictures = Pictures(output, embedded, opt.quality, opt.max_side)
-    with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as workers:
-        work = workers.map(lambda i: entry(results, rows[i], i, pictures), range(len(rows)))
-        entries = list(tqdm(work, desc="report", unit="image", total=len(rows)))
-    data = {
-        "title": opt.title,
-        "before": opt.before,
-        "after": opt.after,
-        "quality": opt.quality,
-        "summary": summary(
-            entries, values(part(scores, "total", source)), part(scores, "intervals", source)
-        ),
-        "images": entries,
-        "tables": tables,
-        "settings": settings,
-    }
-    path = output / "index.html"
-    with atomic_write(path) as file:
-        file.write(page(data).encode())
-    pictures.remove_old()
+    ledger.refuse_foreign([path, *pictures.in_the_way()])
+    with held_folder(output, KIND, "output", part=KIND.name) as ledger, ledger:
+        with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as workers:
+            work = workers.map(lambda i: entry(results, rows[i], i, pictures), range(len(rows)))
+            entries = list(tqdm(work, desc="report", unit="image", total=len(rows)))
+        data = {
+            "title": opt.title,
+            "before": opt.before,
+            "after": opt.after,
+            "quality": opt.quality,
+            "summary": summary(
+                entries, values(part(scores, "total", source)), part(scores, "intervals", source)
+            ),
+            "images": entries,
+            "tables": tables,
+            "settings": settings,
+        }
+        with atomic_write(path) as file:
+            file.write(page(data).encode())
+        pictures.remove_old(ledger)
     logger.info("written: %s (%.1f MB)", path, path.stat().st_size / 1e6)
     return path

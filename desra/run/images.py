@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from desra.data.embedded import provide_folder
 from desra.io.files import atomic_write, sha256_of
+from desra.io.ledger import Ledger
 from desra.io.listing import list_images, refuse_output_in
 from desra.options.run import RunOptions
 from desra.run.lineage import SIDES, Lineage
@@ -80,8 +81,14 @@ def _unknown(images: Iterable[New], known: set[str]) -> Iterator[New]:
             yield image
 
 
-def take_in(opt: RunOptions, lineage: Lineage, number: int) -> dict[str, list[str]]:
+def take_in(opt: RunOptions, lineage: Lineage, number: int, ledger: Ledger) -> dict[str, list[str]]:
     """Copy the images that join in a round and enter it into the lineage.
+
+    Args:
+        opt: the options.
+        lineage: what was done before.
+        number: of the round.
+        ledger: of the run's folder; it knows the copies.
 
     Returns:
         The stems that joined, by side.
@@ -106,7 +113,7 @@ def take_in(opt: RunOptions, lineage: Lineage, number: int) -> dict[str, list[st
                 "round": number,
             }
             joined[side].append(stem)
-        _remove_others(folder, set(entries))
+        _remove_others(folder, set(entries), ledger)
     if not lineage.images("finetuned"):
         raise InputError(
             f"input.lq: no image of {opt.input.lq} is left to finetune on, for all are held out; "
@@ -115,10 +122,25 @@ def take_in(opt: RunOptions, lineage: Lineage, number: int) -> dict[str, list[st
     return joined
 
 
-def _remove_others(folder: Path, stems: set[str]) -> None:
+def _others(folder: Path, stems: set[str]) -> list[Path]:
+    """List the images of a folder of copies that are none of the run's."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return []
+    return [file.path for file in list_images(folder) if file.stem not in stems]
+
+
+def refuse_foreign(output: Path, lineage: Lineage, ledger: Ledger) -> None:
+    """Refuse images that lie among the copies and that the run did not put there.
+
+    Raises:
+        InputError: there are any.
+    """
+    for side in SIDES:
+        ledger.refuse_foreign(_others(folder_of(output, side), set(lineage.images(side))))
+
+
+def _remove_others(folder: Path, stems: set[str], ledger: Ledger) -> None:
     """Delete what was copied before a process was killed, and is not wanted any more."""
-    others = [f for f in list_images(folder) if f.stem not in stems] if stems else []
-    for file in others:
-        file.path.unlink()
-    if others:
-        logger.info("removed from %s: %s", folder, listed(file.stem for file in others))
+    removed = [path for path in _others(folder, stems) if ledger.remove(path)]
+    if removed:
+        logger.info("removed from %s: %s", folder, listed(path.name for path in removed))

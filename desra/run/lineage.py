@@ -65,6 +65,13 @@ class Record:
         """Whether it is judged, and counts."""
         return self.verdict is not None and self.verdict.kept
 
+    def forget_training(self) -> None:
+        """Forget the training and all that followed, so that it is done anew."""
+        name = f"round_{self.round}"
+        for stage in ("train", f"detect {name}", "evaluate"):
+            self.seconds.pop(stage, None)
+        self.network = self.scores = self.verdict = None
+
     def as_json(self) -> dict[str, Any]:
         """Return what the file holds."""
         content = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "verdict"}

@@ -3,14 +3,15 @@
 import logging
 import os
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from desra.detect import detect
 from desra.evaluate import evaluate
 from desra.io import manifest
-from desra.io.files import atomic_write
+from desra.io.files import atomic_write, sha256_of
+from desra.io.ledger import Ledger, inputs_of, refuse_inputs_in
 from desra.io.lock import held_folder
 from desra.options.base import Strict
 from desra.options.detect import DetectOptions
@@ -20,8 +21,9 @@ from desra.options.run import RunOptions
 from desra.registry import import_modules
 from desra.report import report
 from desra.run import images, remaining, review, table
+from desra.run.folder import KIND
 from desra.run.identity import identified, identity
-from desra.run.lineage import FILE, SIDES, Lineage, Record
+from desra.run.lineage import SIDES, Lineage, Record
 from desra.run.networks import Networks, find_networks
 from desra.run.verdict import spent, verdict, why_stop
 from desra.train import train
@@ -52,10 +54,14 @@ class Rounds:
         opt: the options.
         networks: those of the options.
         lineage: what was done before.
+        ledger: of the run's folder.
     """
 
-    def __init__(self, opt: RunOptions, networks: Networks, lineage: Lineage) -> None:
+    def __init__(
+        self, opt: RunOptions, networks: Networks, lineage: Lineage, ledger: Ledger
+    ) -> None:
         self.opt, self.networks, self.lineage = opt, networks, lineage
+        self.ledger = ledger
         self.output = Path(opt.output)
 
     def go(self) -> str:
@@ -67,6 +73,8 @@ class Rounds:
         Raises:
             Review: a human is to go first.
         """
+        self._check_networks()
+        self._detect_missing()
         if self.lineage.rounds and (last := self.lineage.rounds[-1]).scores is not None:
             last.verdict = verdict(last.scores, self.opt.min_detail)  # by the limit as it is now
         number = 1 + sum(record.scores is not None for record in self.lineage.rounds)
@@ -81,6 +89,45 @@ class Rounds:
             self._improve(record)
             number += 1
         return reason
+
+    def _check_networks(self) -> None:
+        """Check by their hashes that the networks of the rounds are those that were trained.
+
+        That of the last round is made anew where it is not.
+
+        Raises:
+            InputError: that of an earlier one is not.
+        """
+        rounds = self.lineage.rounds
+        for record in rounds:
+            unjudged = record.scores is None and record is rounds[-1]
+            if record.network is None or not (record.kept or unjudged):
+                continue
+            weights = Path(self._weights(f"round_{record.round}"))
+            if weights.is_file():
+                if sha256_of(weights) == record.network["after"]["sha256"]:
+                    continue
+                fault = "is not what the run wrote (its SHA-256 is another than in lineage.json)"
+            else:
+                fault = "is missing"
+            if record is not rounds[-1]:
+                raise InputError(
+                    f"output: {weights} {fault}, and later rounds begin from it; put it back, or "
+                    "give --overwrite to start anew"
+                )
+            logger.warning("%s %s: round %d is finetuned anew", weights, fault, record.round)
+            record.forget_training()
+
+    def _detect_missing(self) -> None:
+        """Detect anew where results that a round learns from or is compared with are gone."""
+        rounds = self.lineage.rounds
+        done = {stage for record in rounds for stage in record.seconds}
+        for name in ["original", *(f"round_{record.round}" for record in rounds if record.kept)]:
+            folders = [self.output / name / side for side in SIDES if self.lineage.images(side)]
+            gone = [folder for folder in folders if not (folder / manifest.FILE).is_file()]
+            if f"detect {name}" in done and gone:
+                logger.warning("missing, so detected anew: %s", listed(map(str, gone)))
+                self._detect(rounds[-1], name)
 
     def _stopped(self, number: int) -> str | None:
         """Say why a round is not to be; None: it is, or is begun."""
@@ -110,7 +157,7 @@ class Rounds:
         """Take in new images, and detect in them what the networks so far make of them."""
 
         def take_in() -> None:
-            record.added = images.take_in(self.opt, self.lineage, record.round)
+            record.added = images.take_in(self.opt, self.lineage, record.round, self.ledger)
 
         self.lineage.once(record, "images", take_in)
         if self._count(record):
@@ -355,17 +402,39 @@ def run(opt: RunOptions, overwrite: bool = False) -> dict[str, Any]:
     import_modules(opt.imports)
     networks = find_networks(opt)
     opt = opt.for_network(str(networks.network_g["type"]))
-    with held_folder(Path(opt.output), "output", (FILE,), overwrite):
+    inputs = inputs_of(opt, ("output",))
+    with held_folder(opt.output, KIND, "output", overwrite, inputs) as ledger:
+        refuse_inputs_in([opt.output], _read_anew(inputs), "output")
         original = identified(networks.gan.weights)
         known = identity(opt, networks)
-        rounds = Rounds(opt, networks, Lineage(Path(opt.output), resolved(opt), known, original))
-        try:
-            reason = rounds.go()
-        except Review as pause:
-            _ask(pause.folders)
-        else:
-            rounds.conclude(reason)
-        return rounds.lineage.as_json()
+        lineage = Lineage(Path(opt.output), resolved(opt), known, original)
+        _refuse_foreign(opt, lineage, ledger)
+        with ledger:
+            rounds = Rounds(opt, networks, lineage, ledger)
+            try:
+                reason = rounds.go()
+            except Review as pause:
+                _ask(pause.folders)
+            else:
+                rounds.conclude(reason)
+            return rounds.lineage.as_json()
+
+
+def _read_anew(inputs: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """Return the inputs that are read before each round."""
+    return [(key, path) for key, path in inputs if key.split(".")[0] in ("input", "holdout", "gt")]
+
+
+def _refuse_foreign(opt: RunOptions, lineage: Lineage, ledger: Ledger) -> None:
+    """Refuse what lies where the run writes and is not its own; nothing is written before.
+
+    Raises:
+        InputError: there is such a file.
+    """
+    output = Path(opt.output)
+    names = (manifest.OPTIONS, table.FILE, "net_g.pth")
+    ledger.refuse_foreign(output / name for name in names)
+    images.refuse_foreign(output, lineage, ledger)
 
 
 def _ask(folders: Mapping[str, Path]) -> None:

@@ -1,17 +1,18 @@
 """The training data of a run: its dataset, the sampler of each process, and the loader."""
 
 import signal
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import cv2
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from desra.data.samples import MixedDataset
 from desra.options.train import DatasetOptions, TrainOptions
 from desra.registry import DATASET_REGISTRY, build
 from desra.utils import distributed
+from desra.utils.errors import InputError
 
 
 def _dataset(section: DatasetOptions, key: str, scale: int, seed: int) -> Any:
@@ -83,12 +84,49 @@ def _prepare_worker(_worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
+class _Failed(NamedTuple):
+    """What an InputError of a worker said; raised there, it would come with a traceback."""
+
+    message: str
+
+
+class _Telling(Dataset[Any]):
+    """A dataset that returns its InputErrors as items."""
+
+    def __init__(self, dataset: MixedDataset):
+        self.dataset = dataset
+
+    def __getitem__(self, number: int) -> Any:
+        try:
+            return self.dataset[number]
+        except InputError as error:
+            return _Failed(str(error))
+
+
+def _collate(samples: list[Any]) -> Any:
+    failed = [sample for sample in samples if isinstance(sample, _Failed)]
+    return failed[0] if failed else default_collate(samples)
+
+
+def batches_of(loader: Iterable[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the batches of a loader.
+
+    Raises:
+        InputError: a sample cannot be read.
+    """
+    for batch in loader:
+        if isinstance(batch, _Failed):
+            raise InputError(batch.message)
+        yield batch
+
+
 def make_loader(
     opt: TrainOptions, dataset: MixedDataset, start: int, steps: int
 ) -> DataLoader[dict[str, Any]]:
     """Return the loader of this process; an item of it holds all samples of a step.
 
-    Which samples they are does not depend on the number of workers.
+    Its batches are read through `batches_of`. Which samples they are does not depend on the number
+    of workers.
 
     Args:
         opt: the options of the run.
@@ -99,7 +137,8 @@ def make_loader(
     size, accumulate = opt.datasets.batch_size, opt.train.accumulate
     workers = opt.datasets.num_workers
     return DataLoader(
-        dataset,
+        _Telling(dataset),
+        collate_fn=_collate,
         batch_size=size * accumulate,
         sampler=RankSampler(
             start, steps, size, accumulate, distributed.rank(), distributed.world_size()

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from desra.utils import distributed
+from desra.utils.printable import PrintableFormatter
 
 logger = logging.getLogger("desra")
 
@@ -32,7 +33,7 @@ def text_log(path: Path) -> Generator[None]:
             logger.setLevel(level)
         return
     handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.setFormatter(PrintableFormatter("%(asctime)s %(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)  # also where train() is called from Python, without our set-up
     try:

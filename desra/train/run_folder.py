@@ -1,13 +1,19 @@
 """The folder of a run: its checkpoints and state, and whether the run in it can be resumed."""
 
 import json
+import logging
+import re
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+import torch
+from torch import Tensor
 
 from desra.io import manifest
-from desra.io.lock import held_folder
+from desra.io.ledger import Kind, inputs_of, machine_written
+from desra.io.lock import LOCK, held_folder
 from desra.models.base_model import TrainableModel
 from desra.networks import checkpoints
 from desra.options.comparing import differences, flat
@@ -17,6 +23,8 @@ from desra.train.random_state import rng_state
 from desra.train.state import check_state
 from desra.utils import distributed
 from desra.utils.errors import InputError, listed
+
+logger = logging.getLogger("desra")
 
 #: Options that may change when a run is resumed: its place, the device, workers, logging,
 #: validation and length. None of them changes what a step computes, except for rounding.
@@ -30,6 +38,35 @@ FREE = (
     "train.total_iter",
     "train.checkpoint_activations",
 )
+
+
+def _is_earlier_run(folder: Path) -> bool:
+    """Return whether a folder without a ledger holds a training: its options and its networks."""
+    content = machine_written(folder / manifest.OPTIONS)
+    sections = {"name", "network_g", "datasets", "path", "train", "logger"}
+    return sections <= content.keys() and (folder / "models").is_dir()
+
+
+KIND = Kind(
+    "train",
+    re.compile(
+        r"options\.yml|train\.log|models/net_g_(\d+|latest|best)\.pth"
+        r"|training_states/latest\.state|tb/events\.out\.tfevents\.[^/]+"
+    ),
+    _is_earlier_run,
+    digests=False,
+    parts=re.compile(re.escape(LOCK)),
+)
+
+
+def _same(first: Any, second: Any) -> bool:
+    """Return whether two checkpoints hold the same tensors, bit for bit."""
+    if isinstance(first, Tensor) and isinstance(second, Tensor):
+        return first.dtype == second.dtype and torch.equal(first.cpu(), second.cpu())
+    if isinstance(first, Mapping) and isinstance(second, Mapping):
+        a, b = cast("Mapping[str, Any]", first), cast("Mapping[str, Any]", second)
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    return bool(first == second)
 
 
 def identity(opt: TrainOptions) -> dict[str, Any]:
@@ -81,11 +118,14 @@ class RunFolder:
             InputError: without ``overwrite``: it holds a run of other options or data; with
                 ``overwrite``: it holds something that is no run; or another process trains in it.
         """
-        signs = (manifest.OPTIONS, self.state_file.parent.name)
+        inputs = inputs_of(self._opt, ("name", "path.experiments_root"))
         with ExitStack() as lock:
-            lock.enter_context(held_folder(self.root, "name", signs, overwrite))
+            held = held_folder(self.root, KIND, "name", overwrite, inputs)
+            ledger = lock.enter_context(held)
             state = checkpoints.read(self.state_file) if self.state_file.is_file() else None
             self._refuse_others(state)
+            ledger.refuse_foreign([self.root / manifest.OPTIONS, self.log, self.state_file])
+            lock.enter_context(ledger)
             manifest.write_options(self.root, self._opt)  # first: it is what makes this a run
             self.models.mkdir(parents=True, exist_ok=True)
             self._lock = lock.pop_all()
@@ -155,6 +195,36 @@ class RunFolder:
             **model.state(),
         }
         checkpoints.save_atomically(content, self.state_file)
+
+    def restore_latest(self, model: TrainableModel, state: dict[str, Any]) -> None:
+        """See that the checkpoint of a finished run is there and whole; else write it anew.
+
+        Args:
+            model: takes the weights of the state.
+            state: of the end of the run.
+
+        Raises:
+            InputError: the checkpoint holds other weights than the run came to.
+        """
+        if not distributed.is_main_process():
+            return
+        model.load_state(state)
+        weights = model.weights()
+        fault = "is missing"
+        if self.latest.is_file():
+            try:
+                content = checkpoints.read(self.latest)
+            except InputError:
+                fault = "is damaged"
+            else:
+                if _same(content, weights):
+                    return
+                raise InputError(
+                    f"name: {self.latest} holds other weights than this run came to; move it away "
+                    "to have it written anew, or choose another name"
+                )
+        logger.warning("%s %s: written anew from %s", self.latest, fault, self.state_file)
+        checkpoints.save_atomically(weights, self.latest)
 
     def save_best(self, model: TrainableModel) -> None:
         """Save the weights as those with the best score so far."""

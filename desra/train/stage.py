@@ -9,7 +9,7 @@ from desra.data.samples import MixedDataset
 from desra.models.base_model import TrainableModel
 from desra.options.train import TrainOptions
 from desra.registry import MODEL_REGISTRY, build, find, import_modules
-from desra.train.loader import make_dataset, make_loader, samples_a_step
+from desra.train.loader import batches_of, make_dataset, make_loader, samples_a_step
 from desra.train.loop import Run
 from desra.train.pictures import SamplePictures
 from desra.train.random_state import seed_everything, set_rng_state
@@ -61,6 +61,8 @@ def _train(opt: TrainOptions, overwrite: bool) -> Path:
             run = Run(opt, model, folder, validation=validation)
             _resume(run, state, dataset)
             if run.finished:
+                if state is not None:
+                    folder.restore_latest(model, state)
                 logger.info("%s is finished (%s); nothing to do", folder.root, run.finished)
                 return folder.latest
             dtype = str(model.dtype).split(".")[1]
@@ -70,7 +72,7 @@ def _train(opt: TrainOptions, overwrite: bool) -> Path:
             processes = f", {world_size} processes" if world_size > 1 else ""
             logger.info("%s on %s, %s%s", folder.root, model.device, dtype, processes)
             steps = opt.train.total_iter - run.iteration
-            run.go(make_loader(opt, dataset, run.samples, steps))
+            run.go(batches_of(make_loader(opt, dataset, run.samples, steps)))
             logger.info("finished (%s): %s", run.finished, folder.latest)
     finally:
         folder.close()

@@ -10,13 +10,16 @@ from tqdm import tqdm
 from desra.artifacts import bands
 from desra.data.embedded import provide_folder
 from desra.finder import ArtifactFinder, log_seams
-from desra.io.files import remove_unfinished, scratch
+from desra.io.files import scratch
 from desra.io.images import Picture, Pixels, enlarge, image_size, read_image, resize, write_image
+from desra.io.ledger import Ledger
 from desra.io.listing import ImageFile, list_images, refuse_output_in
+from desra.io.lock import held_folder
 from desra.io.png import with_alpha, write_png
 from desra.networks.pair import SRPair
 from desra.options.upscale import UpscaleOptions
 from desra.registry import import_modules
+from desra.upscale.folder import KIND
 from desra.utils.errors import InputError, Unusable
 from desra.utils.pipeline import overlapped
 
@@ -118,10 +121,24 @@ def upscale(opt: UpscaleOptions) -> list[Path]:
             header is whole and whose pixels are damaged.
     """
     import_modules(opt.imports)
+    ledger = Ledger(opt.output, KIND)
     unusable = Unusable(opt.on_error)
     files = unusable.sort_out(_find(opt), lambda file: image_size(file.path, opt.max_pixels))
+    ledger.refuse_foreign(result_of(opt, file) for file in files)
     upscaler = Upscaler(opt)
-    remove_unfinished(opt.output)
+    with held_folder(opt.output, KIND, "output", part=KIND.name) as ledger, ledger:
+        written = _upscale(opt, files, upscaler, unusable)
+    unusable.refuse_if_all(len(written))
+    log_seams(upscaler.seams)
+    unusable.sum_up()
+    logger.info("written: %s, %d images", opt.output, len(written))
+    return written
+
+
+def _upscale(
+    opt: UpscaleOptions, files: list[ImageFile], upscaler: Upscaler, unusable: Unusable
+) -> list[Path]:
+    """Upscale the images and return what was written."""
     written: list[Path] = []
 
     def read(file: ImageFile) -> tuple[Path, Picture]:
@@ -137,8 +154,4 @@ def upscale(opt: UpscaleOptions) -> list[Path]:
     for result in tqdm(results, total=len(files), desc="upscale", unit="image"):
         with unusable.passing_over():
             written.append(result())
-    unusable.refuse_if_all(len(written))
-    log_seams(upscaler.seams)
-    unusable.sum_up()
-    logger.info("written: %s, %d images", opt.output, len(written))
     return written

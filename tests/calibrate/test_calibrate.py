@@ -14,9 +14,12 @@ import pytest
 import yaml
 
 from desra import calibrate
+from desra.calibrate.folder import KIND
 from desra.calibrate.results import ClassResult, plot
 from desra.detectors.segment import read_table, segment_weights
 from desra.io import manifest
+from desra.io.images import write_image
+from desra.io.ledger import Ledger
 from desra.options.calibrate import CalibrateOptions
 from desra.options.loading import parse, read_yaml
 from desra.utils.errors import InputError
@@ -198,11 +201,19 @@ def test_a_plot_for_each_class_that_was_seen(tmp_path: Path):
     pytest.importorskip("matplotlib")
     names = save_two_classes(tmp_path)
     names[2] = "a/b $"
-    save(tmp_path / "out/plots/009_old.png", np.zeros((2, 2), np.uint8))
     opt = options_for(tmp_path, segment=labels_section(tmp_path, names), plots=True)
+    calibrate.calibrate(opt)
+    (tmp_path / "out/plots/000_Sky.png").rename(tmp_path / "plot")
+    with Ledger(tmp_path / "out", KIND):
+        write_image(tmp_path / "out/plots/009_old.png", np.zeros((2, 2, 3), np.uint8))
     calibrate.calibrate(opt)
     plots = sorted((tmp_path / "out/plots").iterdir())
     assert [p.name for p in plots] == ["000_Sky.png", "002_a_b_.png"]
+    assert plots[0].read_bytes() == (tmp_path / "plot").read_bytes()
+    foreign = tmp_path / "out/plots/mine.png"
+    save(foreign, np.zeros((2, 2), np.uint8))
+    calibrate.calibrate(opt)
+    assert foreign.exists()
     first, second = (cv2.imread(str(p)) for p in plots)
     assert first.std() > 10 and not np.array_equal(first, second)
 

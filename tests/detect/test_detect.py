@@ -121,7 +121,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     """All files, hidden ones too, but for the manifest, whose times differ, and the options, which
     name the folder."""
     apart = (manifest.FILE, manifest.OPTIONS)
-    files = (p for p in folder.rglob("*") if p.is_file() and p.name not in apart)
+    files = (
+        p for p in folder.rglob("*") if p.is_file() and p.name not in apart and p.name[0] != "."
+    )
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 

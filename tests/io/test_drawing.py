@@ -95,3 +95,11 @@ def test_contact_sheet_has_a_cell_for_each_image_in_order():
 
 def test_contact_sheet_without_rows_is_its_head():
     assert contact_sheet([], ("a", "b"), 50).shape[0] < 50
+
+
+def test_a_caption_that_is_not_utf_8():
+    def sheet(caption: str) -> np.ndarray:
+        return contact_sheet([(caption, [GREY])], ["a"], 40)
+
+    np.testing.assert_array_equal(sheet("a\udcff"), sheet(r"a\udcff"))
+    assert not np.array_equal(sheet("a\udcff"), sheet("a"))

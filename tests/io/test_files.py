@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,3 +85,21 @@ def test_scratch_arrays_hold_what_is_written_and_leave_nothing(tmp_path, monkeyp
     np.testing.assert_array_equal(array, values)
     del array
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_a_file_that_another_process_writes_is_left_alone(tmp_path: Path):
+    code = (
+        "import sys; from desra.io.files import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as file:\n"
+        "    file.write(b'whole'); print('open', flush=True); input()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "open\n"
+        (tmp_path / ".0123456789abcdef.tmp").write_text("of a killed process")
+        remove_unfinished(tmp_path)
+        assert len(list(tmp_path.glob(".*.tmp"))) == 1
+        process.communicate("\n")
+    assert process.returncode == 0 and (tmp_path / "a").read_bytes() == b"whole"

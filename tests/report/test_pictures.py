@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from desra.io.files import atomic_write
 from desra.io.images import encode_webp
+from desra.io.ledger import Ledger
+from desra.report.folder import KIND
 from desra.report.pictures import Pictures, view_size
 from helpers.small import photograph
 
@@ -49,23 +52,24 @@ def test_embedded_and_smaller(tmp_path: Path) -> None:
     assert small.shape == (48, 60, 3)
     means = image.reshape(48, 2, 60, 2, 3).mean((1, 3))
     assert np.abs(small - means).mean() < 8
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("[!.]*"))
 
 
 def test_beside_the_page(tmp_path: Path) -> None:
     old = tmp_path / "pictures" / "000009_gan.webp"
     own = tmp_path / "pictures" / "mine.webp"
-    old.parent.mkdir()
-    for path in (old, own):
-        path.write_bytes(b"x")
+    with Ledger(tmp_path, KIND) as ledger, atomic_write(old) as file:
+        file.write(b"x")
+    own.write_bytes(b"x")
     image = photograph(2, 40, 40)
     pictures = Pictures(tmp_path, False, 100, 60)
-    url = pictures.add(3, "mse", image)
+    with ledger:
+        url = pictures.add(3, "mse", image)
     assert url == "pictures/000003_mse.webp"
     assert (decoded((tmp_path / url).read_bytes()) == image).all()
-    pictures.remove_old()
+    pictures.remove_old(ledger)
     assert (tmp_path / url).exists() and own.exists() and not old.exists()
 
     own.unlink()
-    Pictures(tmp_path, True, 100, 60).remove_old()
-    assert not list(tmp_path.iterdir())
+    Pictures(tmp_path, True, 100, 60).remove_old(ledger)
+    assert not list(tmp_path.glob("[!.]*"))

@@ -68,7 +68,7 @@ def test_what_the_page_is_told(
         tables=[str(write_table(tmp_path / "table.json"))],
         settings=["options/detect.yml"],
     )
-    files = sorted(p.name for p in (tmp_path / "out").rglob("*") if p.is_file())
+    files = sorted(p.name for p in (tmp_path / "out").rglob("[!.]*") if p.is_file())
     assert len(files) == (1 if max_embedded == 5 else 1 + 5 * 5)
     images = {image["name"]: image for image in data["images"]}
     assert images.keys() == IMAGES.keys()
@@ -144,7 +144,7 @@ def test_more_images_than_before_leave_no_old_pictures(
     run(tmp_path, before=str(folders[0]), max_embedded=0)
     assert (tmp_path / "out" / "pictures").is_dir()
     run(tmp_path, before=str(folders[0]))
-    assert [p.name for p in (tmp_path / "out").iterdir()] == ["index.html"]
+    assert [p.name for p in (tmp_path / "out").glob("[!.]*")] == ["index.html"]
 
 
 def test_errors_in_one_sentence(

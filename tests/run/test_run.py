@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -445,9 +446,55 @@ def test_another_run_in_the_folder(lq: Path, tmp_path: Path):
     assert run.run(other, overwrite=True)["rounds"]
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious/file").write_text("mine")
-    with pytest.raises(InputError, match="nothing in it is deleted"):
+    with pytest.raises(InputError, match="so nothing in it is deleted"):
         run.run(opt_of(lq, tmp_path / "precious"), overwrite=True)
     assert (tmp_path / "precious/file").read_text() == "mine"
+
+
+def test_what_exists_is_checked_before_it_is_trusted(lq: Path, tmp_path: Path, caplog: Any):
+    out = tmp_path / "out"
+    run.run(opt_of(lq, out))
+    lineage = json.loads((out / "lineage.json").read_bytes())
+    assert [record["kept"] for record in lineage["rounds"]] == [True, True]
+    final = hash_of(out / "net_g.pth")
+    latest = out / "round_2/train/models/net_g_latest.pth"
+    latest.write_bytes(b"x")
+    run.run(opt_of(lq, out))
+    assert "is not what the run wrote" in caplog.text
+    assert hash_of(out / "net_g.pth") == hash_of(latest) == final
+    shutil.rmtree(out / "round_2")
+    shutil.rmtree(out / "original/heldout")
+    run.run(opt_of(lq, out))
+    assert hash_of(out / "net_g.pth") == hash_of(latest) == final
+    shutil.rmtree(out / "round_1")
+    with pytest.raises(
+        InputError, match=r"round_1/.*net_g_latest\.pth is missing, and later rounds"
+    ):
+        run.run(opt_of(lq, out))
+    assert hash_of(out / "net_g.pth") == final
+
+
+@pytest.mark.parametrize("place", ["images/finetuned/photo.png", "photo.png", "round_1/thesis.tex"])
+def test_overwrite_deletes_no_file_of_others(lq: Path, tmp_path: Path, place: str):
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="not marked as written"):
+        out.mkdir()
+        (out / "lineage.json").write_text("{}")
+        run.run(opt_of(lq, out, max_rounds=1), overwrite=True)
+    assert (out / "lineage.json").read_text() == "{}"
+    (out / "lineage.json").unlink()
+    run.run(opt_of(lq, out, max_rounds=1))
+    (out / place).write_bytes(next(lq.glob("*.png")).read_bytes())
+    before = hash_of(out / "lineage.json")
+    with pytest.raises(
+        InputError, match=rf"did not write \({place}\), so nothing in it is deleted"
+    ):
+        run.run(opt_of(lq, out, max_rounds=1), overwrite=True)
+    assert hash_of(out / "lineage.json") == before and (out / place).exists()
+    if place.startswith("images"):  # nor is it taken for one of the run's, or deleted
+        with pytest.raises(InputError, match=r"did not write.*photo\.png; move them away"):
+            run.run(opt_of(lq, out, max_rounds=1))
+        assert (out / place).exists()
 
 
 def test_the_recipe_follows_the_network(lq: Path, tmp_path: Path):

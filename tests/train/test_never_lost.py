@@ -24,6 +24,7 @@ from desra.networks import checkpoints
 from desra.options.loading import load
 from desra.options.train import TrainOptions
 from desra.train import run_folder, stage
+from desra.train.loader import make_loader
 from desra.train.validation import Validation
 from desra.utils.errors import InputError
 from helpers.paths import HELPERS, TESTS
@@ -336,9 +337,112 @@ def test_networks_of_something_else_are_left_alone(photographs: Path, tmp_path: 
     (models / "net_g_latest.pth").write_bytes(b"mine")
     with pytest.raises(InputError, match=r"holds networks of something else; choose another name$"):
         train.train(opt_of(tmp_path, photographs))
-    with pytest.raises(InputError, match=r"tiny holds no options\.yml and no training_states"):
+    with pytest.raises(InputError, match=r"tiny is not marked as written by desra\.train"):
         train.train(opt_of(tmp_path, photographs), overwrite=True)
     assert (models / "net_g_latest.pth").read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_file_that_goes_away_is_one_sentence(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+):
+    def remove_and_make(*arguments: Any) -> Any:
+        for path in photographs.glob("*.png"):
+            path.unlink()
+        return make_loader(*arguments)
+
+    monkeypatch.setattr(stage, "make_loader", remove_and_make)
+    with pytest.raises(InputError, match=r"^[^\n]*\.png[^\n]*$") as told:
+        train.train(opt_of(tmp_path, photographs, datasets__num_workers=workers))
+    assert "Traceback" not in str(told.value)
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged", "other"])
+def test_a_finished_run_has_its_result(photographs: Path, tmp_path: Path, damage: str):
+    opt = opt_of(tmp_path, photographs)
+    latest = train.train(opt)
+    whole = latest.read_bytes()
+    if damage == "missing":
+        latest.unlink()
+    elif damage == "damaged":
+        latest.write_bytes(b"x")
+    else:
+        latest.write_bytes(other := (latest.parent / "net_g_3.pth").read_bytes())
+        with pytest.raises(
+            InputError, match=r"net_g_latest\.pth holds other weights than this run"
+        ):
+            train.train(opt)
+        assert latest.read_bytes() == other
+        return
+    train.train(opt)
+    assert latest.read_bytes() == whole
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != lock.LOCK
+    }
+
+
+def _of_detect(folder: Path) -> None:
+    save_png(folder / "sr_gan/a.png", photograph(1, 8, 8))
+    (folder / "manifest.jsonl").write_text("")
+    (folder / "options.yml").write_text("input: {}\noutput: x\n")
+
+
+def _of_run(folder: Path) -> None:
+    (folder / "lineage.json").write_text("{}")
+    (folder / "options.yml").write_text("output: x\n")
+    (folder / "net_g.pth").write_bytes(b"weights")
+
+
+def _of_a_stranger(folder: Path) -> None:
+    """Of basicsr, say: its options have the same sections, and its states the same folder."""
+    (folder / "options.yml").write_text(
+        "name: x\nnetwork_g: {}\ndatasets: {}\npath: {}\ntrain: {}\nlogger: {}\n"
+    )
+    for name in ("models/net_g_5.pth", "training_states/5.state", "thesis.tex"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"mine")
+
+
+@pytest.mark.parametrize("fill", [_of_detect, _of_run, _of_a_stranger])
+def test_overwrite_empties_no_folder_of_others(
+    photographs: Path, tmp_path: Path, fill: Callable[[Path], None]
+):
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    fill(folder)
+    before = files_in(folder)
+    with pytest.raises(InputError, match="so nothing in it is deleted"):
+        train.train(opt_of(tmp_path, photographs), overwrite=True)
+    with pytest.raises(InputError):  # nor are options of others replaced
+        train.train(opt_of(tmp_path, photographs))
+    assert files_in(folder) == before
+
+
+def test_overwrite_does_not_delete_what_it_reads(photographs: Path, tmp_path: Path):
+    train.train(opt_of(tmp_path, photographs))
+    models = tmp_path / "tiny/models"
+    before = files_in(tmp_path / "tiny")
+    opt = opt_of(tmp_path, photographs, path__pretrain_network_g=str(models / "net_g_3.pth"))
+    with pytest.raises(InputError, match=r"path\.pretrain_network_g \(.*net_g_3\.pth\) lies in"):
+        train.train(opt, overwrite=True)
+    assert files_in(tmp_path / "tiny") == before
+    save_png(tmp_path / "tiny/hr/a.png", photograph(1, 64, 64))
+    opt = opt_of(tmp_path, tmp_path / "tiny/hr")
+    with pytest.raises(InputError, match=r"did not write \(hr/a\.png\)"):
+        train.train(opt, overwrite=True)
+    assert (tmp_path / "tiny/hr/a.png").exists()
+
+
+def test_a_folder_of_before_there_was_a_ledger_is_known(photographs: Path, tmp_path: Path):
+    train.train(opt_of(tmp_path, photographs))
+    (tmp_path / "tiny" / run_folder.KIND.ledger).unlink()
+    train.train(opt_of(tmp_path, photographs, train__optim_g__lr=2e-3), overwrite=True)
+    assert (tmp_path / "tiny/models/net_g_latest.pth").is_file()
 
 
 def test_two_runs_in_one_folder(photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

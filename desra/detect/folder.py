@@ -1,0 +1,33 @@
+"""The output folder of detect: what it writes there, and how an earlier version's is recognised."""
+
+import re
+from pathlib import Path
+
+from desra.io import manifest
+from desra.io.ledger import Kind, machine_written
+from desra.utils.errors import InputError
+
+#: Folders that detect fills.
+FILLED = (*manifest.KINDS, "deleted")
+
+
+def _is_earlier(folder: Path) -> bool:
+    """Return whether a folder without a ledger holds a manifest and the options that made it."""
+    if not (folder / manifest.FILE).is_file():
+        return False
+    try:
+        manifest.read(folder)
+    except InputError:
+        return False
+    return {"input", "output", "mask"} <= machine_written(folder / manifest.OPTIONS).keys()
+
+
+KIND = Kind(
+    "detect",
+    re.compile(
+        r"options\.yml|manifest\.jsonl|coco\.json|labelme/.+\.json"
+        rf"|({'|'.join(FILLED)})/.+\.png"
+    ),
+    _is_earlier,
+    states=frozenset({manifest.FILE, manifest.OPTIONS}),
+)
