@@ -305,7 +305,8 @@ def _refuse_photograph(rgb: Pixels, levels: Pixels, lossy: bool) -> None:
 
 def _is_lossy(path: Path) -> bool:
     with _opened(path) as file:
-        return file.read(3) == b"\xff\xd8\xff"
+        head = file.read(16)
+    return head.startswith(b"\xff\xd8\xff") or head[8:] == b"WEBPVP8 "
 
 
 def read_labels(path: StrPath) -> NDArray[np.int32]:

@@ -1,10 +1,15 @@
 """Tell by its first bytes what a file given as weights is; its suffix may be wrong."""
 
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Literal
 
 _HEAD = 1 << 20
+_MODULE = b"torch.nn.modules"
+# What zipfile raises on damaged bytes; a RuntimeError or its child for unknown versions and keys.
+_DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError, struct.error)
 _LONGEST_HEADER = 100_000_000  # by the definition of safetensors
 _AGAIN = "the download broke off: fetch it again"
 _IMAGES = {
@@ -85,7 +90,7 @@ def _check_zip(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile:
+    except _DAMAGED_ZIP:
         raise ValueError(f"is incomplete; {_AGAIN}") from None
     if any(name.endswith("/constants.pkl") or "/code/" in name for name in names):
         raise ValueError(
@@ -100,10 +105,13 @@ def _check_zip(path: Path) -> None:
 
 def holds_module(path: Path) -> bool:
     """Return whether a torch file pickles a whole ``nn.Module``; nothing in it is run."""
-    if zipfile.is_zipfile(path):
+    try:
         with zipfile.ZipFile(path) as archive:
-            (name,) = [name for name in archive.namelist() if name.endswith("/data.pkl")][:1]
+            name = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
             with archive.open(name) as file:
-                return b"torch.nn.modules" in file.read(_HEAD)
-    with path.open("rb") as file:
-        return b"torch.nn.modules" in file.read(_HEAD)
+                return _MODULE in file.read(_HEAD)
+    except StopIteration:
+        return False
+    except _DAMAGED_ZIP:  # or no zip file: a pickle, as torch wrote before 1.6
+        with path.open("rb") as file:
+            return _MODULE in file.read(_HEAD)

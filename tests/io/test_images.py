@@ -377,8 +377,9 @@ def test_soft_edges_of_a_mask_are_cut_at_half(tmp_path):
     for colours in (soft, np.dstack([0 * soft, soft, 0 * soft]), np.dstack([soft] * 3)):
         path = saved(tmp_path / "a.png", colours)
         np.testing.assert_array_equal(read_mask(path), soft > 127)
-    path = saved(tmp_path / "a.jpg", np.dstack([soft] * 3), quality=80)
-    assert np.count_nonzero(read_mask(path) != (soft > 127)) < 30
+    for name in ("a.jpg", "a.webp"):
+        path = saved(tmp_path / name, np.dstack([soft] * 3), quality=80)
+        assert np.count_nonzero(read_mask(path) != (soft > 127)) < 30
 
 
 def test_a_mask_is_all_or_nothing(tmp_path):

@@ -367,6 +367,30 @@ def test_the_diagnosis_is_true(
         checkpoints.read(path)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_zip_is_one_sentence(seed: int, tmp_path: Path):
+    path = Path(saved({"params": A, "more": [{"a": 1}]}, tmp_path / "n.pth"))
+    data = bytearray(path.read_bytes())
+    random = np.random.default_rng(seed)
+    start = data.rindex(b"PK\1\2") if seed % 2 else 0  # where the versions and the names are
+    for place in random.integers(start, len(data) if seed % 2 else 600, 5):
+        data[place] = random.integers(256)
+    path.write_bytes(data)
+    try:
+        checkpoints.tensors_of(path)
+    except InputError as error:
+        assert str(path) in str(error)
+
+
+def test_a_zip_of_another_version_is_one_sentence(tmp_path: Path):
+    path = Path(saved({"params": A}, tmp_path / "n.pth"))
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"PK\1\2") + 6] = 92  # the version that is needed to extract
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"n\.pth is incomplete"):
+        checkpoints.tensors_of(path)
+
+
 def test_unsafe_loading_is_never_advised(tmp_path: Path):
     path = tmp_path / "plain.pkl"
     path.write_bytes(pickle.dumps({"weight": np.zeros(3)}, protocol=4))
