@@ -443,11 +443,8 @@ def fifos(good: Path, count: int, seed: int) -> list[Case]:
         ("calibrate", options["calibrate"], "names.txt"),
         ("train", options["train"], "gt/p0.png"),
     ]
-    cases: list[Case] = []
-    for _ in range(count):
-        stage, settings, path = rng.choice(readers)
-        cases.append(_command("fifos", stage, settings, {f"{path}|": b""}))
-    return cases
+    chosen = rng.sample(readers, min(count, len(readers)))  # a second time tells nothing new
+    return [_command("fifos", *reader[:2], {f"{reader[2]}|": b""}) for reader in chosen]
 
 
 def weights(good: Path, count: int, seed: int) -> list[Case]:
