@@ -443,11 +443,8 @@ def fifos(good: Path, count: int, seed: int) -> list[Case]:
         ("calibrate", options["calibrate"], "names.txt"),
         ("train", options["train"], "gt/p0.png"),
     ]
-    cases: list[Case] = []
-    for _ in range(count):
-        stage, settings, path = rng.choice(readers)
-        cases.append(_command("fifos", stage, settings, {f"{path}|": b""}))
-    return cases
+    chosen = rng.sample(readers, min(count, len(readers)))  # a second time tells nothing new
+    return [_command("fifos", *reader[:2], {f"{reader[2]}|": b""}) for reader in chosen]
 
 
 def weights(good: Path, count: int, seed: int) -> list[Case]:
@@ -607,27 +604,14 @@ SCALE = ground.SCALE
 
 
 def _own_outputs(stage: str, output: str) -> tuple[str, ...]:
-    """Return what a stage may replace in a folder: what the same stage wrote into it before."""
-    rows = {
-        "detect": ("manifest.jsonl", "options.yml", "coco.json", "labelme"),
-        "report": ("index.html",),
-        "evaluate": ("scores.json", "scores.txt"),
-        "run": (".",),
-        "train": (".",),
-    }
+    """Return the folder if the same stage wrote it before, whose results it may replace."""
     own = {
         "detect": ("before", "after", "whole/original"),
         "evaluate": ("scores",),
         "run": ("whole",),
         "train": ("experiments/tiny",),
     }
-    if output not in own.get(stage, ()):
-        return ()
-    names = rows[stage]
-    if stage == "detect":
-        kinds = ("sr_gan", "sr_mse", "map", "mask", "overlay", "pseudo_gt", "deleted")
-        names = (*names, *kinds)
-    return tuple(output if name == "." else f"{output}/{name}" for name in names)
+    return (output,) if output in own.get(stage, ()) else ()
 
 
 #: Kind -> the function that makes its cases.

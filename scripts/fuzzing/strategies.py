@@ -133,6 +133,8 @@ def like(value: Any) -> Any:
     return st.sampled_from(([value], None, {"0": value}, [], {}))
 
 
+#: libyaml's where it is there: ten times as quick.
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 #: Text that YAML does strange things with; ``{}`` stands for the good text.
 YAML_HAZARDS = (
     *("{}\nmask: !!int abc\n", "{}\nmask: 2024-13-45\n", "{}\nmask: {{threshold: 2024-01-01}}\n"),
@@ -152,7 +154,7 @@ YAML_HAZARDS = (
 
 def yaml_of(content: Any) -> str:
     """Return content as YAML."""
-    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    return yaml.dump(content, Dumper=_DUMPER, sort_keys=False, allow_unicode=True)
 
 
 def corrupted(content: bytes, rng: random.Random) -> bytes:

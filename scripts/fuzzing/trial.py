@@ -27,6 +27,7 @@ import desra
 from fuzzing.case import Case
 
 GB = 1e9
+FIFO_SECONDS = 5  # of waiting for a FIFO is a hang
 PACKAGE = Path(desra.__file__).parent
 PROCESSES = 16  # more than so many of one command are refused
 
@@ -241,7 +242,10 @@ class Bench:
             sys.argv = ["desra", case.stage, *case.argv]
             return importlib.import_module(f"desra.{case.stage}.__main__").main(list(case.argv))
 
-        outcome = in_fork(command, self.folder, self._limits)
+        limits = self._limits
+        if any(name.endswith("|") for name in case.files):  # waiting for it takes no longer
+            limits = Limits(min(limits.seconds, FIFO_SECONDS), limits.gigabytes)
+        outcome = in_fork(command, self.folder, limits)
         after = digests(self.folder)
         self._mend(after)
         lost = changed(before, after, case.writes)
