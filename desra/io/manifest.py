@@ -5,12 +5,13 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from desra.io.files import atomic_write
+from desra.options.base import FileName
 from desra.options.loading import read_yaml, resolved
 from desra.utils.errors import InputError
 
@@ -71,10 +72,49 @@ def to_line(row: Row) -> str:
     return json.dumps(asdict(row)) + "\n"  # ASCII: file names may hold what UTF-8 cannot
 
 
+_Count = Annotated[int, Field(ge=0, lt=2**53)]
+_Size = Annotated[list[Annotated[int, Field(ge=1, lt=2**31)]], Field(min_length=2, max_length=2)]
+
+
+class _RowThere(BaseModel):
+    """A row as it lies in the file; its fields are those of `Row`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+    stem: FileName
+    lq: Any
+    lq_size: _Size | None
+    sr_size: _Size
+    scale: Annotated[int, Field(ge=1, lt=2**31)]
+    mask_pixels: _Count
+    regions: _Count
+    mean_D: float | None
+    seconds: dict[str, float]
+    settings: str
+    notes: list[FileName]
+    seam: float | None = None
+
+    @field_validator("lq")
+    @classmethod
+    def _text_or_null(cls, value: Any) -> Any:
+        if not isinstance(value, str | None):
+            raise ValueError("must be a text or null")
+        return value
+
+    @model_validator(mode="after")
+    def _inside(self) -> "_RowThere":
+        """A stem names files of the folder, and of no other."""
+        parts = self.stem.split("/")
+        if "\0" in f"{self.stem}{self.lq}" or parts[0] == "" or ".." in parts:
+            raise ValueError("stem must be a name inside the folder")
+        return self
+
+
 def _from_line(line: bytes) -> Row:
     content: dict[str, Any] = json.loads(line)
     if "components" in content:  # as version 0.1.0 called them
         content["regions"] = content.pop("components")
+    _RowThere.model_validate(content)
     pairs = {k: tuple(content[k]) if content[k] else None for k in ("lq_size", "sr_size")}
     return Row(**{**content, **pairs, "notes": tuple(content["notes"])})
 
@@ -95,10 +135,14 @@ def read(folder: Path) -> dict[str, Row]:
     for number, line in enumerate(lines, 1):
         try:
             row = _from_line(line)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            reason = ""
+            if isinstance(error, ValidationError):
+                fault = error.errors()[0]
+                reason = f" ({'.'.join(map(str, fault['loc']))}: {fault['msg']})"
             raise InputError(
-                f"{path}, line {number}: is no row of a manifest; delete this line, and run "
-                "desra.detect again for the image that it was of"
+                f"{path}, line {number}: is no row of a manifest{reason}; delete this line, and "
+                "run desra.detect again for the image that it was of"
             ) from error
         rows[row.stem] = row
     return rows

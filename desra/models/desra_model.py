@@ -83,20 +83,35 @@ def _set_requires_grad(net: nn.Module, wanted: bool) -> None:
         parameter.requires_grad_(wanted)
 
 
-def _check_shapes(name: str, optimizer: torch.optim.Optimizer) -> None:
-    """Check what an optimiser keeps of each weight, which torch itself does not.
+def _load_optimizer(name: str, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Set an optimiser to a state, and check what torch itself does not.
 
     Raises:
-        ValueError: it has not the size of the weight.
+        ValueError: what it keeps of a weight has not the weight's size, or is no number, or a
+            setting is none.
     """
+    groups = [dict(group) for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for before, group in zip(groups, optimizer.param_groups, strict=True):
+        for key, value in before.items():
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if key not in group or (number and not isinstance(group[key], int | float | Tensor)):
+                raise ValueError(f"optimizers.{name}: {key} is no number")
     for weight, kept in optimizer.state.items():
         for key, value in kept.items():
-            fits = not isinstance(value, Tensor) or value.shape in (weight.shape, (), (1,))
-            if not fits and key not in ("row_var", "col_var", "prev_flat_grad"):
+            if not isinstance(value, Tensor | int | float | None):
+                raise ValueError(f"optimizers.{name}: {key} is a {type(value).__name__}")
+            if not isinstance(value, Tensor) or key in _OTHER_SIZES or value.numel() == 1:
+                continue
+            if value.shape != weight.shape or not value.is_floating_point():
                 raise ValueError(
-                    f"optimizers.{name}: {key} has shape {tuple(value.shape)}, and its weight "
-                    f"{tuple(weight.shape)}"
+                    f"optimizers.{name}: {key} has shape {tuple(value.shape)} and {value.dtype}, "
+                    f"and its weight {tuple(weight.shape)} and {weight.dtype}"
                 )
+
+
+#: What Adafactor keeps in another size than a weight's.
+_OTHER_SIZES = ("row_var", "col_var")
 
 
 @MODEL_REGISTRY.register()
@@ -360,8 +375,7 @@ class DeSRAModel(TrainableModel):
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
         for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-            _check_shapes(name, optimizer)
+            _load_optimizer(name, optimizer, state["optimizers"][name])
         for name, scheduler in self.schedulers.items():
             if scheduler is not None:
                 scheduler.load_state_dict(state["schedulers"][name])

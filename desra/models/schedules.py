@@ -94,7 +94,7 @@ def _check_lists(section: RegisteredClass) -> None:
     for key, value in section.spec().items():
         if key not in ("milestones", "periods", "restarts", "restart_weights"):
             continue
-        numbers = cast(list[Any], value) if isinstance(value, list) else [None]
+        numbers: list[Any] = cast(list[Any], value) if isinstance(value, list) else [None]
         if not all(type(number) in (int, float) and number >= 0 for number in numbers):
             raise InputError(
                 f"train.scheduler.{key}: must be a list of numbers, each 0 or more, such as "

@@ -2,13 +2,24 @@
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Range = tuple[float, float]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be a text")
+    return value
+
+
+FileName = Annotated[Any, AfterValidator(_text)]
+"""A text in a file that desra wrote; names that are not UTF-8 have surrogates, which pydantic's own
+check of texts refuses."""
 
 
 class Strict(BaseModel):

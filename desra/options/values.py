@@ -51,10 +51,11 @@ def completed(model: Any, content: Mapping[str, Any]) -> tuple[dict[str, Any], l
     return _section(model, content, "", faults), faults
 
 
-def _section(model: Any, content: Mapping[str, Any], path: str, faults: list[str]) -> Any:
+def _section(model: Any, content: Mapping[Any, Any], path: str, faults: list[str]) -> Any:
     fields = fields_of(model) if model is not None else {}
     result: dict[str, Any] = {}
-    for key, value in content.items():
+    for key, content_of_key in content.items():
+        value: Any = content_of_key
         inner = f"{path}.{key}" if path else str(key)
         if not isinstance(key, str) and model is not None:
             faults.append(f"{inner}: a key must be a text; put it in quotes")
@@ -62,9 +63,9 @@ def _section(model: Any, content: Mapping[str, Any], path: str, faults: list[str
         annotation = fields.get(key)
         sections = sections_in(annotation)
         if value is None and annotation is not None and not _allows_none(annotation):
-            container = typing.get_origin(_parts(annotation)[0])
+            container: Any = typing.get_origin(_parts(annotation)[0])
             if sections or container in (dict, list):
-                value = {} if sections else container()
+                value = cast(Any, {} if sections else container())
         if isinstance(value, bool) and annotation is not None and _is_number(annotation):
             faults.append(f"{inner}: must be a number (given: {str(value).lower()})")
             continue

@@ -71,9 +71,9 @@ def read(text: str) -> Any:
             if node is None:
                 return None
             _Shape(loader).size(node, 0)
-            return loader.construct_document(node)
+            return loader.construct_document(node)  # pyright: ignore
         finally:
-            loader.dispose()
+            loader.dispose()  # pyright: ignore
     except InputError:
         raise
     except RecursionError as error:

@@ -67,7 +67,7 @@ class _MaskScores(_Scores):
 
 
 class _ScoresFile(_Scores):
-    images: dict[str, _Total | None] | None = None
+    images: dict[Any, _Total | None] | None = None  # names that are not UTF-8, too
     masks: _MaskScores | None = None
 
 

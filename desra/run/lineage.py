@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from desra.io.files import write_json
 from desra.metrics.rows import from_older
+from desra.options.base import FileName
 from desra.options.train import identity_from_older
 from desra.run.identity import refuse_other
 from desra.run.verdict import Verdict
@@ -109,26 +110,26 @@ class _Plain(BaseModel):
 
 class _Image(_Plain):
     sha256: str
-    source: str
+    source: FileName
     round: Annotated[int, Field(ge=1)]
 
 
 class _Images(_Plain):
-    heldout: dict[str, _Image]
-    finetuned: dict[str, _Image]
+    heldout: dict[FileName, _Image]
+    finetuned: dict[FileName, _Image]
 
 
 class _Weights(_Plain):
-    weights: str
+    weights: FileName
     sha256: str
 
 
 class _RecordThere(_Plain):
     round: Annotated[int, Field(ge=1)]
     seconds: dict[str, float]
-    added: dict[str, list[str]] | None = None
+    added: dict[str, list[FileName]] | None = None
     options: dict[str, Any] | None = None
-    review: dict[str, dict[str, str]] | None = None
+    review: dict[str, dict[FileName, str]] | None = None
     network: dict[str, _Weights] | None = None
     scores: dict[str, dict[str, float | dict[str, Any] | None]] | None = None
     judge: str | None = None

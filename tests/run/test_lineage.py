@@ -132,6 +132,15 @@ def test_another_run_and_what_is_none(tmp_path: Path):
             lineage(tmp_path, key="a")
 
 
+def test_names_that_are_not_utf_8(tmp_path: Path):
+    first = lineage(tmp_path, key="a")
+    image = {"sha256": "2", "source": "lq/\udcff.png", "round": 1}
+    first.images("heldout")["\udcff"] = image
+    first.rounds.append(Record(1, added={"heldout": ["\udcff"]}))
+    first.save()
+    assert lineage(tmp_path, key="a").images("heldout") == {"\udcff": image}
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [

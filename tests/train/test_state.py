@@ -34,6 +34,14 @@ def other_shape(state: dict[str, Any]) -> None:
     next(iter(state["optimizers"]["g"]["state"].values()))["exp_avg"] = torch.zeros(5)
 
 
+def no_number(state: dict[str, Any]) -> None:
+    next(iter(state["optimizers"]["g"]["state"].values()))["exp_avg"] = b"x"
+
+
+def no_rate(state: dict[str, Any]) -> None:
+    state["optimizers"]["g"]["param_groups"][0]["lr"] = "fast"
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
@@ -64,6 +72,8 @@ def other_shape(state: dict[str, Any]) -> None:
         ("best", ...),
         ("optimizers", ...),
         ("", other_shape),
+        ("", no_number),
+        ("", no_rate),
     ],
 )
 def test_refused(folder: Path, photographs: Path, path: str, value: Any):
