@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from desra.app.guard import RefuseForeign, ended_by_sigterm
 from desra.app.inspection import Choice, Inspected, Inspector, shown, shown_overlay
 from desra.data.embedded import make
 from desra.io.images import write_image
@@ -54,6 +55,14 @@ def _gradio() -> Any:
     return gradio
 
 
+def _said(error: Exception) -> str:
+    """Return what to show of an error; one that is no fault of the input goes to the log too."""
+    if isinstance(error, InputError):
+        return str(error)
+    logger.error("the app failed at an image", exc_info=error)
+    return f"This failed: {type(error).__name__}: {error} (more in the app's log)"
+
+
 class Actions:
     """What the page does when something is chosen, moved or pressed, as functions of values.
 
@@ -69,14 +78,17 @@ class Actions:
 
         Returns:
             None, which empties the field for files for the next one; the session; what to say of
-            the image; paths of the pictures lq, gan, mse and map. Of a file that can't be used
-            only the sentence on why.
+            the image; paths of the pictures lq, gan, mse and map. Of a file that can't be used,
+            or of which anything fails, only the sentence on why.
         """
         name = Path(path).name
         try:
-            seen = self._inspector.inspect(path)
-        except InputError as error:
-            return [None, None, str(error).replace(path, name), None, None, None, None]
+            return self._inspect(path, name)
+        except Exception as error:  # else the page would go on showing the image before
+            return [None, None, _said(error).replace(path, name), None, None, None, None]
+
+    def _inspect(self, path: str, name: str) -> list[Any]:
+        seen = self._inspector.inspect(path)
         session = Session(seen, tempfile.TemporaryDirectory(prefix="desra_app_"))
         views = {
             "lq": seen.lq,
@@ -101,11 +113,13 @@ class Actions:
         if session is None:
             return ["No image: drop one, or choose one.", "", None, None, None]
         try:
-            choice = Choice(*values)
-            verdict = self._inspector.judge(session.seen, choice)
-            settings = self._inspector.as_yaml(choice)
-        except InputError as error:
-            return [str(error), "", None, None, None]
+            return self._judge(session, Choice(*values))
+        except Exception as error:  # else the page would go on showing what was found before
+            return [_said(error), "", None, None, None]
+
+    def _judge(self, session: Session, choice: Choice) -> list[Any]:
+        verdict = self._inspector.judge(session.seen, choice)
+        settings = self._inspector.as_yaml(choice)
         views = {
             "mask": shown(verdict.mask),
             "overlay": shown_overlay(shown(session.seen.artifacts.gan), verdict.mask),
@@ -254,7 +268,7 @@ def launch(page: Any, opt: AppOptions, wait: bool = True) -> str:
     try:
         _, address, _ = page.launch(
             server_name=opt.host,
-            server_port=opt.port,
+            server_port=opt.port or None,
             share=False,
             inbrowser=False,
             prevent_thread_lock=True,
@@ -269,6 +283,7 @@ def launch(page: Any, opt: AppOptions, wait: bool = True) -> str:
             max_file_size=_UPLOAD,
             state_session_capacity=_SESSIONS,
             theme=theme,
+            app_kwargs={"middleware": [(RefuseForeign, (), {})]},
         )
     except OSError as error:
         raise InputError(
@@ -277,7 +292,11 @@ def launch(page: Any, opt: AppOptions, wait: bool = True) -> str:
         ) from error
     logger.info("open %s in a browser; Ctrl-C ends it", address)
     if wait:
-        page.block_thread()
+        with ended_by_sigterm():
+            try:
+                page.block_thread()
+            finally:
+                page.close(verbose=False)
     return address
 
 

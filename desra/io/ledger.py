@@ -24,7 +24,7 @@ import yaml
 from pydantic import BaseModel
 
 from desra.io import files
-from desra.io.files import sha256_of
+from desra.io.files import StrPath, sha256_of
 from desra.options.loading import resolved
 from desra.utils.errors import InputError, listed
 
@@ -121,7 +121,7 @@ class Ledger:
         """Whether the stage has written in the folder, in this version or an earlier one."""
         return self.exists or self._earlier
 
-    def name_of(self, path: str | Path) -> str | None:
+    def name_of(self, path: StrPath) -> str | None:
         """Return the name of a file in the ledger; None: it does not belong to the folder."""
         whole = os.path.abspath(path)
         relative = os.path.relpath(whole, self.folder)

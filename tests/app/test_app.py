@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +17,7 @@ import yaml
 
 from desra import app
 from desra.app import inspection, stage
+from desra.app.guard import is_foreign
 from desra.app.inspection import Choice, Inspector
 from desra.app.stage import Actions
 from desra.io.images import read_image, read_mask, read_rgb8, write_image
@@ -138,3 +144,70 @@ def test_sentences_instead_of_pictures(inspector: Inspector, lq: Path, tmp_path:
     session = actions.inspect(str(lq))[1]
     found, _, *paths = actions.judge(session, 2.0, 0.0, 1.0, 0.0)
     assert "threshold" in found and paths == [None] * 3
+
+
+def test_any_failure_shows_itself(
+    inspector: Inspector,
+    lq: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    """Nothing of an earlier image stays on the page."""
+    actions = Actions(inspector)
+    session = actions.inspect(str(lq))[1]
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(inspector, "judge", fail)
+    assert actions.judge(session, *VALUES) == [
+        "This failed: RuntimeError: out of luck (more in the app's log)",
+        "",
+        None,
+        None,
+        None,
+    ]
+    monkeypatch.setattr(inspector, "inspect", fail)
+    _, session, said, *paths = actions.inspect(str(lq))
+    assert session is None and "RuntimeError: out of luck" in said and paths == [None] * 4
+    assert "the app failed at an image" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("origin", "foreign"),
+    [
+        ("", False),
+        ("http://127.0.0.1:7860", False),
+        ("http://evil.example", True),
+        ("http://127.0.0.1:8000", True),
+        ("null", True),
+    ],
+)
+def test_pages_of_other_sites(origin: str, foreign: bool):
+    assert is_foreign(origin, "127.0.0.1:7860") is foreign
+
+
+def test_it_refuses_pages_of_other_sites_and_cleans_up(tmp_path: Path):
+    pytest.importorskip("gradio", reason="gradio is not installed (pip install 'desra[app]')")
+    command = [sys.executable, "-m", "desra.app", "--device", "cpu"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "GRADIO_TEMP_DIR": str(tmp_path / "g")}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stderr is not None
+            lines = iter(process.stderr.readline, "")
+            address = next(line.split()[1] for line in lines if line.startswith("open "))
+            assert list(tmp_path.glob("desra_app_*"))
+            for origin, status in ((None, 200), (address.rstrip("/"), 200), ("http://evil", 403)):
+                request = urllib.request.Request(f"{address}config")
+                if origin:
+                    request.add_header("Origin", origin)
+                try:
+                    with urllib.request.urlopen(request) as answer:
+                        assert answer.status == status
+                except urllib.error.HTTPError as error:
+                    assert error.code == status
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not list(tmp_path.glob("desra_app_*"))
