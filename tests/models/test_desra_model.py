@@ -210,7 +210,10 @@ def test_strength_keeps_a_share_of_the_change(tmp_path: Path):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"optim_g": {"type": "Adam", "lr": -1.0}}, "train.optim_g: lr must be a number, 0 or more"),
+        (
+            {"optim_g": {"type": "Adam", "lr": -1.0}},
+            "train.optim_g: lr must be a number, 0 or more",
+        ),
         (
             {"losses": {"gan": {"type": "GANLoss", "gan_type": "nan"}}},
             "train.losses.gan: GANLoss .*nan",
