@@ -31,6 +31,11 @@ from desra.utils.device import select_device
 
 logger = logging.getLogger("desra")
 
+_WITHOUT_LQ = (
+    ", and marks more that is no artifact; give the LR images too (in detect input.lq, beside "
+    "sr_gan and sr_mse)"
+)
+
 Pixels = NDArray[Any]
 Mask = NDArray[np.bool_]
 Weigh = Callable[[Map, slice], Map]
@@ -175,12 +180,13 @@ class ArtifactFinder:
         self.device = str(pair.gan.device if pair is not None else select_device(device))
         if self.given is not None:
             detector.check(self.given, f"{section}detector")
-            for kind in sorted(detector.uses & {"flipped", "features"} - set(self.given)):
+            for kind in sorted(detector.uses & {"lq", "flipped", "features"} - set(self.given)):
                 logger.warning(
-                    "%sdetector: %s does without %s, which there is not",
+                    "%sdetector: %s does without %s, which there is not%s",
                     section,
                     detector.name,
                     kind,
+                    _WITHOUT_LQ if kind == "lq" else "",
                 )
         if window != WindowSpec() and not detector.reads_window:
             logger.warning(

@@ -484,6 +484,21 @@ def test_partners_of_unequal_size_are_listed_before_any_work(pairs: Path):
     assert not (pairs / "out").exists()
 
 
+def test_a_detector_that_looks_at_lr_images_misses_them(pairs: Path, caplog: Any):
+    """Without them the default marks more that is none: 2 regions became 38 on one picture."""
+    words = "evidence does without lq"
+    detect.detect(options(pairs))
+    assert words not in caplog.text  # the paper's does not look at them
+    detect.detect(options(pairs, detector={"type": "evidence"}))
+    assert caplog.text.count(words) == 1 and "give the LR images too" in caplog.text
+    caplog.clear()
+    for stem in ("a", "sub/b", "c"):
+        save_png(pairs / "lq" / f"{stem}.png", photograph(0, SIZE[0] // 2, SIZE[1] // 2))
+    finished = {kind: str(pairs / kind) for kind in ("lq", "sr_gan", "sr_mse")}
+    detect.detect(options(pairs, detector={"type": "evidence"}, input=finished))
+    assert words not in caplog.text
+
+
 def test_lr_images_of_finished_pairs_must_fit_them(pairs: Path):
     for stem, size in (("a", (36, 44)), ("sub/b", (36, 44)), ("c", (36, 45))):
         save_png(pairs / "lq" / f"{stem}.png", photograph(0, *size))
