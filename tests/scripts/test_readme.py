@@ -219,7 +219,7 @@ def test_all_other_commands_run(desk: Path, monkeypatch: pytest.MonkeyPatch):
             assert not end.value.code, command
     assert Path("results/report/index.html").is_file() and Path("quickstart.png").is_file()
     assert Path("out/net_g.pth").is_file() and Path("mine/net_g.pth").is_file()
-    assert len(list(Path("upscaled").iterdir())) == 4
+    assert len(list(Path("upscaled").glob("*.png"))) == 4
     assert Path("results/tradeoff.png").is_file()
     assert checkpoints.read(Path("weaker.pth"))
 
