@@ -202,7 +202,9 @@ def test_the_default_detector_finds_what_detect_found(
     found = [cv2.imread(str(path), 0) > 127 for path in (tmp_path / "detect/mask").iterdir()]
     assert row.masked_pixels == sum(mask.sum() for mask in found) > 0
     assert row.regions == sum(find_regions(mask).count for mask in found)
-    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert len(warnings) == (0 if with_lq else 2)  # of detect and of sweep
+    assert all("evidence does without lq" in text for text in warnings)
 
 
 def test_lr_images_that_are_gone_are_done_without_and_that_is_said(

@@ -85,8 +85,8 @@ def class_weights(
         >>> class_weights(["wall", "sky", "unicorn"]).round(3).tolist()
         [1.053, 1.0, 1.0]
     """
-    found = class_intervals(names, table)
-    return np.array([1.0 if i is None else class_weight(i, intervals) for i in found], np.float64)
+    known = class_intervals(names, table)
+    return np.array([1.0 if i is None else class_weight(i, intervals) for i in known], np.float64)
 
 
 def apply_class_weights(

@@ -195,12 +195,12 @@ class Detection:
             alpha = enlarge(alpha, images.gan.shape[:2], deep)
         return images, alpha, notes
 
-    def write(self, found: JobResult, ledger: Ledger) -> manifest.Row:
+    def write(self, result: JobResult, ledger: Ledger) -> manifest.Row:
         """Write the files of an image and return its row of the manifest."""
-        job, lq, seconds = found.loaded.job, found.loaded.lq, found.loaded.seconds
-        mask = found.artifacts.mask
+        job, lq, seconds = result.loaded.job, result.loaded.lq, result.loaded.seconds
+        mask = result.artifacts.mask
         with seconds("write"):
-            self._write_files(found, ledger)
+            self._write_files(result, ledger)
         return manifest.Row(
             stem=job.stem,
             lq=str(job.lq) if job.lq else None,
@@ -208,16 +208,16 @@ class Detection:
             sr_size=(mask.shape[0], mask.shape[1]),
             scale=self.opt.scale,
             mask_pixels=int(mask.sum()),
-            regions=found.regions,
-            mean_D=found.artifacts.mean,
+            regions=result.regions,
+            mean_D=result.artifacts.mean,
             seconds=dict(seconds),
             settings=self.hashes[job.stem],
-            notes=found.notes,
-            seam=found.seam,
+            notes=result.notes,
+            seam=result.seam,
         )
 
-    def _write_files(self, found: JobResult, ledger: Ledger) -> None:
-        artifacts, alpha = found.artifacts, found.alpha
+    def _write_files(self, result: JobResult, ledger: Ledger) -> None:
+        artifacts, alpha = result.artifacts, result.alpha
         gan, mse, mask = artifacts.gan, artifacts.mse, artifacts.mask
         drawn = drawing.Overlay(mask)
         colour: dict[str, Callable[[slice], Pixels]] = {
@@ -227,21 +227,21 @@ class Detection:
             "overlay": lambda rows: drawn.rows(to_uint8(gan[rows]), rows.start),
         }
         if self.opt.deletion is None:
-            ledger.remove(self._file(found, "deleted"))  # of other settings
+            ledger.remove(self._file(result, "deleted"))  # of other settings
         else:
             colour["deleted"] = lambda rows: with_alpha(artifacts.deleted(rows), alpha, rows)
         for kind, rows_of in colour.items():
-            write_png(self._file(found, kind), len(gan), rows_of)
+            write_png(self._file(result, kind), len(gan), rows_of)
         if artifacts.map.size == 0:  # an image smaller than the window
-            write_png(self._file(found, "map"), 1, np.zeros((1, 1), np.uint8).__getitem__)
+            write_png(self._file(result, "map"), 1, np.zeros((1, 1), np.uint8).__getitem__)
         else:
-            write_png(self._file(found, "map"), len(artifacts.map), artifacts.map8)
+            write_png(self._file(result, "map"), len(artifacts.map), artifacts.map8)
             if self.opt.protocol == "released":
                 mask = crop_to(mask, artifacts.map.shape)
-        write_png(self._file(found, "mask"), len(mask), mask.__getitem__)
+        write_png(self._file(result, "mask"), len(mask), mask.__getitem__)
 
-    def _file(self, found: JobResult, kind: str) -> Path:
-        return manifest.result(Path(self.opt.output), kind, found.loaded.job.stem)
+    def _file(self, result: JobResult, kind: str) -> Path:
+        return manifest.result(Path(self.opt.output), kind, result.loaded.job.stem)
 
 
 def _weighted(
@@ -268,12 +268,12 @@ def _export(opt: DetectOptions, rows: list[manifest.Row]) -> None:
 
 def _log_table(rows: list[manifest.Row], shown: int = 10) -> None:
     """Log the images, those with most masked pixels first."""
-    found = sorted((r for r in rows if r.regions), key=lambda r: -r.mask_share)
+    marked = sorted((r for r in rows if r.regions), key=lambda r: -r.mask_share)
     total = sum(r.regions for r in rows)
-    logger.info("artifacts in %d of %d images, %d regions", len(found), len(rows), total)
-    if found:
+    logger.info("artifacts in %d of %d images, %d regions", len(marked), len(rows), total)
+    if marked:
         logger.info("%8s %11s %7s  %s", "masked", "regions", "mean D", "image (worst first)")
-    for row in found[:shown]:
+    for row in marked[:shown]:
         mean_D = math.nan if row.mean_D is None else row.mean_D
         logger.info("%7.2f%% %11d %7.3f  %s", 100 * row.mask_share, row.regions, mean_D, row.stem)
 
@@ -365,8 +365,8 @@ def _detect(
     bar = tqdm(total=len(jobs), initial=len(rows), desc="detect", unit="image")
     with bar, (out / manifest.FILE).open("a", encoding="utf-8") as file:
 
-        def write(found: JobResult) -> manifest.Row:
-            row = detection.write(found, ledger)
+        def write(result: JobResult) -> manifest.Row:
+            row = detection.write(result, ledger)
             file.write(manifest.to_line(row))
             file.flush()
             return row

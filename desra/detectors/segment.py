@@ -125,10 +125,10 @@ class LabelFolder:
     def check(self, stem: str, size: tuple[int, int]) -> None:
         """See `Segmenter.check`."""
         path = self._file(stem)
-        found = image_size(path)
-        if found != size:
+        height, width = image_size(path)
+        if (height, width) != size:
             raise InputError(
-                f"{path} is {found[0]}x{found[1]} (height x width), but the SR image {stem} is "
+                f"{path} is {height}x{width} (height x width), but the SR image {stem} is "
                 f"{size[0]}x{size[1]}; label maps are in the size of the SR images"
             )
 
@@ -320,8 +320,8 @@ def segment_weights(options: SegmentOptions, names: list[str]) -> NDArray[np.flo
         InputError: see `read_table`.
     """
     table = read_table(options.table)
-    found = zip(names, class_intervals(names, table.classes), strict=True)
-    lacking = [name.strip() for name, interval in found if interval is None]
+    intervals = zip(names, class_intervals(names, table.classes), strict=True)
+    lacking = [name.strip() for name, interval in intervals if interval is None]
     if lacking:
         logger.warning(
             "%d of %d classes are not in the table of class weights and weigh 1: %s",

@@ -86,18 +86,18 @@ class DetectOptions(FinderSections, _Classes, MapSections, PairSections, _Detect
         is named."""
         if not isinstance(content, Mapping):
             return content
-        given = dict(cast(Mapping[str, Any], content))
-        released = given.get("protocol") == "released"
-        classes = _keys(given.get("segment", {})).get("type", "none") != "none"
+        sections = dict(cast(Mapping[str, Any], content))
+        released = sections.get("protocol") == "released"
+        classes = _keys(sections.get("segment", {})).get("type", "none") != "none"
         defaults: dict[str, dict[str, Any]] = {}
         if released or classes:
             defaults["detector"] = {"type": PAPERS_DETECTOR}
         if released:
             defaults["mask"] = PAPERS_MASK
         for key, section in defaults.items():
-            if isinstance(given.get(key, {}), (Mapping, Strict)):
-                given[key] = section | _keys(given.get(key, {}))
-        return given
+            if isinstance(sections.get(key, {}), (Mapping, Strict)):
+                sections[key] = section | _keys(sections.get(key, {}))
+        return sections
 
 
 def _keys(section: Any) -> dict[str, Any]:

@@ -53,9 +53,9 @@ class UpscaleOptions(FinderSections, PairSections, _UpscaleFiles):
     def _partner_deletes(cls, content: Any) -> Any:
         """A partner alone is reason enough to delete."""
         if isinstance(content, Mapping):
-            given = cast(Mapping[str, Any], content)
-            if given.get("sr_mse") is not None and "deletion" not in given:
-                return {**given, "deletion": {}}
+            sections = cast(Mapping[str, Any], content)
+            if sections.get("sr_mse") is not None and "deletion" not in sections:
+                return {**sections, "deletion": {}}
         return cast(Any, content)
 
     @model_validator(mode="after")

@@ -58,7 +58,7 @@ class Tally(Sums):
 
     def scores(self) -> dict[str, float]:
         """Return scores by name; what is undefined is left out, as the PSNR of equal images."""
-        found = {
+        scores = {
             "psnr": self.psnr.value,
             "ssim": self.ssim.value,
             "psnr_outside": self.outside.psnr,
@@ -66,7 +66,7 @@ class Tally(Sums):
             "removal": self.change.removal_rate,
             "addition": self.change.addition_rate,
         }
-        return {k: v for k, v in found.items() if v is not None and math.isfinite(v)}
+        return {k: v for k, v in scores.items() if v is not None and math.isfinite(v)}
 
 
 class Scoring:

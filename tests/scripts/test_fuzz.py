@@ -161,7 +161,6 @@ KNOWN = {
     "hangs: more than 5 s",  # FIFOs as LabelMe files, tables, scores, names of classes
     "hangs: more than 20 s",  # 13 kB of PNG that are 9000 x 9000 pixels
     "tracebacks: artifacts/semantic.py ValueError",  # names.txt without a name
-    "tracebacks: io/manifest.py TypeError",  # a row whose stem is a list
     "tracebacks: models/desra_model.py RuntimeError",  # archs that do not take what lq is
 }
 
