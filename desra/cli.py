@@ -82,6 +82,23 @@ def _hint(word: str, flags: Iterable[str]) -> str:
     return f"unknown flag; {did_you_mean(word.partition('=')[0], known, otherwise)}"
 
 
+def add_force_yml(parser: argparse.ArgumentParser, meaning: str) -> None:
+    """Add the flag ``--force_yml KEY:SUBKEY=VALUE ...``, which may be given several times.
+
+    Args:
+        parser: of a stage.
+        meaning: what ``-h`` says of it.
+    """
+    parser.add_argument(
+        "--force_yml",
+        nargs="+",
+        default=[],
+        metavar="KEY:SUBKEY=VALUE",
+        action="extend",
+        help=meaning,
+    )
+
+
 def main(
     stage: str,
     purpose: str | None,
@@ -113,14 +130,7 @@ def main(
     parser.add_argument("-opt", required=not flags, metavar="FILE", help="options (YAML)")
     for flag, (key, meaning) in flags.items():
         parser.add_argument(flag, dest=key, metavar=key.split(":")[-1].upper(), help=meaning)
-    parser.add_argument(
-        "--force_yml",
-        nargs="+",
-        default=[],
-        metavar="KEY:SUBKEY=VALUE",
-        action="extend",
-        help="override options; values are read as YAML",
-    )
+    add_force_yml(parser, "override options; values are read as YAML")
     parser.add_argument(
         "--check", action="store_true", help="validate, print the resolved options, stop"
     )

@@ -19,13 +19,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("weights", metavar="WEIGHTS", help="the network")
     parser.add_argument("-o", dest="output", type=Path, required=True, metavar="OUT")
-    parser.add_argument(
-        "--force_yml",
-        nargs="+",
-        default=[],
-        metavar="KEY:SUBKEY=VALUE",
-        action="extend",
-        help="the architecture, where it cannot be told from the weights: "
+    cli.add_force_yml(
+        parser,
+        "the architecture, where it cannot be told from the weights: "
         "'network_g={type: EDSR, num_in_ch: 3, num_out_ch: 3}'",
     )
     return parser

@@ -8,6 +8,18 @@ from typing import Any
 import cv2
 import numpy as np
 
+#: A small SwinIR, without what its tail is: upscale, upsampler, resi_connection.
+SWINIR: dict[str, Any] = {
+    "type": "SwinIR",
+    "img_size": 16,
+    "window_size": 8,
+    "img_range": 1.0,
+    "depths": [2],
+    "embed_dim": 8,
+    "num_heads": [2],
+    "mlp_ratio": 2,
+}
+
 
 def photograph(seed: int, height: int, width: int) -> np.ndarray:
     """uint8 RGB with smooth parts, edges and texture."""

@@ -20,18 +20,9 @@ from desra.networks.sr_network import SRNetwork
 from desra.networks.tiling import Tiles
 from desra.registry import ARCH_REGISTRY, build, find
 from desra.utils.errors import InputError
+from helpers.small import SWINIR
 
 RRDB = {"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 2}
-SWINIR = {
-    "type": "SwinIR",
-    "img_size": 16,
-    "window_size": 8,
-    "img_range": 1.0,
-    "depths": [2],
-    "embed_dim": 8,
-    "num_heads": [2],
-    "mlp_ratio": 2,
-}
 SPECS: dict[str, dict[str, Any]] = {
     "RRDBNet x4": {**RRDB, "scale": 4},
     "RRDBNet x2": {**RRDB, "scale": 2},

@@ -17,7 +17,7 @@ from desra.networks import onnx as onnx_export
 from desra.networks.load import Network, padded_to
 from desra.registry import ARCH_REGISTRY, build
 from helpers.exports import RRDB, desra_image, refusal, save
-from helpers.small import photograph, save_compact
+from helpers.small import SWINIR, photograph, save_compact
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -67,15 +67,8 @@ def test_the_same_image_at_every_size(
     same_images(tmp_path / "ö.onnx", weights, SIZES)
 
 
-SWINIR = {
-    "type": "SwinIR",
-    "img_size": 16,
-    "window_size": 8,
-    "img_range": 1.0,
-    "depths": [2],
-    "embed_dim": 8,
-    "num_heads": [2],
-    "mlp_ratio": 2,
+REAL_SWINIR = {
+    **SWINIR,
     "upscale": 4,
     "upsampler": "nearest+conv",
     "resi_connection": "1conv",
@@ -89,7 +82,7 @@ SWINIR = {
         {**RRDB, "scale": 4},
         {**RRDB, "scale": 2},  # folds pixels: sizes are padded inside the file
         {**RRDB, "scale": 1},
-        SWINIR,
+        REAL_SWINIR,
     ],
     ids=["RRDBNet x4", "RRDBNet x2", "RRDBNet x1", "SwinIR"],
 )
@@ -142,7 +135,7 @@ def test_a_constant_in_place_of_the_batch_is_noticed(
 ):
     """Even with fresh weights, whose outputs hardly differ."""
     monkeypatch.setattr(onnx_export, "_REVERSE", "no such function")
-    weights, out = save(tmp_path / "net.pth", SWINIR), tmp_path / "net.onnx"
+    weights, out = save(tmp_path / "net.pth", REAL_SWINIR), tmp_path / "net.onnx"
     with pytest.raises(ValueError, match=r"SwinIR\) differs from torch by"):
         export.export(str(weights), out)
     assert not out.exists()

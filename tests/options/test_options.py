@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import typing
@@ -30,15 +29,12 @@ from desra.options.loading import (
 from desra.options.train import DatasetOptions, TrainOptions
 from desra.utils.errors import InputError
 from helpers.paths import ROOT
+from helpers.scripts import load_script
 
 
 def write_schema() -> ModuleType:
     """The script, which knows the model of each stage."""
-    spec = importlib.util.spec_from_file_location("write_schema", ROOT / "scripts/write_schema.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("write_schema.py")
 
 
 STAGES: dict[str, type[Strict]] = write_schema().MODELS

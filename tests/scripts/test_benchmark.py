@@ -15,6 +15,7 @@ import torch
 
 from desra.io.images import write_image
 from helpers.paths import SCRIPTS
+from helpers.scripts import load_script
 
 SCRIPT = SCRIPTS / "benchmark.py"
 SMALL = ["--size", "150", "200", "--repeats", "1"]
@@ -24,11 +25,7 @@ SMALL = ["--size", "150", "200", "--repeats", "1"]
 def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script; its folder is searched for ``benchmarks``, as when it is run."""
     monkeypatch.syspath_prepend(str(SCRIPT.parent))
-    spec = importlib.util.spec_from_file_location("benchmark_script", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmark.py")
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from desra.io.images import write_image
 from desra.metrics.curve import CurveCounts, count_curve
 from desra.metrics.mask_scores import MaskCounts
 from helpers.paths import SCRIPTS
+from helpers.scripts import load_script
 
 
 @pytest.fixture
@@ -135,11 +136,7 @@ def test_folders_without_their_truth(module: ModuleType) -> None:
 
 @pytest.fixture
 def fitting(module: ModuleType) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("fit_detector", SCRIPTS / "fit_detector.py")
-    assert spec is not None and spec.loader is not None
-    fitting = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(fitting)
-    return fitting
+    return load_script("fit_detector.py")
 
 
 def test_the_fit_tells_apart_what_can_be_told(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
 from collections import Counter
@@ -16,6 +15,7 @@ import pytest
 import yaml
 
 from helpers.paths import SCRIPTS
+from helpers.scripts import load_script
 
 pytest.importorskip("hypothesis", reason="pip install 'desra[test]'")
 SCRIPT = SCRIPTS / "fuzz.py"
@@ -25,11 +25,7 @@ SCRIPT = SCRIPTS / "fuzz.py"
 def fuzz(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script; its folder is searched for ``fuzzing``, as when it is run."""
     monkeypatch.syspath_prepend(str(SCRIPT.parent))
-    spec = importlib.util.spec_from_file_location("fuzz_script", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("fuzz.py")
 
 
 @pytest.fixture

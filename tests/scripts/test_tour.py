@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from desra.__main__ import STAGES
 from helpers.paths import ROOT
+from helpers.scripts import load_script
 
 NOTEBOOK = ROOT / "scripts" / "tour.ipynb"
 CELLS: list[dict[str, Any]] = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
@@ -58,10 +58,7 @@ def test_files_and_stages_that_it_names_exist():
 def test_it_runs_from_top_to_bottom():
     for module in ("nbclient", "ipykernel", "matplotlib"):
         pytest.importorskip(module, reason=f"no {module} (pip install 'desra[notebook]')")
-    spec = importlib.util.spec_from_file_location("run_tour", ROOT / "scripts/run_tour.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script("run_tour.py")
     cells = [cell for cell in module.run().cells if cell.cell_type == "code"]  # raises if one fails
     assert pictures(cells) == pictures(CODE)  # as many as are kept in the repository
     printed = "".join(o.get("text", "") for cell in cells for o in cell.outputs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +19,7 @@ from desra.io.images import read_mask, read_rgb8
 from desra.networks.sr_network import SRNetwork
 from desra.options.detect import DetectOptions
 from helpers.paths import SCRIPTS
+from helpers.scripts import load_script
 from helpers.small import photograph, save_compact, save_png
 
 SCRIPT = SCRIPTS / "tradeoff.py"
@@ -27,11 +27,7 @@ SCRIPT = SCRIPTS / "tradeoff.py"
 
 @pytest.fixture
 def tradeoff() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("tradeoff_script", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("tradeoff.py")
 
 
 AREA = 5  # 20 px_at_x4 at scale 2
