@@ -18,6 +18,7 @@ import base64
 import binascii
 import io
 import json
+import logging
 import math
 import os
 import re
@@ -36,9 +37,11 @@ from skimage.draw import polygon2mask
 
 from desra.artifacts import find_regions
 from desra.io.files import write_json
-from desra.io.images import MAX_PIXELS, decode_png, image_size, read_mask
+from desra.io.images import MAX_PIXELS, decode_png, image_size, read_drawn_mask
 from desra.io.listing import list_images
 from desra.utils.errors import InputError, listed
+
+logger = logging.getLogger("desra")
 
 Mask = NDArray[np.bool_]
 Size = tuple[int, int]
@@ -115,23 +118,59 @@ def read_human_masks(
 
     Raises:
         InputError: no such source, or a file that cannot be read, belongs to no image (all are
-            listed), or has another size than its image.
+            listed), or has another size than its image; or mask images that are black paint on
+            white pages, as it seems.
     """
     path = Path(source)
     if not path.exists():
         raise InputError(f"{key}: {path} does not exist; check the path")
     check = _Sizes(path, key, sizes)
     if path.is_file():
-        return read_coco(path, check)
-    if files := _json_files(path):
-        masks = check.by_image((_stem(file.relative_to(path)), file) for file in files)
-        return {stem: RLE.of(read_labelme(file, check.of(stem))) for stem, file in masks.items()}
-    images = check.by_image((file.stem, file.path) for file in list_images(path))
-    masks_of_images: dict[str, RLE] = {}
-    for stem, file in images.items():
+        masks = read_coco(path, check)
+    elif files := _json_files(path):
+        by_image = check.by_image((_stem(file.relative_to(path)), file) for file in files)
+        masks = {
+            stem: RLE.of(read_labelme(file, check.of(stem))) for stem, file in by_image.items()
+        }
+    else:
+        masks = _read_mask_images(path, key, check)
+    if large := {
+        stem: mask for stem, mask in masks.items() if 2 * mask.area > math.prod(mask.size)
+    }:
+        logger.warning(
+            "%s: more than half of the image is marked as artifact in %d of %d masks: %s; look "
+            "whether they mean that",
+            key,
+            len(large),
+            len(masks),
+            listed(
+                [f"{stem} ({mask.area / math.prod(mask.size):.0%})" for stem, mask in large.items()]
+            ),
+        )
+    return masks
+
+
+def _read_mask_images(folder: Path, key: str, check: _Sizes) -> dict[str, RLE]:
+    """Read a folder of mask images.
+
+    Raises:
+        InputError: as `read_human_masks`; or most of the masks may be black paint on white pages.
+    """
+    masks: dict[str, RLE] = {}
+    pages: list[str] = []
+    for stem, file in check.by_image((f.stem, f.path) for f in list_images(folder)).items():
         check.of(stem)(image_size(file))
-        masks_of_images[stem] = RLE.of(read_mask(file))
-    return masks_of_images
+        mask, may_be_page = read_drawn_mask(file)
+        masks[stem] = RLE.of(mask)
+        if may_be_page:
+            pages.append(str(file))
+    if 2 * len(pages) > len(masks):  # one white mask among others means what they mean
+        raise InputError(
+            f"{key}: {len(pages)} of {len(masks)} masks in {folder} are white for the most part, "
+            f"their border too: {listed(pages)}; white is artifact, so if they are black paint on "
+            "a white page, invert them, and if so much is artifact, paint it in red on black"
+        )
+    return masks
 
 
 def find_human_masks(

@@ -228,13 +228,49 @@ def read_mask(path: StrPath, size: tuple[int, int] | None = None) -> NDArray[np.
     path = Path(path)
     if size is not None:
         _check_size(path, image_size(path), size)
+    return _read_mask(path)[0]
+
+
+def read_drawn_mask(path: StrPath) -> tuple[NDArray[np.bool_], bool]:
+    """Read a mask image that a human drew, and tell whether it may be black paint on a white page.
+
+    Args:
+        path: the file, as for `read_mask`.
+
+    Returns:
+        The mask as of `read_mask`, white = painted; and True where black may be the paint: opaque
+        gray values, and more than half of the pixels as well as of those at the border are white.
+
+    Raises:
+        InputError: as `read_mask`.
+    """
+    mask, has_colour = _read_mask(Path(path))
+    return mask, not has_colour and is_mostly_set(mask) and is_mostly_set(_border(mask))
+
+
+def is_mostly_set(mask: NDArray[np.bool_]) -> bool:
+    """Return whether more than half of the pixels of a mask, bool of any shape, are True."""
+    return 2 * np.count_nonzero(mask) > mask.size
+
+
+def _border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the outermost pixels of a mask (H, W), as (N,); those of the corners twice."""
+    return np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+
+
+def _read_mask(path: Path) -> tuple[NDArray[np.bool_], bool]:
+    """Read a mask, see `read_mask`, and whether colour or opacity tells what is paint."""
     picture = _read(path, with_profile=False)
     try:
-        return _painted(picture, lossy=_is_lossy(path))
+        mask = _painted(picture, lossy=_is_lossy(path))
     except ValueError as error:
         raise InputError(
             f"{path} {error}; a mask must hold 0 and 255: white, or one bright colour, on black"
         ) from error
+    alpha = picture.alpha
+    if alpha is not None and alpha.min() < alpha.max():
+        return mask, True
+    return mask, not (_is_gray_file(picture) or _is_gray(picture.rgb))
 
 
 def _painted(picture: Picture, lossy: bool) -> NDArray[np.bool_]:
@@ -244,7 +280,7 @@ def _painted(picture: Picture, lossy: bool) -> NDArray[np.bool_]:
         ValueError: they cannot be told; the message is the middle of a sentence.
     """
     rgb = picture.rgb
-    is_gray = any(note == "gray to RGB" for note in picture.notes)
+    is_gray = _is_gray_file(picture)
     levels = rgb[..., 0] if is_gray else rgb.max(axis=2)
     alpha = picture.alpha
     if alpha is not None and alpha.min() < alpha.max():
@@ -292,8 +328,8 @@ def _refuse_photograph(rgb: Pixels, levels: Pixels, lossy: bool) -> None:
             in a lossy file.
     """
     top = int(np.iinfo(rgb.dtype).max)
-    if int((levels - rgb.min(axis=2)).max()) <= top // 16:
-        return  # gray, saved as RGB
+    if _is_gray(rgb):
+        return
     if levels.min() > top // 2 and np.ptp(rgb, axis=(0, 1)).any():
         raise ValueError("has colours on a background that is not black")
     if lossy:
@@ -301,6 +337,16 @@ def _refuse_photograph(rgb: Pixels, levels: Pixels, lossy: bool) -> None:
     codes = rgb.astype(np.uint64) @ np.array([1 << 32, 1 << 16, 1], np.uint64)
     if len(np.unique(codes)) > 256:
         raise ValueError("has the colours of a photograph")
+
+
+def _is_gray_file(picture: Picture) -> bool:
+    """Return whether the file of a picture held gray values."""
+    return "gray to RGB" in picture.notes
+
+
+def _is_gray(rgb: Pixels) -> bool:
+    """Return whether an image (H, W, 3) has no colours: gray, saved as RGB."""
+    return int((rgb.max(axis=2) - rgb.min(axis=2)).max()) <= int(np.iinfo(rgb.dtype).max) // 16
 
 
 def _is_lossy(path: Path) -> bool:

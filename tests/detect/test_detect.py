@@ -730,7 +730,8 @@ def test_human_masks_take_the_place_of_detected_ones(pairs: Path, kind: str):
 
 def test_a_human_mask_on_an_image_without_a_map_is_listed(tmp_path: Path, caplog: Any):
     save_pair(tmp_path, "tiny", *(image[:8, :9] for image in sr_pair(0)))
-    write_image(tmp_path / "by_hand/tiny.png", np.ones((8, 9), np.bool_))
+    red = np.full((8, 9, 3), (255, 0, 0), np.uint8)  # in white it could be an empty page
+    write_image(tmp_path / "by_hand/tiny.png", red)
     caplog.set_level(logging.INFO, "desra")
     (row,) = detect.detect(options(tmp_path, masks=str(tmp_path / "by_hand")))
     assert row.mask_pixels == 72

@@ -18,6 +18,7 @@ from desra.io.annotations import (
     RLE,
     find_human_masks,
     read_coco,
+    read_human_masks,
     read_labelme,
     write_coco,
     write_labelme,
@@ -511,7 +512,7 @@ def test_names_of_label_studio_and_windows(tmp_path: Path, name: str) -> None:
 
 
 def test_uploads_of_label_studio_as_images(tmp_path: Path) -> None:
-    Image.new("L", (10, 8), 255).save(tmp_path / "23082be9-a.png")
+    Image.new("RGB", (10, 8), "red").save(tmp_path / "23082be9-a.png")
     assert find_human_masks(tmp_path, SIZES)["a"].area == 80
     Image.new("L", (10, 8), 0).save(tmp_path / "a.png")
     with pytest.raises(InputError, match="are masks of one image, a; remove one"):
@@ -550,3 +551,73 @@ def test_a_mask_image_of_zeros_and_ones_is_not_taken_for_empty(tmp_path: Path) -
     Image.fromarray(np.eye(8, 10, dtype=np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(InputError, match="must hold 0 and 255"):
         find_human_masks(tmp_path, SIZES)
+
+
+# ------------------------------------------------------------------------ black on a white page
+
+
+def drawn(folder: Path, **masks: np.ndarray) -> Path:
+    folder.mkdir(exist_ok=True)
+    for stem, pixels in masks.items():
+        Image.fromarray(pixels).save(folder / f"{stem}.png")
+    return folder
+
+
+PAINTED = square((8, 10), slice(2, 5), slice(3, 9))
+WHITE_ON_BLACK = PAINTED.astype(np.uint8) * 255
+BLACK_ON_WHITE = 255 - WHITE_ON_BLACK
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        BLACK_ON_WHITE,
+        BLACK_ON_WHITE > 0,
+        np.dstack([BLACK_ON_WHITE] * 3),
+        np.dstack([BLACK_ON_WHITE] * 3 + [np.full_like(BLACK_ON_WHITE, 255)]),
+        np.maximum(BLACK_ON_WHITE, 60),
+        np.full_like(BLACK_ON_WHITE, 255),  # nothing painted, or all of it
+    ],
+)
+@pytest.mark.parametrize("key", ["masks", "masks.truth"])
+def test_black_paint_on_white_pages_is_refused(tmp_path: Path, page: np.ndarray, key: str) -> None:
+    source = drawn(tmp_path / "masks", a=page)
+    with pytest.raises(InputError, match=rf"{key}: 1 of 1 masks .*a\.png; .* invert them"):
+        read_human_masks(source, key)
+    drawn(source, b=page, c=WHITE_ON_BLACK)
+    with pytest.raises(InputError, match="2 of 3 masks .*a.png, .*b.png; white is artifact"):
+        read_human_masks(source, key, {"a": (8, 10), "b": (8, 10), "c": (8, 10)})
+
+
+def test_large_masks_are_taken_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What most masks of a folder mean, a large one means too; a colour tells by itself."""
+    nothing, inside = np.zeros_like(WHITE_ON_BLACK), np.zeros_like(WHITE_ON_BLACK)
+    inside[1:-1, 1:-1] = 255  # of most pixels, but not at the border
+    red = np.dstack([BLACK_ON_WHITE, nothing, nothing])
+    layer = np.dstack([nothing, nothing, nothing, BLACK_ON_WHITE])
+    for number, masks in enumerate(
+        ({"a": BLACK_ON_WHITE, "b": WHITE_ON_BLACK}, {"a": red}, {"a": layer})
+    ):
+        caplog.clear()
+        found = read_human_masks(drawn(tmp_path / str(number), **masks))
+        np.testing.assert_array_equal(found["a"].mask(), ~PAINTED)
+        (line,) = caplog.messages
+        assert f"in 1 of {len(masks)} masks: a (78%)" in line
+    assert read_human_masks(drawn(tmp_path / "inside", a=inside))["a"].area == 48
+    caplog.clear()
+    assert read_human_masks(drawn(tmp_path / "small", a=WHITE_ON_BLACK, b=nothing))["b"].area == 0
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize("kind", ["labelme", "coco"])
+def test_large_masks_of_json_files_are_told(
+    tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Outlines say what is inside them, so nothing is refused."""
+    path = tmp_path / "masks"
+    if kind == "labelme":
+        write_labelme(path / "a.json", ~PAINTED, "a.png")
+    else:
+        write_coco(path, [("a.png", ~PAINTED)])
+    assert read_human_masks(path)["a"].area == 62
+    assert "marked as artifact in 1 of 1 masks: a (78%)" in caplog.text
