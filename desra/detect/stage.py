@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from desra.artifacts import apply_class_weights, crop_to, find_regions
+from desra.detect.agreement import Agreement
 from desra.detect.folder import FILLED, KIND
 from desra.detect.jobs import Job, check, find_jobs, sr_size
 from desra.detectors import Detector, Images
@@ -114,7 +115,7 @@ class Detection:
     """
 
     def __init__(self, opt: DetectOptions, jobs: list[Job], segmenter: Segmenter | None):
-        self.opt, self.segmenter = opt, segmenter
+        self.opt, self.segmenter, self._agreement = opt, segmenter, Agreement()
         given: set[str] | None = None
         if opt.input.sr_gan is not None:
             given = {"mse", "lq"} if all(job.lq for job in jobs) else {"mse"}
@@ -154,6 +155,7 @@ class Detection:
         job, seconds = loaded.job, loaded.seconds
         with seconds("sr"):
             images, alpha, notes = self._images(loaded)
+            self._agreement.check(images)
         weigh = None
         if self.segmenter is not None:
             with seconds("segment"):
