@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from desra.artifacts import border_between
 from desra.io import manifest
-from desra.io.images import read_mask, read_rgb8
+from desra.io.images import image_size, read_mask, read_rgb8
 from desra.io.listing import pair_by_stem
 from desra.io.manifest import Row
 from desra.utils.errors import InputError, listed
@@ -81,8 +81,8 @@ def whole_mask(folder: Path, row: Row, cropped: bool = True) -> NDArray[np.bool_
 
     Args:
         folder, row: the results and the image.
-        cropped: whether the file may lack the border, as with ``protocol: released``; the border
-            is not masked then.
+        cropped: whether the file may lack the border that the map lacks, as with
+            ``protocol: released``; the border is not masked then.
 
     Raises:
         InputError: as `read_result`.
@@ -90,12 +90,25 @@ def whole_mask(folder: Path, row: Row, cropped: bool = True) -> NDArray[np.bool_
     path = manifest.result(folder, "mask", row.stem)
     mask = read_mask(path)
     border = _border(path, mask.shape, row)
+    if border and border != _border_of_map(folder, row):
+        raise InputError(
+            f"{path} is {mask.shape}, which is neither the size of the image, {row.sr_size}, nor "
+            "that of its map (height, width); detect again, or put the file back that was here"
+        )
     if border and not cropped:
         raise InputError(
             f"{path} is {mask.shape}, but {row.sr_size} is expected (height, width); "
             "what detect wrote with protocol: released is compared with protocol: released"
         )
     return np.pad(mask, border)
+
+
+def _border_of_map(folder: Path, row: Row) -> int:
+    """Return how many pixels on each side the map of an image lacks; 0 for one without a map."""
+    if row.mean_D is None:
+        return 0
+    path = manifest.result(folder, "map", row.stem)
+    return _border(path, image_size(path), row)
 
 
 def _border(path: Path, shape: tuple[int, ...], row: Row) -> int:

@@ -5,8 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from desra.io import manifest
 from desra.io.drawing import map_in_colour
+from desra.io.images import image_size
 from desra.io.results import read_pairs, read_result, whole_map, whole_mask
 from desra.metrics import rows as metric_rows
 from desra.metrics.mask_scores import count_change
@@ -97,7 +101,7 @@ def entry(results: ReportInput, row: manifest.Row, index: int, pictures: Picture
             "mse": pictures.add(index, "mse", read_result(results.before, "sr_mse", row)),
             "map": pictures.add(index, "map", map_in_colour(whole_map(results.before, row))),
         },
-        "notes": row.notes,
+        "notes": [*row.notes, *_changed(results.before, "mask", row, mask)],
         "psnr_outside": scores.get("psnr_outside"),
         "scores": [[label(key), rounded(value)] for key, value in scores.items()],
     }
@@ -115,6 +119,10 @@ def entry(results: ReportInput, row: manifest.Row, index: int, pictures: Picture
     added = regions(mask_after, mask, ("added", ""))
     return {
         **content,
+        "notes": [
+            *content["notes"],
+            *_changed(results.after, "mask of the finetuned network", row_after, mask_after),
+        ],
         "after": _state(row_after),
         "removed": change.removed,
         "added": change.added,
@@ -124,6 +132,24 @@ def entry(results: ReportInput, row: manifest.Row, index: int, pictures: Picture
             *(region for region in added if region["state"]),
         ],
     }
+
+
+def _changed(folder: Path, name: str, row: manifest.Row, mask: NDArray[np.bool_]) -> list[str]:
+    """Return the note on a mask that is no longer what detect wrote; none where it is.
+
+    Args:
+        folder, row: the results and the image.
+        name: what the note calls the mask.
+        mask: as it was read, bool (H, W).
+    """
+    pixels = int(np.count_nonzero(mask))
+    is_cropped = image_size(manifest.result(folder, "mask", row.stem)) != row.sr_size
+    if is_cropped or pixels == row.mask_pixels:
+        return []
+    return [
+        f"{name}: changed since detect wrote it, {pixels} pixels of {row.mask_pixels} then; the "
+        "numbers are those of then"
+    ]
 
 
 def summary(

@@ -53,6 +53,7 @@ def test_map_of_an_image_smaller_than_the_window(tmp_path):
 
 def test_mask_of_either_size(tmp_path):
     path = tmp_path / "mask" / "a.png"
+    write_image(tmp_path / "map" / "a.png", D)
     write_image(path, MASK)
     for cropped in (True, False):
         np.testing.assert_array_equal(whole_mask(tmp_path, row(), cropped), MASK)
@@ -62,6 +63,19 @@ def test_mask_of_either_size(tmp_path):
     np.testing.assert_array_equal(whole_mask(tmp_path, row()), inside)
     with pytest.raises(InputError, match=r"a\.png is \(14, 20\), but \(24, 30\) is expected"):
         whole_mask(tmp_path, row(), cropped=False)
+
+
+def test_a_mask_of_neither_size_is_refused(tmp_path):
+    """A mask of another image may lie centred in this one too."""
+    write_image(tmp_path / "map" / "a.png", D)
+    for border in (1, 4, 6, 10):
+        write_image(tmp_path / "mask" / "a.png", MASK[border:-border, border:-border])
+        for cropped in (True, False):
+            with pytest.raises(InputError, match=r"a\.png is .* neither the size of the image"):
+                whole_mask(tmp_path, row(), cropped)
+    write_image(tmp_path / "mask" / "a.png", MASK[2:-2, 2:-2])
+    with pytest.raises(InputError, match="neither the size of the image"):
+        whole_mask(tmp_path, row(mean_D=None))
 
 
 def test_pictures_of_another_image_are_refused(tmp_path):

@@ -180,14 +180,34 @@ def test_pictures_that_do_not_belong_to_the_results(tmp_path: Path) -> None:
         ("mask", "does not belong"),
         ("map", "does not belong"),
         ("sr_gan", "is expected"),
+        ("mask", "neither the size of the image"),
     ):
         path = before / kind / "a.png"
         kept = path.read_bytes()
-        write_image(path, mask[:-4] if kind != "sr_gan" else np.zeros((5, 5, 3), np.uint8))
+        other = mask[2:-2, 2:-2] if words.startswith("neither") else mask[:-4]
+        write_image(path, other if kind != "sr_gan" else np.zeros((5, 5, 3), np.uint8))
         with pytest.raises(ValueError, match=words):
             run(tmp_path, before=str(before))
         path.write_bytes(kept)
     run(tmp_path, before=str(before))
+
+
+def test_a_mask_that_was_changed_is_told(tmp_path: Path) -> None:
+    """The page shows its outline, and the numbers of the manifest."""
+    before, after = make_results(tmp_path)
+    both = {"before": str(before), "after": str(after)}
+    images = {image["name"]: image for image in run(tmp_path, **both)["images"]}
+    assert not any(image["notes"] for image in images.values())
+    for folder in (before, after):
+        mask = read(folder / "mask/a.png")[..., 0].copy()
+        mask[:3, :5] = 255
+        write_image(folder / "mask/a.png", mask)
+    images = {image["name"]: image for image in run(tmp_path, **both)["images"]}
+    first, second = images["a"]["notes"]
+    pixels = images["a"]["before"]["pixels"]
+    assert f"mask: changed since detect wrote it, {pixels + 15} pixels of {pixels} then" in first
+    assert second.startswith("mask of the finetuned network: changed")
+    assert not images["same"]["notes"]
 
 
 def test_the_shipped_options_are_the_defaults() -> None:
