@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from desra.networks import checkpoints, ncnn, zoo
+from desra.networks.soundness import fault_of
 from desra.networks.zoo import ZOO, Entry
 from desra.registry import ARCH_REGISTRY, build
 from desra.utils.errors import InputError, refuse_if_any, sort_out
@@ -187,13 +188,16 @@ def blend(before: str, after: str, strength: float, output: Path) -> None:
         output: the checkpoint.
 
     Raises:
-        InputError: unusable files, files of different networks, or ``output`` is one of them.
+        InputError: unusable files, files of different networks, ``output`` is one of them, or the
+            result is not finite.
     """
     paths = checkpoints.resolve(before), checkpoints.resolve(after)
     if output.resolve() in (path.resolve() for path in paths):
         raise InputError(f"-o: {output} is one of the two networks; choose another file")
     old, new = (checkpoints.with_new_names(checkpoints.tensors_of(path)) for path in paths)
     params = checkpoints.blended(old, new, strength)
+    if fault := fault_of(params):
+        raise InputError(f"--strength: with {strength:g} the result {fault}; take a smaller one")
     output.parent.mkdir(parents=True, exist_ok=True)
     checkpoints.save_atomically({"params": params}, output)
     print(f"{output}: {before} with {strength:g} of the change to {after}")

@@ -153,3 +153,26 @@ def test_half_precision_stays_half(both: Path, tmp_path: Path, capsys: Any):
     image = photograph(2, 13, 16)
     found = spandrel_image(tmp_path / "out.safetensors", image)
     np.testing.assert_array_equal(found, desra_image(tmp_path / "half.pth", image))
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda tensor: tensor.fill_(float("nan")), "are no numbers"),
+        (lambda tensor: tensor.to(torch.complex64), "has complex64 numbers"),
+        (lambda tensor: tensor.to(torch.int64), "has int64 numbers"),
+        (lambda tensor: tensor > 0, "has bool numbers"),
+    ],
+)
+def test_weights_that_are_none_are_not_exported(
+    suffix: str, change: Any, words: str, tmp_path: Path, capsys: Any
+):
+    file, out = save_compact(tmp_path / "a.pth"), tmp_path / f"out{suffix}"
+    content = torch.load(file, weights_only=True)
+    content["params"]["body.0.weight"] = change(content["params"]["body.0.weight"])
+    torch.save(content, file)
+    assert export.main([str(file), "-o", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert words in said and "a.pth" in said and "body.0.weight" in said
+    assert not out.exists()

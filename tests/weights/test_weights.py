@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -319,3 +320,42 @@ def test_blend_of_what_does_not_go_together(
     assert "are of different networks" in refusal(capsys, *command, str(tmp_path / "out.pth"))
     assert "is one of the two networks" in refusal(capsys, *command, str(one))
     assert one.read_bytes() == before and not (tmp_path / "out.pth").exists()
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda tensor: tensor.fill_(float("nan")), "are no numbers"),
+        (lambda tensor: tensor.to(torch.complex64), "has complex64 numbers"),
+        (lambda tensor: tensor.to(torch.int64), "has int64 numbers"),
+        (lambda tensor: tensor > 0, "has bool numbers"),
+    ],
+)
+def test_blend_of_what_is_no_network(
+    side: int,
+    change: Callable[[torch.Tensor], torch.Tensor],
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+):
+    files = [save_compact(tmp_path / name) for name in ("a.pth", "b.pth")]
+    content = torch.load(files[side], weights_only=True)
+    content["params"]["body.0.weight"] = change(content["params"]["body.0.weight"])
+    torch.save(content, files[side])
+    out = tmp_path / "out.pth"
+    command = ["blend", *map(str, files), "--strength", "0.5", "-o", str(out)]
+    said = refusal(capsys, *command)
+    assert words in said and files[side].name in said and "body.0.weight" in said
+    assert not out.exists()
+
+
+def test_a_blend_that_overflows(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    files = [save_compact(tmp_path / name, seed=i) for i, name in enumerate(("a.pth", "b.pth"))]
+    for file in files:
+        content = torch.load(file, weights_only=True)
+        torch.save({"params": {k: v.half() for k, v in content["params"].items()}}, file)
+    out = tmp_path / "out.pth"
+    command = ["blend", *map(str, files), "--strength", "1e7", "-o", str(out)]
+    assert "--strength: with 1e+07 the result has " in refusal(capsys, *command)
+    assert not out.exists()
