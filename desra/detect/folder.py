@@ -7,6 +7,10 @@ from desra.io import manifest
 from desra.io.ledger import Kind, machine_written
 from desra.utils.errors import InputError
 
+#: Exports of all masks in one file, by the names of the option ``export``.
+COCO = {"coco": "coco.json", "coco_polygons": "coco_polygons.json"}
+#: Exports of a file for each image, which are also the names of their folders.
+LABELME = ("labelme", "labelme_polygons")
 #: Folders that detect fills.
 FILLED = (*manifest.KINDS, "deleted")
 
@@ -25,7 +29,8 @@ def _is_earlier(folder: Path) -> bool:
 KIND = Kind(
     "detect",
     re.compile(
-        r"options\.yml|manifest\.jsonl|coco\.json|labelme/.+\.json"
+        r"options\.yml|manifest\.jsonl|coco(_polygons)?\.json"
+        r"|labelme(_polygons)?/.+\.json"
         rf"|({'|'.join(FILLED)})/.+\.png"
     ),
     _is_earlier,

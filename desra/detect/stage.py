@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from desra.artifacts import apply_class_weights, crop_to, find_regions
 from desra.detect.agreement import Agreement
-from desra.detect.folder import FILLED, KIND
+from desra.detect.folder import COCO, FILLED, KIND, LABELME
 from desra.detect.jobs import Job, check, find_jobs, sr_size
 from desra.detectors import Detector, Images
 from desra.detectors.segment import Segmenter, make_segmenter, segment_weights
@@ -255,17 +255,23 @@ def _weighted(
 def _export(opt: DetectOptions, rows: list[manifest.Row]) -> None:
     """Write the masks for annotation tools; files that are there may have been corrected: kept."""
     out = Path(opt.output)
-    if "labelme" in opt.export:
+    for kind in (kind for kind in LABELME if kind in opt.export):
         for row in rows:
-            path = out / "labelme" / f"{row.stem}.json"
+            path = out / kind / f"{row.stem}.json"
             if path.exists():
                 logger.warning("kept: %s (delete it to have it written anew)", path)
             else:
                 picture = manifest.result(out, "sr_gan", row.stem)
-                write_labelme(path, whole_mask(out, row), picture)
-    if "coco" in opt.export:
+                polygons = kind == "labelme_polygons"
+                write_labelme(path, whole_mask(out, row), picture, polygons=polygons)
+    for kind, name in _coco_files(opt).items():
         masks = ((f"{row.stem}.png", whole_mask(out, row)) for row in rows)
-        write_coco(out / "coco.json", masks)
+        write_coco(out / name, masks, polygons=kind == "coco_polygons")
+
+
+def _coco_files(opt: DetectOptions) -> dict[str, str]:
+    """Return the COCO files that the options ask for, by the names of ``export``."""
+    return {kind: name for kind, name in COCO.items() if kind in opt.export}
 
 
 def _log_table(rows: list[manifest.Row], shown: int = 10) -> None:
@@ -306,7 +312,7 @@ def _todo(
         if detection.hashes.get(stem) == row.settings
     }
     todo = [job for job in jobs if not _is_done(opt, job.stem, known)]
-    coco = [out / "coco.json"] * ("coco" in opt.export)
+    coco = [out / name for name in _coco_files(opt).values()]
     files = [path for job in todo for path in _files(opt, job.stem)]
     ledger.refuse_foreign([out / manifest.FILE, out / manifest.OPTIONS, *coco, *files])
     return known, todo
@@ -327,7 +333,7 @@ def detect(opt: DetectOptions) -> list[manifest.Row]:
     """
     import_modules(opt.imports)
     ledger, out = Ledger(opt.output, KIND), Path(opt.output)
-    names = (*FILLED, manifest.FILE, manifest.OPTIONS, *(["coco.json"] * ("coco" in opt.export)))
+    names = (*FILLED, manifest.FILE, manifest.OPTIONS, *_coco_files(opt).values())
     refuse_inputs_in([out / name for name in names], inputs_of(opt, ("output",)), "output")
     if opt.input.lq is not None:
         opt = opt.model_copy(update={"sr_mse": partner_of(opt.sr_gan, opt.sr_mse)})

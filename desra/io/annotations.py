@@ -2,7 +2,7 @@
 
 A mask is bool ``(H, W)``, True = artifact, in the size of the SR image. Every shape of a file
 counts as an artifact, whatever its label: the mask is their union. A mask that is written and
-read again is the same, pixel by pixel.
+read again is the same, pixel by pixel; but for polygons for LabelMe, which follow it to a pixel.
 
 Outlines become pixels by the rule of the tool that they come from:
 
@@ -30,7 +30,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw
 from scipy import ndimage
 from skimage.draw import polygon2mask
@@ -39,6 +39,7 @@ from desra.artifacts import find_regions
 from desra.io.files import write_json
 from desra.io.images import MAX_PIXELS, decode_png, image_size, read_drawn_mask
 from desra.io.listing import list_images
+from desra.io.outlines import along_pixels, through_centres
 from desra.utils.errors import InputError, listed
 
 logger = logging.getLogger("desra")
@@ -51,6 +52,9 @@ _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 
 _FARTHEST = 10**6  # pixels: beyond it, a coordinate is an error, and drawing a circle takes minutes
+#: Pixels by which a polygon for LabelMe may leave the outline, so that its points are few. With
+#: more, spikes of a pixel's width are lost.
+POLYGON_TOLERANCE = 0.75
 # Number of points of LabelMe's shapes, at least for a polygon; "rotation" is X-AnyLabeling's.
 _POINTS = {"polygon": 3, "rectangle": 2, "oriented_rectangle": 4, "rotation": 4, "circle": 2}
 
@@ -471,6 +475,7 @@ def write_labelme(
     mask: Mask,
     image_path: str | os.PathLike[str],
     label: str = "artifact",
+    polygons: bool = False,
 ) -> None:
     """Write a mask as a LabelMe 5 file, with a mask shape for each 8-connected region.
 
@@ -479,27 +484,18 @@ def write_labelme(
         mask: bool ``(H, W)``, in the size of the image.
         image_path: the image that LabelMe shows; written relative to ``path``.
         label: name of the shapes.
+        polygons: write polygons instead, whose points people can drag. They follow the mask to
+            `POLYGON_TOLERANCE`; a region with holes is cut into several.
 
     Raises:
         InputError: the file cannot be written.
     """
     path = Path(path)
-    shapes: list[dict[str, Any]] = []
-    for rows, columns, inside in _regions(mask):
-        png = io.BytesIO()
-        Image.fromarray(inside.astype(np.uint8)).save(png, "PNG")
-        corners = [[columns.start, rows.start], [columns.stop - 1, rows.stop - 1]]
-        shapes.append(
-            {
-                "label": label,
-                "points": [[float(n) for n in corner] for corner in corners],
-                "group_id": None,
-                "description": "",
-                "shape_type": "mask",
-                "flags": {},
-                "mask": base64.b64encode(png.getvalue()).decode("ascii"),
-            }
-        )
+    if polygons:
+        outlines = through_centres(mask, POLYGON_TOLERANCE)
+        shapes = [_shape("polygon", points, label) for points in outlines]
+    else:
+        shapes = [_mask_shape(*region, label) for region in _regions(mask)]
     content = {
         "version": "5.5.0",
         "flags": {},
@@ -510,6 +506,27 @@ def write_labelme(
         "imageWidth": mask.shape[1],
     }
     write_json(path, content, indent=None)
+
+
+def _shape(kind: str, points: ArrayLike, label: str) -> dict[str, Any]:
+    """Return a shape of a LabelMe file, of points (N, 2), x and y."""
+    return {
+        "label": label,
+        "points": np.asarray(points, np.float64).tolist(),
+        "group_id": None,
+        "description": "",
+        "shape_type": kind,
+        "flags": {},
+    }
+
+
+def _mask_shape(rows: slice, columns: slice, inside: Mask, label: str) -> dict[str, Any]:
+    """Return a mask shape of a LabelMe file, of a region as `_regions` yields it."""
+    png = io.BytesIO()
+    Image.fromarray(inside.astype(np.uint8)).save(png, "PNG")
+    corners = [[columns.start, rows.start], [columns.stop - 1, rows.stop - 1]]
+    text = base64.b64encode(png.getvalue()).decode("ascii")
+    return {**_shape("mask", corners, label), "mask": text}
 
 
 # ------------------------------------------------------------------------------------------- COCO
@@ -625,7 +642,10 @@ def _decompress(text: str) -> list[int]:
 
 
 def write_coco(
-    path: str | os.PathLike[str], masks: Iterable[tuple[str, Mask]], label: str = "artifact"
+    path: str | os.PathLike[str],
+    masks: Iterable[tuple[str, Mask]],
+    label: str = "artifact",
+    polygons: bool = False,
 ) -> None:
     """Write masks as a COCO file: uncompressed RLE, an annotation for each 8-connected region.
 
@@ -634,6 +654,9 @@ def write_coco(
         masks: ``file_name`` of each image, with its sub-folder, and its mask, bool ``(H, W)``;
             with a generator, only one mask at a time is in memory.
         label: name of the category.
+        polygons: write polygons along the pixels instead, an annotation each: what reads no RLE,
+            such as the converter of Label Studio, reads these. They are exact, too; a region with
+            holes or of parts that touch by a corner has several.
 
     Raises:
         InputError: the file cannot be written.
@@ -643,22 +666,37 @@ def write_coco(
     for image_id, (file_name, mask) in enumerate(masks, 1):
         height, width = mask.shape
         images.append({"id": image_id, "file_name": file_name, "height": height, "width": width})
-        for rows, columns, inside in _regions(mask):
-            region = np.zeros_like(mask)
-            region[rows, columns] = inside
-            runs = RLE.of(region)
-            box = columns.start, rows.start, inside.shape[1], inside.shape[0]
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": image_id,
-                    "category_id": 1,
-                    "segmentation": {"size": runs.size, "counts": runs.counts},
-                    "area": runs.area,
-                    "bbox": box,
-                    "iscrowd": 1,
-                }
-            )
+        for content in _coco_polygons(mask) if polygons else _coco_runs(mask):
+            ids = {"id": len(annotations) + 1, "image_id": image_id, "category_id": 1}
+            annotations.append({**ids, **content})
     categories = [{"id": 1, "name": label, "supercategory": ""}]
     content = {"images": images, "annotations": annotations, "categories": categories}
     write_json(path, content, indent=None)
+
+
+def _coco_runs(mask: Mask) -> Iterator[dict[str, Any]]:
+    """Yield what annotations say of the 8-connected regions of a mask, as run lengths."""
+    for rows, columns, inside in _regions(mask):
+        region = np.zeros_like(mask)
+        region[rows, columns] = inside
+        runs = RLE.of(region)
+        yield {
+            "segmentation": {"size": runs.size, "counts": runs.counts},
+            "area": runs.area,
+            "bbox": (columns.start, rows.start, inside.shape[1], inside.shape[0]),
+            "iscrowd": 1,
+        }
+
+
+def _coco_polygons(mask: Mask) -> Iterator[dict[str, Any]]:
+    """Yield what annotations say of the parts of a mask, as polygons."""
+    for points in along_pixels(mask):
+        (left, top), (right, bottom) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
+        x, y = points.T
+        area = abs(int(np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)))) // 2  # Gauss
+        yield {
+            "segmentation": [points.ravel().tolist()],
+            "area": area,
+            "bbox": (left, top, right - left, bottom - top),
+            "iscrowd": 0,
+        }

@@ -65,8 +65,10 @@ class DetectOptions(FinderSections, _Classes, MapSections, PairSections, _Detect
     of LabelMe files or of mask images (0 and 255), or a COCO file."""
     deletion: DeletionSpec | None = None
     """Also write deleted/<stem>.png: the GAN-SR image with its artifacts replaced; null: don't."""
-    export: list[Literal["labelme", "coco"]] = []
-    """Also write the masks for correction by hand: labelme/<stem>.json, coco.json."""
+    export: list[Literal["labelme", "labelme_polygons", "coco", "coco_polygons"]] = []
+    """Also write the masks for correction by hand: labelme/<stem>.json, coco.json; as polygons:
+    labelme_polygons/<stem>.json (whose points can be dragged, to a pixel), coco_polygons.json (for
+    Label Studio)."""
     protocol: Literal["full", "released"] = "full"
     """full: masks as large as the image; released: cropped by the window's border, as the paper's
     released code leaves them (not to be trained on)."""

@@ -748,6 +748,25 @@ def test_exported_masks_come_back_unchanged(pairs: Path, source: str):
     assert second == {name: first[name] for name in second}  # all but the exports
 
 
+@pytest.mark.parametrize("source", ["coco_polygons.json", "labelme_polygons"])
+def test_exported_polygons_come_back(pairs: Path, source: str):
+    """Those of COCO pixel by pixel, those of LabelMe to a pixel at the outline."""
+    export = [source.removesuffix(".json")]
+    assert any(row.mask_pixels for row in detect.detect(options(pairs, export=export)))
+    assert not (pairs / "out/labelme").exists() and not (pairs / "out/coco.json").exists()
+    again = options(pairs, masks=str(pairs / "out" / source), output=str(pairs / "again"))
+    for row in detect.detect(again):
+        assert row.notes == ("mask: by a human",)
+        first, second = (
+            np.asarray(Image.open(pairs / folder / "mask" / f"{row.stem}.png"))
+            for folder in ("out", "again")
+        )
+        slack = np.ones((1, 1) if source.endswith(".json") else (3, 3), np.uint8)
+        assert (second >= cv2.erode(first, slack)).all()
+        assert (second <= cv2.dilate(first, slack)).all()
+    detect.detect(options(pairs, export=export))  # its own files are no stranger's
+
+
 def test_a_corrected_file_is_kept(pairs: Path, caplog: Any):
     detect.detect(options(pairs, export=["labelme"]))
     corrected = pairs / "out/labelme/a.json"

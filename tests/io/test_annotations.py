@@ -9,10 +9,12 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 from scipy import ndimage
+from skimage.draw import polygon2mask
 
 from desra.io.annotations import (
     RLE,
@@ -551,6 +553,68 @@ def test_a_mask_image_of_zeros_and_ones_is_not_taken_for_empty(tmp_path: Path) -
     Image.fromarray(np.eye(8, 10, dtype=np.uint8)).save(tmp_path / "a.png")
     with pytest.raises(InputError, match="must hold 0 and 255"):
         find_human_masks(tmp_path, SIZES)
+
+
+# -------------------------------------------------------------------------------------- polygons
+
+
+@pytest.mark.parametrize(
+    "mask", [blobs(0), ~blobs(3), np.zeros((4, 6), bool), np.ones((4, 6), bool)]
+)
+def test_coco_polygons_lose_no_pixel(tmp_path: Path, mask: np.ndarray) -> None:
+    """Holes included; each annotation is one polygon, which is all that some converters read."""
+    path = tmp_path / "coco.json"
+    write_coco(path, [("sub/a.png", mask)], label="halo", polygons=True)
+    np.testing.assert_array_equal(read_coco(path)["sub/a"].mask(), mask)
+    union = np.zeros_like(mask)
+    content = json.loads(path.read_text())
+    for number, annotation in enumerate(content["annotations"], 1):
+        (points,) = annotation["segmentation"]
+        x, y = points[::2], points[1::2]
+        part = polygon2mask(mask.shape, np.stack([y, x], axis=1) - 0.5)
+        assert annotation["area"] == part.sum() and annotation["iscrowd"] == 0
+        assert annotation["bbox"] == [min(x), min(y), max(x) - min(x), max(y) - min(y)]
+        assert annotation["id"] == number and annotation["category_id"] == 1
+        assert not (union & part).any()
+        union |= part
+    np.testing.assert_array_equal(union, mask)
+
+
+def test_pycocotools_reads_the_polygons(tmp_path: Path) -> None:
+    from_coco = pytest.importorskip("pycocotools.mask")
+    mask = np.kron(blobs(5), np.ones((9, 7), bool))
+    write_coco(tmp_path / "ours.json", [("a.png", mask)], polygons=True)
+    union = np.zeros_like(mask)
+    for annotation in json.loads((tmp_path / "ours.json").read_text())["annotations"]:
+        runs = from_coco.merge(from_coco.frPyObjects(annotation["segmentation"], *mask.shape))
+        union |= from_coco.decode(runs).astype(bool)
+    np.testing.assert_array_equal(union, mask)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("holes", [False, True])
+def test_labelme_polygons_follow_the_mask_to_a_pixel(
+    tmp_path: Path, seed: int, holes: bool
+) -> None:
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(200, 260)), 6)
+    mask = noise > 0.4 * noise.std()
+    if holes:  # what is left are rings of five pixels
+        mask[ndimage.binary_erosion(mask, iterations=5)] = False
+    path = tmp_path / "a.json"
+    write_labelme(path, mask, "a.png", label="halo", polygons=True)
+    found = read_labelme(path)
+    shared = (found & mask).sum() / (found | mask).sum()
+    assert shared > (0.93 if holes else 0.965)
+    from_outline = ndimage.distance_transform_edt(mask) + ndimage.distance_transform_edt(~mask)
+    assert from_outline[found ^ mask].max() <= (3 if holes else 1)
+    shapes = json.loads(path.read_text())["shapes"]
+    assert {(s["shape_type"], s["label"], "mask" in s) for s in shapes} == {
+        ("polygon", "halo", False)
+    }
+    by_opencv = np.zeros(mask.shape, np.uint8)
+    for drawn_shape in shapes:
+        cv2.fillPoly(by_opencv, [np.array(drawn_shape["points"], np.int32)], 1)
+    assert ((by_opencv > 0) ^ found).sum() < 0.04 * mask.sum()
 
 
 # ------------------------------------------------------------------------ black on a white page
