@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import yaml
 from pydantic import BaseModel
@@ -29,6 +29,8 @@ from desra.options.loading import resolved
 from desra.utils.errors import InputError, listed
 
 VERSION = 1
+_NONE = re.compile(r"(?!)")
+_LOCKS = re.compile(r"\.run(\.\w+)?\.lock")  # see `desra.io.lock.lock_name`
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,10 @@ class Kind:
         earlier: whether a folder without a ledger was written by an earlier version of it.
         states: names of files that the stage reads and checks itself before it replaces them.
         digests: whether each file is entered; else the first line alone vouches for `files`.
-        parts: what other stages write below its folder, by their own ledgers; as a pattern.
-        entered: names that are deleted only if the ledger knows them, as a pattern.
+        streams: files written bit by bit, such as logs, which are not entered; as a pattern.
+        parts: what may be deleted by its name alone, whatever it holds; as a pattern.
+        inner: the folders below its own that other stages write, as patterns, and their kinds.
+        by_hand: copies of what a person made, which are never deleted; as a pattern.
         of_earlier: whether a name in a folder that an earlier version wrote is of its own.
     """
 
@@ -51,14 +55,20 @@ class Kind:
     earlier: Callable[[Path], bool]
     states: frozenset[str] = frozenset()
     digests: bool = True
-    parts: re.Pattern[str] = re.compile(r"(?!)")
-    entered: re.Pattern[str] = re.compile(r"(?!)")
+    streams: re.Pattern[str] = _NONE
+    parts: re.Pattern[str] = _NONE
+    inner: tuple[tuple[re.Pattern[str], Kind], ...] = ()
+    by_hand: re.Pattern[str] = _NONE
     of_earlier: Callable[[Path, str], bool] = lambda folder, name: True
 
     @property
     def ledger(self) -> str:
         """Name of its ledger."""
         return f".desra_{self.name}.jsonl"
+
+    def enters(self, name: str) -> bool:
+        """Return whether size and digest of a file stand in the ledger, by its name."""
+        return self.digests and name not in self.states and not self.streams.fullmatch(name)
 
 
 class Ledger:
@@ -87,6 +97,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._torn = False
         self._earlier = False
+        self._inner_ledgers: dict[Path, Ledger] = {}
         self.exists = self._read()
         if not self.exists:
             self._earlier = self.folder.is_dir() and kind.earlier(self.folder)
@@ -135,7 +146,7 @@ class Ledger:
         name = self.name_of(path)
         if name is None or not self.ours or os.path.islink(path) or not os.path.isfile(path):
             return False
-        if name in self.kind.states or not self.kind.digests:
+        if not self.kind.enters(name):
             return True
         entries = self._entries.get(name)
         if entries is None:
@@ -143,6 +154,14 @@ class Ledger:
             return earlier and self.kind.of_earlier(self.folder, name)
         size = os.path.getsize(path)
         return size in {size for size, _ in entries} and (size, sha256_of(path)) in entries
+
+    def is_changed(self, path: Path) -> bool:
+        """Return whether a file that is there is known, and has another content than was written.
+
+        One that is missing is not changed.
+        """
+        entries = self._entries.get(self.name_of(path) or "")
+        return bool(entries) and os.path.lexists(path) and not self.owns(path)
 
     def has_size(self, path: Path) -> bool:
         """Return whether a file is there, in the size that it was written in if that is known."""
@@ -181,7 +200,7 @@ class Ledger:
             content: where it is now.
         """
         name = self.name_of(path)
-        if name is None or not self.kind.digests or name in self.kind.states:
+        if name is None or not self.kind.enters(name):
             return
         entry = content.stat().st_size, sha256_of(content)
         if entry not in self._entries.get(name, ()):
@@ -241,7 +260,7 @@ class Ledger:
 
         Raises:
             InputError: the folder is a link, is not the stage's, or holds anything that it did not
-                write or that is to be read; nothing is deleted then.
+                write, that was changed since or that is to be read; nothing is deleted then.
         """
         folder, kind = self.folder, self.kind
         inside = [p for p in _walk(folder) if p.relative_to(folder).as_posix() not in keep]
@@ -255,11 +274,14 @@ class Ledger:
                 f"{self.key}: {folder} is not marked as written by desra.{kind.name} and does not "
                 f"look like it, {end}"
             )
-        if foreign := [str(p.relative_to(folder)) for p in inside if not self._may_delete(p)]:
-            raise InputError(
-                f"{self.key}: {folder} holds what desra.{kind.name} did not write "
-                f"({listed(foreign)}), {end}"
-            )
+        judged = [(self._judged(p), str(p.relative_to(folder))) for p in inside]
+        foreign, changed = ([n for j, n in judged if j == kept] for kept in ("foreign", "changed"))
+        held = [f"what desra.{kind.name} did not write ({listed(foreign)})"] * bool(foreign)
+        held += [f"what a person made, or what was changed since ({listed(changed)})"] * bool(
+            changed
+        )
+        if held:
+            raise InputError(f"{self.key}: {folder} holds {' and '.join(held)}, {end}")
         refuse_inputs_in([folder], inputs, self.key, "would be deleted")
         self.begin()  # a killed process leaves a folder that is known
         for path in inside:
@@ -270,16 +292,35 @@ class Ledger:
                 os.rmdir(where)
         self.path.unlink(missing_ok=True)
         self._entries, self.exists, self._earlier = {}, False, False
+        self._inner_ledgers = {}
 
-    def _may_delete(self, path: Path) -> bool:
-        name = path.relative_to(self.folder).as_posix()
+    def _judged(self, path: Path) -> Literal["ours", "changed", "foreign"]:
+        """Return whose a file below the folder is: what is ours may be deleted."""
+        kind, name = self.kind, path.relative_to(self.folder).as_posix()
         if path.is_symlink() or not path.is_file():
-            return False
-        if name == self.kind.ledger or files.UNFINISHED.fullmatch(path.name):
-            return True
-        if self.kind.entered.fullmatch(name) and name not in self._entries:
-            return self._earlier and self.kind.of_earlier(self.folder, name)
-        return any(p.fullmatch(name) for p in (self.kind.files, self.kind.parts))
+            return "foreign"
+        if name == kind.ledger or any(p.fullmatch(path.name) for p in (files.UNFINISHED, _LOCKS)):
+            return "ours"
+        if kind.by_hand.fullmatch(name):
+            return "changed"
+        if kind.parts.fullmatch(name):
+            return "ours"
+        if not kind.files.fullmatch(name):
+            inner = self._inner(path)
+            return inner._judged(path) if inner else "foreign"
+        if self.owns(path):
+            return "ours"
+        return "changed" if name in self._entries else "foreign"
+
+    def _inner(self, path: Path) -> Ledger | None:
+        """Return the ledger of the stage that writes where a file below the folder lies."""
+        for place in path.relative_to(self.folder).parents:
+            for pattern, kind in self.kind.inner:
+                if pattern.fullmatch(place.as_posix()):
+                    if place not in self._inner_ledgers:
+                        self._inner_ledgers[place] = Ledger(self.folder / place, kind, self.key)
+                    return self._inner_ledgers[place]
+        return None
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

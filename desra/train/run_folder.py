@@ -13,7 +13,7 @@ from torch import Tensor
 
 from desra.io import manifest
 from desra.io.ledger import Kind, inputs_of, machine_written
-from desra.io.lock import LOCK, held_folder
+from desra.io.lock import held_folder
 from desra.models.base_model import TrainableModel
 from desra.networks import checkpoints
 from desra.options.comparing import differences, flat
@@ -54,8 +54,9 @@ KIND = Kind(
         r"|training_states/latest\.state|tb/events\.out\.tfevents\.[^/]+"
     ),
     _is_earlier_run,
-    digests=False,
-    parts=re.compile(re.escape(LOCK)),
+    states=frozenset({manifest.OPTIONS}),
+    streams=re.compile(r"train\.log|tb/events\.out\.tfevents\.[^/]+"),
+    parts=re.compile(r"training_states/latest\.state"),  # of use to nobody else, whole or damaged
 )
 
 
@@ -224,6 +225,7 @@ class RunFolder:
                     "to have it written anew, or choose another name"
                 )
         logger.warning("%s %s: written anew from %s", self.latest, fault, self.state_file)
+        self.latest.unlink(missing_ok=True)  # else it is a file that the run did not write
         checkpoints.save_atomically(weights, self.latest)
 
     def save_best(self, model: TrainableModel) -> None:
