@@ -15,7 +15,8 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -202,6 +203,7 @@ class Ledger:
         name = self.name_of(path)
         if name is None or not self.kind.enters(name):
             return
+        self.begin()
         entry = content.stat().st_size, sha256_of(content)
         if entry not in self._entries.get(name, ()):
             self._append({"file": name, "size": entry[0], "sha256": entry[1]})
@@ -321,6 +323,35 @@ class Ledger:
                         self._inner_ledgers[place] = Ledger(self.folder / place, kind, self.key)
                     return self._inner_ledgers[place]
         return None
+
+
+@contextmanager
+def single_file(path: Path, stage: str, key: str = "-o") -> Generator[None]:
+    """Let `atomic_write` replace a file that a person named only if the stage wrote it there.
+
+    The ledger lies beside the file.
+
+    Args:
+        path: the file.
+        stage: its name.
+        key: the option that names the file, for messages.
+
+    Raises:
+        InputError: the file exists, and the stage did not write it or it was changed since; raised
+            before the block is entered, so all work belongs into the block.
+    """
+    kind = Kind(stage, re.compile(re.escape(path.name)), lambda folder: False)
+    ledger = Ledger(path.parent, kind, key)
+    if os.path.lexists(path) and not path.is_dir() and not ledger.owns(path):
+        raise InputError(
+            f"{key}: {path} exists, and desra.{stage} did not write it or it was changed since; "
+            "move it away, or choose another name"
+        )
+    files.watch(ledger)
+    try:
+        yield
+    finally:
+        files.unwatch(ledger)
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

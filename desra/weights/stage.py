@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from desra.io.ledger import single_file
 from desra.networks import checkpoints, ncnn, zoo
 from desra.networks.zoo import ZOO, Entry
 from desra.registry import ARCH_REGISTRY, build
@@ -133,7 +134,8 @@ def import_ncnn(param: Path, binary: Path, output: Path | None, keep_fp16: bool 
         InputError: as `desra.networks.ncnn.import_files`.
     """
     output = output or Path(f"{param.stem.lower()}.safetensors")
-    imported = ncnn.import_files(param, binary, output, keep_fp16)
+    with single_file(output, "weights"):
+        imported = ncnn.import_files(param, binary, output, keep_fp16)
     settings = ", ".join(f"{key}: {value}" for key, value in imported.network_g.items())
     print(f"{output}: {{{settings}}}")
     if any(array.dtype.itemsize == 2 for array in imported.tensors.values()):
@@ -187,13 +189,14 @@ def blend(before: str, after: str, strength: float, output: Path) -> None:
         output: the checkpoint.
 
     Raises:
-        InputError: unusable files, files of different networks, or ``output`` is one of them.
+        InputError: unusable files, files of different networks, or ``output`` is one of them or
+            exists and was not written there by `desra.weights`.
     """
     paths = checkpoints.resolve(before), checkpoints.resolve(after)
     if output.resolve() in (path.resolve() for path in paths):
         raise InputError(f"-o: {output} is one of the two networks; choose another file")
-    old, new = (checkpoints.with_new_names(checkpoints.tensors_of(path)) for path in paths)
-    params = checkpoints.blended(old, new, strength)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    checkpoints.save_atomically({"params": params}, output)
+    with single_file(output, "weights"):
+        old, new = (checkpoints.with_new_names(checkpoints.tensors_of(path)) for path in paths)
+        params = checkpoints.blended(old, new, strength)
+        checkpoints.save_atomically({"params": params}, output)
     print(f"{output}: {before} with {strength:g} of the change to {after}")

@@ -310,6 +310,17 @@ def test_blend(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         np.testing.assert_allclose(value, new[name], atol=1e-5)
 
 
+def test_a_blend_replaces_no_file_of_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out = tmp_path / "between.pth"
+    out.write_bytes(b"mine")
+    command = ["blend", "embedded:gan", "embedded:mse", "--strength", "0.5", "-o", str(out)]
+    assert weights.main(command) == 2
+    assert "exists, and desra.weights did not write it" in capsys.readouterr().err
+    assert out.read_bytes() == b"mine"
+    out.unlink()
+    assert [weights.main(command), weights.main(command)] == [0, 0]
+
+
 def test_blend_of_what_does_not_go_together(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
