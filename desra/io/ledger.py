@@ -2,8 +2,8 @@
 
 Each stage keeps a ledger in its output folder, ``.desra_<kind>.jsonl``. The first line says whose
 folder it is (``kind``, ``version``); each further line is a file that was written (``file``,
-``size``, ``sha256``), entered before the file takes its place. A file that the ledger does not
-know, or that was changed since, is never replaced and never deleted.
+``size``, ``time`` of change, ``sha256``), entered before the file takes its place. A file that the
+ledger does not know, or that was changed since, is never replaced and never deleted.
 
 Folders of versions that kept no ledger are recognised by their content (`Kind.earlier`); what has
 the names that such a stage gives (`Kind.files`) is taken for its own.
@@ -95,6 +95,7 @@ class Ledger:
         self.path = self.folder / kind.ledger
         self._beside = {os.path.abspath(path) for path in beside}
         self._entries: dict[str, set[tuple[int, str]]] = {}
+        self._times: dict[str, set[tuple[int, int]]] = {}  # size and time of change
         self._lock = threading.Lock()
         self._torn = False
         self._earlier = False
@@ -126,6 +127,8 @@ class Ledger:
             name, size, digest = (line.get(key) for key in ("file", "size", "sha256"))
             if isinstance(name, str) and isinstance(size, int) and isinstance(digest, str):
                 self._entries.setdefault(name, set()).add((size, digest))
+                if isinstance(time := line.get("time"), int):
+                    self._times.setdefault(name, set()).add((size, time))
         return True
 
     @property
@@ -164,12 +167,24 @@ class Ledger:
         entries = self._entries.get(self.name_of(path) or "")
         return bool(entries) and os.path.lexists(path) and not self.owns(path)
 
-    def has_size(self, path: Path) -> bool:
-        """Return whether a file is there, in the size that it was written in if that is known."""
+    def is_whole(self, path: Path, verify: bool = False) -> bool:
+        """Return whether a file is there as it was written, as far as the ledger tells.
+
+        Size and time of change are compared; only where the time is another, the SHA-256 too.
+
+        Args:
+            path: the file.
+            verify: compare the SHA-256 in any case.
+        """
         if not path.is_file():
             return False
-        entries = self._entries.get(self.name_of(path) or "")
-        return not entries or path.stat().st_size in {size for size, _ in entries}
+        name = self.name_of(path) or ""
+        if not self._entries.get(name):
+            return True
+        stat = path.stat()
+        if not verify and (stat.st_size, stat.st_mtime_ns) in self._times.get(name, ()):
+            return True
+        return self.owns(path)
 
     def refuse_foreign(self, paths: Iterable[str | Path]) -> None:
         """Refuse to replace what the stage did not write; called before any work.
@@ -204,10 +219,11 @@ class Ledger:
         if name is None or not self.kind.enters(name):
             return
         self.begin()
-        entry = content.stat().st_size, sha256_of(content)
-        if entry not in self._entries.get(name, ()):
-            self._append({"file": name, "size": entry[0], "sha256": entry[1]})
-            self._entries.setdefault(name, set()).add(entry)
+        stat = content.stat()  # its time of change stays when it takes its place
+        size, time, digest = stat.st_size, stat.st_mtime_ns, sha256_of(content)
+        self._append({"file": name, "size": size, "time": time, "sha256": digest})
+        self._entries.setdefault(name, set()).add((size, digest))
+        self._times.setdefault(name, set()).add((size, time))
 
     def _append(self, line: Mapping[str, Any]) -> None:
         with self._lock, self.path.open("ab") as file:
@@ -293,7 +309,7 @@ class Ledger:
             if where != str(folder) and not os.listdir(where):
                 os.rmdir(where)
         self.path.unlink(missing_ok=True)
-        self._entries, self.exists, self._earlier = {}, False, False
+        self._entries, self._times, self.exists, self._earlier = {}, {}, False, False
         self._inner_ledgers = {}
 
     def _judged(self, path: Path) -> Literal["ours", "changed", "foreign"]:

@@ -474,6 +474,24 @@ def test_what_exists_is_checked_before_it_is_trusted(lq: Path, tmp_path: Path, c
     assert hash_of(out / "net_g.pth") == final
 
 
+def test_results_of_detect_are_looked_at_before_a_run_goes_on(
+    lq: Path, tmp_path: Path, caplog: Any
+):
+    out = tmp_path / "out"
+    run.run(opt_of(lq, out, max_rounds=1))
+    mask, pseudo_gt = (
+        next((out / f"original/finetuned/{kind}").iterdir()) for kind in ("mask", "pseudo_gt")
+    )
+    save_png(mask, np.zeros((128, 160), np.uint8))  # by hand
+    content = mask.read_bytes()
+    run.run(opt_of(lq, out, max_rounds=1))
+    assert f"kept as they are: {mask}" in caplog.text
+    pseudo_gt.unlink()
+    mask.unlink()
+    run.run(opt_of(lq, out, max_rounds=1))
+    assert mask.is_file() and pseudo_gt.is_file() and mask.read_bytes() != content
+
+
 @pytest.mark.parametrize("place", ["images/finetuned/photo.png", "photo.png", "round_1/thesis.tex"])
 def test_overwrite_deletes_no_file_of_others(lq: Path, tmp_path: Path, place: str):
     out = tmp_path / "out"
