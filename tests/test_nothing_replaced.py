@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,31 @@ def test_detect_goes_on_in_its_own_folder_only_where_nothing_was_changed(place: 
     found()
     words = r"changed since: .*out/mask/a\.png; move"
     refused(place, words, lambda: found(mask={"threshold": 0.9, "min_area": 1}))
+
+
+def test_a_result_that_was_damaged_is_told(place: Path, caplog: pytest.LogCaptureFixture):
+    found()
+    found(verify=True)
+    assert "changed since" not in caplog.text
+    mask = place / "out/mask/a.png"
+    stat, content = mask.stat(), bytearray(mask.read_bytes())
+    content[len(content) // 2] ^= 1
+    mask.write_bytes(content)  # of the same size
+    found()
+    assert "changed since detect wrote them" in caplog.text and "mask/a.png" in caplog.text
+    assert mask.read_bytes() == content
+    caplog.clear()
+    os.utime(mask, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as a failing disk does it
+    found()
+    assert "changed since" not in caplog.text
+    found(verify=True)
+    assert "changed since detect wrote them" in caplog.text
+    caplog.clear()
+    other = place / "out/map/b.png"
+    os.utime(other, ns=(0, 0))  # copied, and whole
+    mask.unlink()
+    found()
+    assert "changed since" not in caplog.text and mask.is_file()
 
 
 def test_upscale_over_an_album(place: Path):

@@ -280,6 +280,25 @@ def test_csv_and_printed_table(results: Path, caplog: pytest.LogCaptureFixture) 
     assert "pixel_f1" not in caplog.text and "min_area" in caplog.text
 
 
+def test_a_table_of_somebody_else_is_not_replaced(results: Path) -> None:
+    table = results.parent / "sweep" / "sweep.csv"
+    table.parent.mkdir()
+    table.write_text("mine")
+    with pytest.raises(InputError, match=r"output: .*did not write.*sweep\.csv; move them away"):
+        sweep(options(results))
+    assert table.read_text() == "mine"
+    table.unlink()
+    sweep(options(results))
+    (table.parent / ".desra_sweep.jsonl").unlink()  # as an earlier version left it
+    sweep(options(results))
+    sweep(options(results))
+    table.write_text(table.read_text() + "my note\n")
+    before = table.read_text()
+    with pytest.raises(InputError, match=r"changed since: .*sweep\.csv"):
+        sweep(options(results))
+    assert table.read_text() == before
+
+
 def test_another_detector(results: Path) -> None:
     texture = sweep(options(results))
     ssim = sweep(options(results, detector={"type": "local_ssim"}))

@@ -26,6 +26,11 @@ def _is_earlier(folder: Path) -> bool:
     return {"input", "output", "mask"} <= machine_written(folder / manifest.OPTIONS).keys()
 
 
+def _of_earlier(folder: Path, name: str) -> bool:
+    """Return whether a file is what an earlier version wrote: a LabelMe file may be a person's."""
+    return not name.startswith("labelme/")
+
+
 KIND = Kind(
     "detect",
     re.compile(
@@ -35,4 +40,5 @@ KIND = Kind(
     ),
     _is_earlier,
     states=frozenset({manifest.FILE, manifest.OPTIONS}),
+    of_earlier=_of_earlier,
 )

@@ -45,7 +45,16 @@ def _settings_hash(opt: DetectOptions, detector: Detector) -> str:
     settings = resolved(opt)
     if own := detector.fingerprint():
         settings["detector"]["fingerprint"] = own
-    for key in ("input", "output", "on_error", "segment", "masks", "export", "max_pixels"):
+    for key in (
+        "input",
+        "output",
+        "on_error",
+        "segment",
+        "masks",
+        "export",
+        "max_pixels",
+        "verify",
+    ):
         del settings[key]
     if opt.deletion is None:  # folders from before there was such a key stay valid
         del settings["deletion"]
@@ -363,7 +372,12 @@ def _detect(
     manifest.write(out, known.values())
     manifest.write_options(out, opt)
     rows = {job.stem: known[job.stem] for job in jobs if job not in todo}
-    kept = [str(path) for stem in rows for path in _files(opt, stem) if not ledger.has_size(path)]
+    kept = [
+        str(path)
+        for stem in rows
+        for path in _files(opt, stem)
+        if not ledger.is_whole(path, opt.verify)
+    ]
     if kept:
         logger.warning(
             "changed since detect wrote them, by hand or damage, and kept as they are: %s; delete "

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from desra.io.files import atomic_write
+from desra.io.ledger import single_file
 from desra.networks import checkpoints, onnx
 from desra.networks.load import Network, is_recognised, load_network
 from desra.options.sections import NetworkOptions
@@ -21,7 +22,7 @@ def export(weights: str, output: Path, network_g: Mapping[str, Any] | None = Non
 
     Args:
         weights: as for :func:`desra.networks.checkpoints.resolve`.
-        output: the file; an earlier one is replaced.
+        output: the file; one that was exported before is replaced.
         network_g: ``type`` and arguments of the architecture; None: found from the weights.
 
     Returns:
@@ -29,7 +30,8 @@ def export(weights: str, output: Path, network_g: Mapping[str, Any] | None = Non
 
     Raises:
         InputError: weights that are no SR network's, another ending, ``output`` is the file of the
-            weights; of ONNX as :func:`desra.networks.onnx.to_onnx`.
+            weights, or exists and was not exported there; of ONNX as
+            :func:`desra.networks.onnx.to_onnx`.
     """
     write = _FORMATS.get(output.suffix.lower())
     if write is None:
@@ -37,10 +39,11 @@ def export(weights: str, output: Path, network_g: Mapping[str, Any] | None = Non
     path = checkpoints.resolve(weights)
     if output.resolve() == path.resolve():
         raise InputError(f"-o: {output} is the file of the weights; choose another")
-    network = load_network(path, network_g)
-    content, said = write(network, path)
-    with atomic_write(output) as file:
-        file.write(content)
+    with single_file(output, "export"):
+        network = load_network(path, network_g)
+        content, said = write(network, path)
+        with atomic_write(output) as file:
+            file.write(content)
     return f"{output}: {network.name} x{network.scale}, {len(content) / 1e6:.1f} MB; {said}"
 
 

@@ -2,8 +2,8 @@
 
 Each stage keeps a ledger in its output folder, ``.desra_<kind>.jsonl``. The first line says whose
 folder it is (``kind``, ``version``); each further line is a file that was written (``file``,
-``size``, ``sha256``), entered before the file takes its place. A file that the ledger does not
-know, or that was changed since, is never replaced and never deleted.
+``size``, ``time`` of change, ``sha256``), entered before the file takes its place. A file that the
+ledger does not know, or that was changed since, is never replaced and never deleted.
 
 Folders of versions that kept no ledger are recognised by their content (`Kind.earlier`); what has
 the names that such a stage gives (`Kind.files`) is taken for its own.
@@ -15,10 +15,11 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import yaml
 from pydantic import BaseModel
@@ -29,6 +30,8 @@ from desra.options.loading import resolved
 from desra.utils.errors import InputError, listed
 
 VERSION = 1
+_NONE = re.compile(r"(?!)")
+_LOCKS = re.compile(r"\.run(\.\w+)?\.lock")  # see `desra.io.lock.lock_name`
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,10 @@ class Kind:
         earlier: whether a folder without a ledger was written by an earlier version of it.
         states: names of files that the stage reads and checks itself before it replaces them.
         digests: whether each file is entered; else the first line alone vouches for `files`.
-        parts: what other stages write below its folder, by their own ledgers; as a pattern.
-        entered: names that are deleted only if the ledger knows them, as a pattern.
+        streams: files written bit by bit, such as logs, which are not entered; as a pattern.
+        parts: what may be deleted by its name alone, whatever it holds; as a pattern.
+        inner: the folders below its own that other stages write, as patterns, and their kinds.
+        by_hand: copies of what a person made, which are never deleted; as a pattern.
         of_earlier: whether a name in a folder that an earlier version wrote is of its own.
     """
 
@@ -51,14 +56,20 @@ class Kind:
     earlier: Callable[[Path], bool]
     states: frozenset[str] = frozenset()
     digests: bool = True
-    parts: re.Pattern[str] = re.compile(r"(?!)")
-    entered: re.Pattern[str] = re.compile(r"(?!)")
+    streams: re.Pattern[str] = _NONE
+    parts: re.Pattern[str] = _NONE
+    inner: tuple[tuple[re.Pattern[str], Kind], ...] = ()
+    by_hand: re.Pattern[str] = _NONE
     of_earlier: Callable[[Path, str], bool] = lambda folder, name: True
 
     @property
     def ledger(self) -> str:
         """Name of its ledger."""
         return f".desra_{self.name}.jsonl"
+
+    def enters(self, name: str) -> bool:
+        """Return whether size and digest of a file stand in the ledger, by its name."""
+        return self.digests and name not in self.states and not self.streams.fullmatch(name)
 
 
 class Ledger:
@@ -84,9 +95,11 @@ class Ledger:
         self.path = self.folder / kind.ledger
         self._beside = {os.path.abspath(path) for path in beside}
         self._entries: dict[str, set[tuple[int, str]]] = {}
+        self._times: dict[str, set[tuple[int, int]]] = {}  # size and time of change
         self._lock = threading.Lock()
         self._torn = False
         self._earlier = False
+        self._inner_ledgers: dict[Path, Ledger] = {}
         self.exists = self._read()
         if not self.exists:
             self._earlier = self.folder.is_dir() and kind.earlier(self.folder)
@@ -114,6 +127,8 @@ class Ledger:
             name, size, digest = (line.get(key) for key in ("file", "size", "sha256"))
             if isinstance(name, str) and isinstance(size, int) and isinstance(digest, str):
                 self._entries.setdefault(name, set()).add((size, digest))
+                if isinstance(time := line.get("time"), int):
+                    self._times.setdefault(name, set()).add((size, time))
         return True
 
     @property
@@ -135,7 +150,7 @@ class Ledger:
         name = self.name_of(path)
         if name is None or not self.ours or os.path.islink(path) or not os.path.isfile(path):
             return False
-        if name in self.kind.states or not self.kind.digests:
+        if not self.kind.enters(name):
             return True
         entries = self._entries.get(name)
         if entries is None:
@@ -144,12 +159,32 @@ class Ledger:
         size = os.path.getsize(path)
         return size in {size for size, _ in entries} and (size, sha256_of(path)) in entries
 
-    def has_size(self, path: Path) -> bool:
-        """Return whether a file is there, in the size that it was written in if that is known."""
+    def is_changed(self, path: Path) -> bool:
+        """Return whether a file that is there is known, and has another content than was written.
+
+        One that is missing is not changed.
+        """
+        entries = self._entries.get(self.name_of(path) or "")
+        return bool(entries) and os.path.lexists(path) and not self.owns(path)
+
+    def is_whole(self, path: Path, verify: bool = False) -> bool:
+        """Return whether a file is there as it was written, as far as the ledger tells.
+
+        Size and time of change are compared; only where the time is another, the SHA-256 too.
+
+        Args:
+            path: the file.
+            verify: compare the SHA-256 in any case.
+        """
         if not path.is_file():
             return False
-        entries = self._entries.get(self.name_of(path) or "")
-        return not entries or path.stat().st_size in {size for size, _ in entries}
+        name = self.name_of(path) or ""
+        if not self._entries.get(name):
+            return True
+        stat = path.stat()
+        if not verify and (stat.st_size, stat.st_mtime_ns) in self._times.get(name, ()):
+            return True
+        return self.owns(path)
 
     def refuse_foreign(self, paths: Iterable[str | Path]) -> None:
         """Refuse to replace what the stage did not write; called before any work.
@@ -181,12 +216,14 @@ class Ledger:
             content: where it is now.
         """
         name = self.name_of(path)
-        if name is None or not self.kind.digests or name in self.kind.states:
+        if name is None or not self.kind.enters(name):
             return
-        entry = content.stat().st_size, sha256_of(content)
-        if entry not in self._entries.get(name, ()):
-            self._append({"file": name, "size": entry[0], "sha256": entry[1]})
-            self._entries.setdefault(name, set()).add(entry)
+        self.begin()
+        stat = content.stat()  # its time of change stays when it takes its place
+        size, time, digest = stat.st_size, stat.st_mtime_ns, sha256_of(content)
+        self._append({"file": name, "size": size, "time": time, "sha256": digest})
+        self._entries.setdefault(name, set()).add((size, digest))
+        self._times.setdefault(name, set()).add((size, time))
 
     def _append(self, line: Mapping[str, Any]) -> None:
         with self._lock, self.path.open("ab") as file:
@@ -241,7 +278,7 @@ class Ledger:
 
         Raises:
             InputError: the folder is a link, is not the stage's, or holds anything that it did not
-                write or that is to be read; nothing is deleted then.
+                write, that was changed since or that is to be read; nothing is deleted then.
         """
         folder, kind = self.folder, self.kind
         inside = [p for p in _walk(folder) if p.relative_to(folder).as_posix() not in keep]
@@ -255,11 +292,14 @@ class Ledger:
                 f"{self.key}: {folder} is not marked as written by desra.{kind.name} and does not "
                 f"look like it, {end}"
             )
-        if foreign := [str(p.relative_to(folder)) for p in inside if not self._may_delete(p)]:
-            raise InputError(
-                f"{self.key}: {folder} holds what desra.{kind.name} did not write "
-                f"({listed(foreign)}), {end}"
-            )
+        judged = [(self._judged(p), str(p.relative_to(folder))) for p in inside]
+        foreign, changed = ([n for j, n in judged if j == kept] for kept in ("foreign", "changed"))
+        held = [f"what desra.{kind.name} did not write ({listed(foreign)})"] * bool(foreign)
+        held += [f"what a person made, or what was changed since ({listed(changed)})"] * bool(
+            changed
+        )
+        if held:
+            raise InputError(f"{self.key}: {folder} holds {' and '.join(held)}, {end}")
         refuse_inputs_in([folder], inputs, self.key, "would be deleted")
         self.begin()  # a killed process leaves a folder that is known
         for path in inside:
@@ -269,17 +309,65 @@ class Ledger:
             if where != str(folder) and not os.listdir(where):
                 os.rmdir(where)
         self.path.unlink(missing_ok=True)
-        self._entries, self.exists, self._earlier = {}, False, False
+        self._entries, self._times, self.exists, self._earlier = {}, {}, False, False
+        self._inner_ledgers = {}
 
-    def _may_delete(self, path: Path) -> bool:
-        name = path.relative_to(self.folder).as_posix()
+    def _judged(self, path: Path) -> Literal["ours", "changed", "foreign"]:
+        """Return whose a file below the folder is: what is ours may be deleted."""
+        kind, name = self.kind, path.relative_to(self.folder).as_posix()
         if path.is_symlink() or not path.is_file():
-            return False
-        if name == self.kind.ledger or files.UNFINISHED.fullmatch(path.name):
-            return True
-        if self.kind.entered.fullmatch(name) and name not in self._entries:
-            return self._earlier and self.kind.of_earlier(self.folder, name)
-        return any(p.fullmatch(name) for p in (self.kind.files, self.kind.parts))
+            return "foreign"
+        if name == kind.ledger or any(p.fullmatch(path.name) for p in (files.UNFINISHED, _LOCKS)):
+            return "ours"
+        if kind.by_hand.fullmatch(name):
+            return "changed"
+        if kind.parts.fullmatch(name):
+            return "ours"
+        if not kind.files.fullmatch(name):
+            inner = self._inner(path)
+            return inner._judged(path) if inner else "foreign"
+        if self.owns(path):
+            return "ours"
+        return "changed" if name in self._entries else "foreign"
+
+    def _inner(self, path: Path) -> Ledger | None:
+        """Return the ledger of the stage that writes where a file below the folder lies."""
+        for place in path.relative_to(self.folder).parents:
+            for pattern, kind in self.kind.inner:
+                if pattern.fullmatch(place.as_posix()):
+                    if place not in self._inner_ledgers:
+                        self._inner_ledgers[place] = Ledger(self.folder / place, kind, self.key)
+                    return self._inner_ledgers[place]
+        return None
+
+
+@contextmanager
+def single_file(path: Path, stage: str, key: str = "-o") -> Generator[None]:
+    """Let `atomic_write` replace a file that a person named only if the stage wrote it there.
+
+    The ledger lies beside the file.
+
+    Args:
+        path: the file.
+        stage: its name.
+        key: the option that names the file, for messages.
+
+    Raises:
+        InputError: the file exists, and the stage did not write it or it was changed since; raised
+            before the block is entered, so all work belongs into the block.
+    """
+    kind = Kind(stage, re.compile(re.escape(path.name)), lambda folder: False)
+    ledger = Ledger(path.parent, kind, key)
+    if os.path.lexists(path) and not path.is_dir() and not ledger.owns(path):
+        raise InputError(
+            f"{key}: {path} exists, and desra.{stage} did not write it or it was changed since; "
+            "move it away, or choose another name"
+        )
+    files.watch(ledger)
+    try:
+        yield
+    finally:
+        files.unwatch(ledger)
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import os
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -269,15 +270,15 @@ def fetch(name: str, read: Callable[[Path], object]) -> Path:
 
     Raises:
         InputError: an unknown name, no address to download from, no connection, or another file
-            than the expected one. The message says which file to put where.
+            than the expected one, also where it was exchanged after its SHA-256 was recorded. The
+            message says which file to put where.
     """
     entry = find(name)
     path = place(entry)
     if path.is_file():
-        size = path.stat().st_size
-        if entry.size not in (None, size):
+        if wrong := mismatch(entry, path):
             raise InputError(
-                f"weights: {path} holds {size} bytes instead of {entry.size}; delete it and "
+                f"weights: {path} is not {name}: {wrong}; delete it and "
                 f"`python -m desra.weights get {name}`"
             )
         return path
@@ -445,6 +446,12 @@ def record(entry: Entry, path: Path, anew: bool = False) -> None:
     )
 
 
+@lru_cache(maxsize=64)
+def _digest(path: Path, size: int, time: int) -> str:
+    """Return the SHA-256 of a file, which is read once as long as size and time stay."""
+    return sha256_of(path)
+
+
 def mismatch(entry: Entry, path: Path) -> str:
     """Return how size or SHA-256 of ``path`` differ from those stated or recorded; "" if not.
 
@@ -454,7 +461,7 @@ def mismatch(entry: Entry, path: Path) -> str:
     size = path.stat().st_size
     if entry.size not in (None, size):
         return f"it holds {size} bytes instead of {entry.size}"
-    digest = sha256_of(path)
+    digest = _digest(path, size, path.stat().st_mtime_ns)
     if not digest.startswith(entry.sha256 or ""):
         return f"its SHA-256 is {digest} instead of {entry.sha256}"
     first = recorded(entry)

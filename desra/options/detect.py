@@ -77,6 +77,9 @@ class DetectOptions(FinderSections, _Classes, MapSections, PairSections, _Detect
     max_pixels: Annotated[int, Field(ge=1)] = 200_000_000
     """LR images of more pixels (width times height) are refused before they are decoded: a file of
     some kB may claim as many as it likes."""
+    verify: bool = False
+    """Compare the SHA-256 of all results that are there with what was written; else only of those
+    whose time of change is another. Inputs are hashed in any case."""
     on_error: Literal["stop", "skip"] = "stop"
     """An unreadable image: stop (before any work, if its header tells), or skip it and sum up at
     the end."""

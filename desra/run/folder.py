@@ -8,7 +8,6 @@ from typing import Any
 from desra.detect.folder import KIND as DETECT
 from desra.evaluate.folder import KIND as EVALUATE
 from desra.io.ledger import Kind
-from desra.io.lock import LOCK, lock_name
 from desra.report.folder import KIND as REPORT
 from desra.train.run_folder import KIND as TRAIN
 
@@ -38,28 +37,21 @@ def _of_earlier(folder: Path, name: str) -> bool:
     return stem in _lineage(folder)["images"].get(parts[1], {})
 
 
-def _of(kind: Kind) -> str:
-    """Return a pattern of the files of a stage, and of what it keeps beside them."""
-    locks = (LOCK, lock_name(kind.name))
-    hidden = "|".join(map(re.escape, (kind.ledger, *locks)))
-    return rf"(?:{kind.files.pattern}|{hidden}|(?:.+/)?\.[0-9a-f]{{16}}\.tmp)"
-
-
 _SIDES = "(finetuned|heldout)"
 _IMAGES = rf"images/{_SIDES}/.+"
+_REVIEWED = rf"(original|round_\d+)/{_SIDES}/reviewed/.+\.json"
 
 KIND = Kind(
     "run",
-    re.compile(rf"net_g\.pth|options\.yml|lineage\.json|rounds\.json|{_IMAGES}"),
+    re.compile(rf"net_g\.pth|options\.yml|lineage\.json|rounds\.json|{_IMAGES}|{_REVIEWED}"),
     _is_earlier,
     states=frozenset({"options.yml", "lineage.json", "rounds.json"}),
-    parts=re.compile(
-        rf"{re.escape(LOCK)}"
-        rf"|(original|round_\d+)/{_SIDES}/(?:{_of(DETECT)}|reviewed/.+\.json)"
-        rf"|round_\d+/train/{_of(TRAIN)}"
-        rf"|round_\d+/scores/[^/]+/{_of(EVALUATE)}"
-        rf"|report/{_SIDES}/{_of(REPORT)}"
+    inner=(
+        (re.compile(rf"(original|round_\d+)/{_SIDES}"), DETECT),
+        (re.compile(r"round_\d+/train"), TRAIN),
+        (re.compile(r"round_\d+/scores/[^/]+"), EVALUATE),
+        (re.compile(rf"report/{_SIDES}"), REPORT),
     ),
-    entered=re.compile(_IMAGES),
+    by_hand=re.compile(_REVIEWED),
     of_earlier=_of_earlier,
 )

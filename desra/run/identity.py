@@ -34,6 +34,7 @@ _KEPT = ("scale", "network_g")  # what the networks are
 _LEFT_OUT = (
     "detect.on_error",
     "detect.max_pixels",
+    "detect.verify",
     *(f"{stage}.{key}" for stage, keys in OWN.items() for key in keys if key not in _KEPT),
 )
 

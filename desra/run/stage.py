@@ -3,11 +3,12 @@
 import logging
 import os
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from desra.detect import detect
+from desra.detect.folder import KIND as DETECT
 from desra.evaluate import evaluate
 from desra.io import manifest
 from desra.io.files import atomic_write, sha256_of
@@ -124,10 +125,19 @@ class Rounds:
         done = {stage for record in rounds for stage in record.seconds}
         for name in ["original", *(f"round_{record.round}" for record in rounds if record.kept)]:
             folders = [self.output / name / side for side in SIDES if self.lineage.images(side)]
-            gone = [folder for folder in folders if not (folder / manifest.FILE).is_file()]
-            if f"detect {name}" in done and gone:
+            if f"detect {name}" not in done:
+                continue
+            verify = bool(self.opt.detect.get("verify"))
+            gone = [folder for folder in folders if not _is_there(folder)]
+            if gone:
                 logger.warning("missing, so detected anew: %s", listed(map(str, gone)))
-                self._detect(rounds[-1], name)
+                self._detect(rounds[-1], name)  # tells what was changed, too
+            elif changed := [path for folder in folders for path in _changed(folder, verify)]:
+                logger.warning(
+                    "changed since detect wrote them, by hand or damage, and kept as they are: %s; "
+                    "delete one to have it made anew",
+                    listed(map(str, changed)),
+                )
 
     def _stopped(self, number: int) -> str | None:
         """Say why a round is not to be; None: it is, or is begun."""
@@ -381,6 +391,24 @@ class Rounds:
             "title": f"{self.output.name}: images {table.NAMES[side]}",
         }
         return report(parse(ReportOptions, content, "report"))
+
+
+def _results(folder: Path) -> Iterator[Path]:
+    """Yield the images that detect wrote into a folder, by its manifest."""
+    for stem in manifest.read(folder):
+        yield from (manifest.result(folder, kind, stem) for kind in manifest.KINDS)
+
+
+def _is_there(folder: Path) -> bool:
+    """Return whether a folder has its manifest and the images that this names."""
+    there = (folder / manifest.FILE).is_file()
+    return there and all(path.is_file() for path in _results(folder))
+
+
+def _changed(folder: Path, verify: bool) -> list[Path]:
+    """List the images that were changed since detect wrote them."""
+    ledger = Ledger(folder, DETECT)
+    return [path for path in _results(folder) if not ledger.is_whole(path, verify)]
 
 
 def run(opt: RunOptions, overwrite: bool = False) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -19,7 +20,9 @@ from desra.io import manifest
 from desra.io.annotations import RLE, find_human_masks
 from desra.io.files import atomic_write
 from desra.io.images import read_rgb8
+from desra.io.ledger import Kind, Ledger, inputs_of, refuse_inputs_in
 from desra.io.listing import list_images
+from desra.io.lock import held_folder
 from desra.metrics.mask_scores import MaskCounts, covered, mean_iou
 from desra.options.loading import parse
 from desra.options.sections import FinderSections
@@ -29,6 +32,24 @@ from desra.utils.errors import InputError
 from desra.utils.text_table import text_table
 
 logger = logging.getLogger("desra")
+
+FILE = "sweep.csv"
+
+
+def _is_earlier(folder: Path) -> bool:
+    """Return whether a folder without a ledger holds the table of an earlier version."""
+    heads = (  # 0.1.0 called regions components
+        ",".join(f.name for f in fields(SweepRow)),
+        ",".join(f.name.replace("region", "component") for f in fields(SweepRow)),
+    )
+    try:
+        with (folder / FILE).open("rb") as file:
+            return file.readline().strip().decode("utf-8", "replace") in heads
+    except OSError:
+        return False
+
+
+KIND = Kind("sweep", re.compile(re.escape(FILE)), _is_earlier)
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -252,9 +273,13 @@ def sweep(opt: SweepOptions) -> list[SweepRow]:
 
     Raises:
         InputError: no results of detect, an input that the detector needs is missing, true masks
-            that cannot be read or fit no image.
+            that cannot be read or fit no image, or ``sweep.csv`` is there and was written by others
+            or changed since.
     """
     import_modules(opt.imports)
+    path, ledger = Path(opt.output) / FILE, Ledger(opt.output, KIND)
+    refuse_inputs_in([path], inputs_of(opt, ("output",)), "output")
+    ledger.refuse_foreign([path])
     rows = manifest.read_results(opt.input, "input")
     sections = _sections_of(opt)
     map_of = _Maps(opt, sections, rows)
@@ -279,8 +304,11 @@ def sweep(opt: SweepOptions) -> list[SweepRow]:
     all_pixels = sum(row.sr_size[0] * row.sr_size[1] for row in rows.values())
     table = [tally.row(t, a, all_pixels) for (t, a), tally in tallies.items()]
 
-    path = Path(opt.output) / "sweep.csv"
-    with atomic_write(path) as file:
+    with (
+        held_folder(opt.output, KIND, "output", part=KIND.name) as ledger,
+        ledger,
+        atomic_write(path) as file,
+    ):
         file.write(_csv(table).encode())
     _log_table(table)
     logger.info("written: %s", path)

@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from desra.io import manifest
-from desra.io.ledger import Kind, inputs_of, machine_written
-from desra.io.lock import LOCK, held_folder
+from desra.io.ledger import Kind, Ledger, inputs_of, machine_written
+from desra.io.lock import held_folder
 from desra.models.base_model import TrainableModel
 from desra.networks import checkpoints
 from desra.options.comparing import differences, flat
@@ -54,8 +54,9 @@ KIND = Kind(
         r"|training_states/latest\.state|tb/events\.out\.tfevents\.[^/]+"
     ),
     _is_earlier_run,
-    digests=False,
-    parts=re.compile(re.escape(LOCK)),
+    states=frozenset({manifest.OPTIONS}),
+    streams=re.compile(r"train\.log|tb/events\.out\.tfevents\.[^/]+"),
+    parts=re.compile(r"training_states/latest\.state"),  # of use to nobody else, whole or damaged
 )
 
 
@@ -107,6 +108,7 @@ class RunFolder:
         self._opt, self._identity = opt, identity(opt)
         self._data = json.loads(json.dumps(data, default=str))
         self._lock = ExitStack()
+        self._ledger: Ledger | None = None  # of the main process, once it is open
 
     def open(self, overwrite: bool) -> dict[str, Any] | None:
         """Make and lock the folder, and return the state to resume from; None: there is none.
@@ -115,14 +117,20 @@ class RunFolder:
             overwrite: delete an earlier run in it first.
 
         Raises:
-            InputError: without ``overwrite``: it holds a run of other options or data; with
+            InputError: its state or a network was changed since it was written; without
+                ``overwrite``: it holds a run of other options or data; with
                 ``overwrite``: it holds something that is no run; or another process trains in it.
         """
         inputs = inputs_of(self._opt, ("name", "path.experiments_root"))
         with ExitStack() as lock:
             held = held_folder(self.root, KIND, "name", overwrite, inputs)
             ledger = lock.enter_context(held)
-            state = checkpoints.read(self.state_file) if self.state_file.is_file() else None
+            self._ledger = ledger
+            state = None
+            if self.state_file.is_file():
+                others = sorted(set(self.models.glob("net_g_*.pth")) - {self.latest})
+                self.refuse_changed([self.state_file, *others])
+                state = checkpoints.read(self.state_file)
             self._refuse_others(state)
             ledger.refuse_foreign([self.root / manifest.OPTIONS, self.log, self.state_file])
             lock.enter_context(ledger)
@@ -130,6 +138,34 @@ class RunFolder:
             self.models.mkdir(parents=True, exist_ok=True)
             self._lock = lock.pop_all()
         return state
+
+    def refuse_changed(self, paths: Iterable[Path]) -> None:
+        """Refuse files of the run that were changed since they were written; others are let be.
+
+        Args:
+            paths: the files; none of them need be there.
+
+        Raises:
+            InputError: the SHA-256 of one is none that was entered into the ledger.
+        """
+        assert self._ledger is not None  # it is open
+        for path in paths:
+            if self._ledger.is_changed(path):
+                advice = "move it away or take it from a copy"
+                if path == self.state_file:
+                    advice = "take the file from a copy, or give --overwrite to begin anew"
+                raise InputError(
+                    f"name: {path} is not as this run wrote it (its SHA-256 is another), so it was "
+                    f"damaged or edited; {advice}"
+                )
+
+    def refuse_changed_latest(self) -> None:
+        """Refuse to go on beside a latest checkpoint that was changed; all processes call it.
+
+        Raises:
+            InputError: as `refuse_changed`.
+        """
+        distributed.broadcast(lambda: self.refuse_changed([self.latest]))
 
     def close(self) -> None:
         """Unlock the folder."""
@@ -224,6 +260,7 @@ class RunFolder:
                     "to have it written anew, or choose another name"
                 )
         logger.warning("%s %s: written anew from %s", self.latest, fault, self.state_file)
+        self.latest.unlink(missing_ok=True)  # else it is a file that the run did not write
         checkpoints.save_atomically(weights, self.latest)
 
     def save_best(self, model: TrainableModel) -> None:

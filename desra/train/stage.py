@@ -111,6 +111,7 @@ def _resume(run: Run, state: dict[str, Any] | None, dataset: MixedDataset) -> No
         run.iteration, run.samples = int(state["iteration"]), int(state["samples"])
     if run.finished:
         return
+    run.folder.refuse_changed_latest()
     if opt.logger.image_freq and distributed.is_main_process():
         run.pictures = SamplePictures(dataset, model)  # before the weights of the state are loaded
     if state is None:

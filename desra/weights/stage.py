@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from desra.io.ledger import single_file
 from desra.networks import checkpoints, ncnn, zoo
 from desra.networks.soundness import fault_of
 from desra.networks.zoo import ZOO, Entry
@@ -134,7 +135,8 @@ def import_ncnn(param: Path, binary: Path, output: Path | None, keep_fp16: bool 
         InputError: as `desra.networks.ncnn.import_files`.
     """
     output = output or Path(f"{param.stem.lower()}.safetensors")
-    imported = ncnn.import_files(param, binary, output, keep_fp16)
+    with single_file(output, "weights"):
+        imported = ncnn.import_files(param, binary, output, keep_fp16)
     settings = ", ".join(f"{key}: {value}" for key, value in imported.network_g.items())
     print(f"{output}: {{{settings}}}")
     if any(array.dtype.itemsize == 2 for array in imported.tensors.values()):
@@ -188,16 +190,16 @@ def blend(before: str, after: str, strength: float, output: Path) -> None:
         output: the checkpoint.
 
     Raises:
-        InputError: unusable files, files of different networks, ``output`` is one of them, or the
-            result is not finite.
+        InputError: unusable files, files of different networks, the result is not finite, or
+            ``output`` is one of them or exists and was not written there by `desra.weights`.
     """
     paths = checkpoints.resolve(before), checkpoints.resolve(after)
     if output.resolve() in (path.resolve() for path in paths):
         raise InputError(f"-o: {output} is one of the two networks; choose another file")
-    old, new = (checkpoints.with_new_names(checkpoints.tensors_of(path)) for path in paths)
-    params = checkpoints.blended(old, new, strength)
-    if fault := fault_of(params):
-        raise InputError(f"--strength: with {strength:g} the result {fault}; take a smaller one")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    checkpoints.save_atomically({"params": params}, output)
+    with single_file(output, "weights"):
+        old, new = (checkpoints.with_new_names(checkpoints.tensors_of(path)) for path in paths)
+        params = checkpoints.blended(old, new, strength)
+        if fault := fault_of(params):
+            raise InputError(f"--strength: with {strength:g} the result {fault}; take a smaller one")
+        checkpoints.save_atomically({"params": params}, output)
     print(f"{output}: {before} with {strength:g} of the change to {after}")

@@ -837,6 +837,7 @@ def test_the_hash_does_not_hold_a_deletion_that_is_off(pairs: Path):
         "masks",
         "export",
         "max_pixels",
+        "verify",
         "deletion",
         "sr_gan",
         "sr_mse",

@@ -125,12 +125,29 @@ def test_an_earlier_file_is_replaced_only_by_a_whole_one(
     both: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ):
     out = tmp_path / "out.pth"
-    out.write_bytes(b"earlier")
+    exported(capsys, both, "-o", out)
+    earlier = out.read_bytes()
     discriminator = save(tmp_path / "net_d.pth", {"type": "UNetDiscriminatorSN", "num_in_ch": 3})
     assert "discriminator" in refusal(capsys, discriminator, "-o", out)
-    assert out.read_bytes() == b"earlier"
+    assert out.read_bytes() == earlier
     exported(capsys, both, "-o", out)
     assert set(torch.load(out, weights_only=True)) == {"params_ema", "params"}
+
+
+@pytest.mark.parametrize("name", ["out.pth", "out.safetensors"])
+def test_a_file_that_was_not_exported_is_not_replaced(
+    both: Path, tmp_path: Path, capsys: Any, name: str
+):
+    out = tmp_path / name
+    out.write_bytes(b"mine")
+    assert f"{out} exists, and desra.export did not write it" in refusal(capsys, both, "-o", out)
+    assert out.read_bytes() == b"mine"
+    out.unlink()
+    exported(capsys, both, "-o", out)
+    changed = out.read_bytes() + b"x"
+    out.write_bytes(changed)
+    assert "changed since; move it away" in refusal(capsys, both, "-o", out)
+    assert out.read_bytes() == changed
 
 
 def test_wrong_arguments(both: Path, tmp_path: Path, capsys: Any):

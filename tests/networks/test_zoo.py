@@ -402,3 +402,18 @@ def test_a_name_stands_for_the_file(
     assert checkpoints.resolve("net") == Path("net")  # a file of that name wins
     with pytest.raises(InputError, match=r"x2plus.pth does not exist; did you mean '.*x2plus'\?"):
         checkpoints.resolve("models/RealESRGAN_x2plus.pth")
+
+
+def test_a_file_exchanged_after_its_hash_was_recorded_is_told(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    entry = enter(monkeypatch, None)
+    path = save_compact(home / "n.pth")
+    assert zoo.fetch("net", checkpoints.read) == path  # put there by hand: nothing is recorded
+    zoo.record(entry, path)
+    assert zoo.fetch("net", checkpoints.read) == path
+    other = save_compact(tmp_path / "other.pth", seed=5).read_bytes()
+    path.write_bytes(other)
+    with pytest.raises(InputError, match=r"n\.pth is not net: its SHA-256 is .* the first one was"):
+        zoo.fetch("net", checkpoints.read)
+    assert path.read_bytes() == other

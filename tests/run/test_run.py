@@ -474,6 +474,24 @@ def test_what_exists_is_checked_before_it_is_trusted(lq: Path, tmp_path: Path, c
     assert hash_of(out / "net_g.pth") == final
 
 
+def test_results_of_detect_are_looked_at_before_a_run_goes_on(
+    lq: Path, tmp_path: Path, caplog: Any
+):
+    out = tmp_path / "out"
+    run.run(opt_of(lq, out, max_rounds=1))
+    mask, pseudo_gt = (
+        next((out / f"original/finetuned/{kind}").iterdir()) for kind in ("mask", "pseudo_gt")
+    )
+    save_png(mask, np.zeros((128, 160), np.uint8))  # by hand
+    content = mask.read_bytes()
+    run.run(opt_of(lq, out, max_rounds=1))
+    assert f"kept as they are: {mask}" in caplog.text
+    pseudo_gt.unlink()
+    mask.unlink()
+    run.run(opt_of(lq, out, max_rounds=1))
+    assert mask.is_file() and pseudo_gt.is_file() and mask.read_bytes() != content
+
+
 @pytest.mark.parametrize("place", ["images/finetuned/photo.png", "photo.png", "round_1/thesis.tex"])
 def test_overwrite_deletes_no_file_of_others(lq: Path, tmp_path: Path, place: str):
     out = tmp_path / "out"
@@ -495,6 +513,68 @@ def test_overwrite_deletes_no_file_of_others(lq: Path, tmp_path: Path, place: st
         with pytest.raises(InputError, match=r"did not write.*photo\.png; move them away"):
             run.run(opt_of(lq, out, max_rounds=1))
         assert (out / place).exists()
+
+
+def everything_in(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_overwrite_deletes_nothing_that_a_person_made_or_changed(lq: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    opt = opt_of(lq, out, review=True, max_rounds=1)
+    run.run(opt)
+    labelme = out / "original/finetuned/labelme"
+    first, second = sorted(labelme.iterdir())[:2]
+    as_written = first.read_bytes()
+    drawn = np.zeros((128, 160), bool)
+    drawn[20:60, 30:90] = True
+    write_labelme(first, drawn, labelme)
+    reviewed = labelme.with_name("reviewed") / first.name
+
+    def refused(*paths: Path) -> None:
+        before = everything_in(out)
+        with pytest.raises(InputError, match="so nothing in it is deleted") as told:
+            run.run(opt, overwrite=True)
+        for path in paths:
+            assert str(path.relative_to(out)) in str(told.value)
+        assert everything_in(out) == before
+
+    refused(first)
+    run.run(opt)
+    refused(first, reviewed)
+    first.write_bytes(as_written)
+    refused(reviewed)  # the only copy of what was drawn
+    reviewed.rename(tmp_path / "mine.json")
+    mask = out / "original/finetuned/mask" / f"{second.stem}.png"
+    page = out / "report/finetuned/index.html"
+    network = out / "round_1/train/models/net_g_latest.pth"
+    scores = out / "round_1/scores/finetuned/scores.json"
+    for path in (mask, page, network, scores):
+        content = path.read_bytes()
+        path.write_bytes(content + b"\n")
+        refused(path)
+        path.write_bytes(content)
+    added = second.with_name("added.json")
+    added.write_bytes(as_written)
+    refused(added)
+    added.unlink()
+    run.run(opt, overwrite=True)
+    assert not reviewed.exists() and not (out / "round_1").exists()
+
+
+def test_a_mask_among_the_reviewed_ones_is_not_replaced(lq: Path, tmp_path: Path):
+    out = tmp_path / "out"
+    opt = opt_of(lq, out, review=True, max_rounds=1)
+    run.run(opt)
+    labelme = out / "original/finetuned/labelme"
+    corrected = next(labelme.iterdir())
+    write_labelme(corrected, np.ones((128, 160), bool), labelme)
+    mine = labelme.with_name("reviewed") / corrected.name
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    with pytest.raises(InputError, match=rf"reviewed/{corrected.name}; move them away"):
+        run.run(opt)
+    assert mine.read_text() == "mine"
 
 
 def test_the_recipe_follows_the_network(lq: Path, tmp_path: Path):

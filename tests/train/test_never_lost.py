@@ -322,6 +322,7 @@ def test_other_photographs_are_refused(change: str, photographs: Path, tmp_path:
         state = read(file)
         assert all(state["data"])
         torch.save({**state, "data": [None]}, file)
+        (tmp_path / "tiny" / run_folder.KIND.ledger).unlink()
     else:
         name = "p9.png" if change == "added" else "p1.png"
         save_png(photographs / name, photograph(77, 50, 60))

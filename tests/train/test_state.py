@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from desra.train import train
+from desra.train.run_folder import KIND
 from desra.utils.errors import InputError
 from helpers.small import photograph, save_png
 from helpers.training import opt_of, read
@@ -92,6 +93,9 @@ def test_refused(folder: Path, photographs: Path, path: str, value: Any):
         else:
             place[last] = value
     torch.save(state, file)
+    ledger = folder / "tiny" / KIND.ledger  # without it the digest does not tell
+    entered = ledger.read_bytes()
+    ledger.unlink()
     damaged = file.read_bytes()
     networks = {p: p.read_bytes() for p in (folder / "tiny/models").iterdir()}
     opt = opt_of(folder, photographs, train__total_iter=6, train__scheduler=None)
@@ -104,3 +108,35 @@ def test_refused(folder: Path, photographs: Path, path: str, value: Any):
         assert networks == {p: p.read_bytes() for p in (folder / "tiny/models").iterdir()}
     finally:
         file.write_bytes(whole)
+        ledger.write_bytes(entered)
+
+
+@pytest.mark.parametrize("place", [0.001, 0.1, 0.3, 0.5, 0.7, 0.9, 0.999])
+@pytest.mark.parametrize(
+    "name", ["training_states/latest.state", "models/net_g_latest.pth", "models/net_g_3.pth"]
+)
+def test_a_flipped_bit_is_seen(folder: Path, photographs: Path, name: str, place: float):
+    file = folder / "tiny" / name
+    whole = file.read_bytes()
+    damaged = bytearray(whole)
+    damaged[int(place * len(whole))] ^= 16
+    file.write_bytes(damaged)
+    opt = opt_of(folder, photographs, train__total_iter=6, train__scheduler=None)
+    try:
+        with pytest.raises(
+            InputError, match=rf"^name: [^\n]*{name} is not as this run wrote it [^\n]*$"
+        ):
+            train(opt)
+        assert file.read_bytes() == damaged
+    finally:
+        file.write_bytes(whole)
+
+
+def test_a_damaged_state_can_be_overwritten(photographs: Path, tmp_path: Path):
+    """As the sentence about it says."""
+    latest = train(opt_of(tmp_path, photographs, train__total_iter=3))
+    (tmp_path / "tiny/training_states/latest.state").write_bytes(b"damaged")
+    with pytest.raises(InputError, match="give --overwrite to begin anew"):
+        train(opt_of(tmp_path, photographs, train__total_iter=3))
+    train(opt_of(tmp_path, photographs, train__total_iter=3), overwrite=True)
+    assert latest.is_file()

@@ -232,7 +232,7 @@ def test_what_an_import_says(
         said = capsys.readouterr()
         assert said.out.startswith("n.safetensors: {type: SRVGGNetCompact, ")
         assert "upscale: 3" in said.out and f"n.bin holds float16 weights, {kept}" in said.err
-    assert [path.name for path in Path().iterdir()] == ["n.safetensors"]
+    assert [path.name for path in Path().glob("[!.]*")] == ["n.safetensors"]
 
 
 PAIR = ["--param", "n.param", "--bin", "n.bin"]
@@ -309,6 +309,17 @@ def test_blend(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert weights.main(["blend", "gan", str(out), "--strength", "4", "-o", str(whole)]) == 0
     for name, value in values(whole).items():
         np.testing.assert_allclose(value, new[name], atol=1e-5)
+
+
+def test_a_blend_replaces_no_file_of_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    out = tmp_path / "between.pth"
+    out.write_bytes(b"mine")
+    command = ["blend", "embedded:gan", "embedded:mse", "--strength", "0.5", "-o", str(out)]
+    assert weights.main(command) == 2
+    assert "exists, and desra.weights did not write it" in capsys.readouterr().err
+    assert out.read_bytes() == b"mine"
+    out.unlink()
+    assert [weights.main(command), weights.main(command)] == [0, 0]
 
 
 def test_blend_of_what_does_not_go_together(
