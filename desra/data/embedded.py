@@ -27,6 +27,7 @@ from desra.io.images import write_image
 from desra.options.degradation import Degradation
 from desra.options.loading import fingerprint
 from desra.utils.errors import InputError
+from desra.utils.reading import read_bytes
 
 SCALE = 4
 FOLDER = Path("datasets") / "embedded"
@@ -158,7 +159,7 @@ def _code_hash() -> str:
 def _read(stamp: Path) -> dict[str, Any]:
     """Read what an earlier call wrote; empty if it cannot be read."""
     try:
-        content = json.loads(stamp.read_bytes())
+        content = json.loads(read_bytes(stamp))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

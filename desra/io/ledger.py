@@ -27,6 +27,7 @@ from desra.io import files
 from desra.io.files import StrPath, sha256_of
 from desra.options.loading import resolved
 from desra.utils.errors import InputError, listed
+from desra.utils.reading import read_bytes, read_text
 
 VERSION = 1
 
@@ -93,7 +94,7 @@ class Ledger:
 
     def _read(self) -> bool:
         try:
-            *lines, rest = self.path.read_bytes().split(b"\n")
+            *lines, rest = read_bytes(self.path).split(b"\n")
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
@@ -364,7 +365,7 @@ def refuse_inputs_in(
 def machine_written(path: Path) -> dict[str, Any]:
     """Return the options in a file that `desra.io.manifest.write_options` wrote, else nothing."""
     try:
-        text = path.read_text("utf-8")
+        text = read_text(path)
         content = yaml.safe_load(text)
         same = yaml.safe_dump(content, sort_keys=False, allow_unicode=True) == text
     except (OSError, ValueError, RecursionError, yaml.YAMLError):

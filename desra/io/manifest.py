@@ -14,6 +14,7 @@ from desra.io.files import atomic_write
 from desra.options.base import FileName
 from desra.options.loading import read_yaml, resolved
 from desra.utils.errors import InputError
+from desra.utils.reading import read_bytes
 
 FILE = "manifest.jsonl"
 OPTIONS = "options.yml"
@@ -131,7 +132,7 @@ def read(folder: Path) -> dict[str, Row]:
     if not path.is_file():
         return {}
     rows: dict[str, Row] = {}
-    *lines, _ = path.read_bytes().split(b"\n")
+    *lines, _ = read_bytes(path).split(b"\n")
     for number, line in enumerate(lines, 1):
         try:
             row = _from_line(line)

@@ -11,12 +11,13 @@ from desra.io.ledger import Kind
 from desra.io.lock import LOCK, lock_name
 from desra.report.folder import KIND as REPORT
 from desra.train.run_folder import KIND as TRAIN
+from desra.utils.reading import read_bytes
 
 
 def _lineage(folder: Path) -> dict[str, Any]:
     """Read the lineage in a folder; empty if there is none."""
     try:
-        content = json.loads((folder / "lineage.json").read_bytes())
+        content = json.loads(read_bytes(folder / "lineage.json"))
     except (OSError, ValueError, RecursionError):
         return {}
     keys = {"identity", "images", "rounds", "options", "original"}
