@@ -285,6 +285,8 @@ def read_names(names: list[str] | str) -> list[str]:
 
 
 def _distinct(names: list[str], source: str) -> list[str]:
+    if not names:
+        raise InputError(f"{source}: there is no name of a class; give one for each id, from 0 on")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice or not all(names):
         raise InputError(
