@@ -155,8 +155,6 @@ def test_same_seed_same_cases(fuzz: ModuleType, tmp_path: Path) -> None:
 #: What is not mended yet, by the file and the type of the error: strike out what is.
 KNOWN = {
     "hangs: more than 20 s",  # 13 kB of PNG that are 9000 x 9000 pixels
-    "tracebacks: artifacts/semantic.py ValueError",  # names.txt without a name
-    "tracebacks: models/desra_model.py RuntimeError",  # archs that do not take what lq is
 }
 
 
