@@ -286,7 +286,7 @@ class Ledger:
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
         content = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
 
@@ -362,12 +362,16 @@ def refuse_inputs_in(
                 )
 
 
+#: What PyYAML itself raises at a tag such as ``!!timestamp`` with a text that is none.
+_BY_YAML = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
 def machine_written(path: Path) -> dict[str, Any]:
     """Return the options in a file that `desra.io.manifest.write_options` wrote, else nothing."""
     try:
         text = read_text(path)
         content = yaml.safe_load(text)
         same = yaml.safe_dump(content, sort_keys=False, allow_unicode=True) == text
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+    except (OSError, yaml.YAMLError, *_BY_YAML):
         return {}
     return cast("dict[str, Any]", content) if same and isinstance(content, dict) else {}

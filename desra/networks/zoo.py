@@ -422,7 +422,7 @@ def recorded(entry: Entry) -> str | None:
         return None
     try:
         return str(json.loads(read_text(path))["sha256"])
-    except (ValueError, KeyError, TypeError, OSError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise InputError(f"weights: {path} is no record of a checksum; delete it") from error
 
 

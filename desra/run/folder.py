@@ -36,7 +36,8 @@ def _of_earlier(folder: Path, name: str) -> bool:
     if parts[0] != "images":
         return True
     stem = PurePosixPath(*parts[2:]).with_suffix("").as_posix()
-    return stem in _lineage(folder)["images"].get(parts[1], {})
+    images = _lineage(folder).get("images", {}).get(parts[1])
+    return isinstance(images, dict) and stem in images
 
 
 def _of(kind: Kind) -> str:

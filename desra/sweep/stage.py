@@ -21,7 +21,6 @@ from desra.io.files import atomic_write
 from desra.io.images import read_rgb8
 from desra.io.listing import list_images
 from desra.metrics.mask_scores import MaskCounts, covered, mean_iou
-from desra.options.loading import parse
 from desra.options.sections import FinderSections
 from desra.options.sweep import SweepOptions
 from desra.registry import import_modules
@@ -162,9 +161,7 @@ def _sections_of(opt: SweepOptions) -> FinderSections:
     Raises:
         InputError: the folder's options cannot be read, or are not detect's.
     """
-    kept = manifest.read_options(opt.input)
-    content = {key: kept[key] for key in FinderSections.model_fields if key in kept}
-    sections = parse(FinderSections, content, f"{Path(opt.input) / manifest.OPTIONS}")
+    sections = manifest.read_options(opt.input) or FinderSections()
     own = {key: getattr(opt, key) for key in ("window", "detector") if getattr(opt, key)}
     morphology = {
         key: getattr(opt, key)
