@@ -315,12 +315,14 @@ def warn_if_other(opt: Strict, folder: str, section: str = "") -> None:
         section: as of `ArtifactFinder`.
 
     Raises:
-        InputError: the folder's options cannot be read.
+        InputError: the folder's options cannot be read, or were edited so that they are none.
     """
-    kept = manifest.read_options(folder)
+    sections = manifest.read_options(folder)
+    known = set[str]() if sections is None else sections.model_fields_set
+    kept = {} if sections is None else resolved(sections)
     for key in ("detector", "window"):
         mine = resolved(opt)[key]
-        if mine is not None and kept.get(key, mine) != mine:
+        if mine is not None and key in known and kept[key] != mine:
             logger.warning(
                 "%s%s: is %s here, but the masks in %s were made with %s",
                 section,

@@ -270,6 +270,19 @@ def test_what_is_not_given_is_as_detect_had_it(
         row(kernel=4)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("detector", 5), ("window", []), ("mask", "x"), ("mask", {"threshold": "high"})],
+)
+def test_options_of_the_folder_that_were_edited(results: Path, key: str, value: Any) -> None:
+    path = results / "options.yml"
+    path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {key: value}))
+    given = {"detector": {"type": "relative_local_variance"}, "window": {"size": 11}}
+    for own in ({}, given):
+        with pytest.raises(InputError, match=rf"options\.yml, which tells .*: {key}"):
+            sweep(options(results, **own))
+
+
 def test_csv_and_printed_table(results: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO", logger="desra"):
         table = sweep(options(results))

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from desra.io.ledger import Kind
+from desra.utils.reading import open_file
 
 HEAD = "# Interval of each class, by desra.calibrate; segment.table of detect reads it."
 
@@ -11,7 +12,7 @@ HEAD = "# Interval of each class, by desra.calibrate; segment.table of detect re
 def _is_earlier(folder: Path) -> bool:
     """Return whether a folder without a ledger holds the table that calibrate wrote."""
     try:
-        with (folder / "intervals.yml").open("rb") as file:
+        with open_file(folder / "intervals.yml") as file:
             return file.readline().strip() == HEAD.encode()
     except OSError:
         return False

@@ -10,6 +10,7 @@ them as files.
 """
 
 import json
+import re
 import zlib
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +28,7 @@ from desra.io.images import write_image
 from desra.options.degradation import Degradation
 from desra.options.loading import fingerprint
 from desra.utils.errors import InputError
+from desra.utils.reading import read_bytes
 
 SCALE = 4
 FOLDER = Path("datasets") / "embedded"
@@ -109,6 +111,9 @@ def make(split: str) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     return pictures
 
 
+_PICTURE = re.compile(r"(lq|gt)/\w+\.png")
+
+
 def provide_folder(value: str, kind: str) -> Path:
     """Return the folder that an option names; the embedded pictures are written first.
 
@@ -133,9 +138,8 @@ def provide_folder(value: str, kind: str) -> Path:
 def _write(folder: Path, split: str) -> None:
     """Write the pictures of a split, unless the same ones are there."""
     stamp, code_hash = folder / "made.json", _code_hash()
-    previous = _read(stamp)
-    hashes: dict[str, str] = previous.get("files", {})
-    if previous.get("by") == code_hash and all(_hash(folder / f) == h for f, h in hashes.items()):
+    made_by, hashes = _read(stamp)
+    if hashes and made_by == code_hash and all(_hash(folder / f) == h for f, h in hashes.items()):
         return
     files: dict[str, str] = {}
     for stem, pair in make(split).items():
@@ -155,13 +159,19 @@ def _code_hash() -> str:
     return fingerprint([*code, *packages, cv2.__version__])
 
 
-def _read(stamp: Path) -> dict[str, Any]:
-    """Read what an earlier call wrote; empty if it cannot be read."""
+def _read(stamp: Path) -> tuple[Any, dict[str, str]]:
+    """Read what an earlier call wrote: the hash of its code, and those of its pictures by name.
+
+    What is no picture of this folder is left out, as an edited file may name anything.
+    """
     try:
-        content = json.loads(stamp.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+        content = json.loads(read_bytes(stamp))
+        files = content["files"]
+        return content["by"], {
+            name: digest for name, digest in files.items() if _PICTURE.fullmatch(name)
+        }
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None, {}
 
 
 def _hash(file: Path) -> str | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from desra.io.listing import ImageFile
 from desra.utils.errors import InputError
+from desra.utils.reading import read_text
 
 _SHAPE = re.compile(r"\s+\([\d,\s]+\)$")  # what may stand after a name: (480,480,3)
 
@@ -20,7 +21,7 @@ def lines_of(meta_info: str) -> list[str]:
         InputError: no such file, nothing in it, or a line that is no file name.
     """
     try:
-        text = Path(meta_info).read_text(encoding="utf-8-sig")  # Windows begins files by a BOM
+        text = read_text(meta_info, "utf-8-sig")  # Windows begins files by a BOM
     except (OSError, ValueError) as error:
         raise InputError(f"meta_info: {meta_info} cannot be read as text ({error})") from error
     lines = (line.strip().replace("\\", "/") for line in text.splitlines())

@@ -28,6 +28,7 @@ from desra.options.loading import parse, read_yaml
 from desra.options.sections import IntervalTable, SegmentOptions
 from desra.utils.device import autocast, select_device, select_precision
 from desra.utils.errors import InputError
+from desra.utils.reading import read_text
 
 logger = logging.getLogger("desra")
 
@@ -277,13 +278,15 @@ def read_names(names: list[str] | str) -> list[str]:
     if isinstance(names, list):
         return names
     try:
-        text = Path(names).read_text("utf-8-sig")
+        text = read_text(names, "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"segment.names: {names} cannot be read as text ({error})") from error
     return [line.strip() for line in text.rstrip().splitlines()]
 
 
 def _distinct(names: list[str], source: str) -> list[str]:
+    if not names:
+        raise InputError(f"{source}: there is no name of a class; give one for each id, from 0 on")
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice or not all(names):
         raise InputError(

@@ -5,12 +5,13 @@ import re
 from pathlib import Path
 
 from desra.io.ledger import Kind
+from desra.utils.reading import read_bytes
 
 
 def _is_earlier(folder: Path) -> bool:
     """Return whether a folder without a ledger holds the scores that evaluate wrote."""
     try:
-        content = json.loads((folder / "scores.json").read_bytes())
+        content = json.loads(read_bytes(folder / "scores.json"))
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(content, dict) and {"before", "after", "total", "images"} <= content.keys()

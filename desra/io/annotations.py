@@ -41,6 +41,7 @@ from desra.io.images import MAX_PIXELS, decode_png, image_size, read_drawn_mask
 from desra.io.listing import list_images
 from desra.io.outlines import along_pixels, through_centres
 from desra.utils.errors import InputError, listed
+from desra.utils.reading import read_text
 
 logger = logging.getLogger("desra")
 
@@ -297,7 +298,7 @@ def _read_json(path: Path, kind: str, keys: tuple[str, ...]) -> dict[str, Any]:
         InputError: the file is not readable, not JSON, or has no such lists.
     """
     try:
-        content = json.loads(path.read_text("utf-8-sig"))  # Windows begins files by a BOM
+        content = json.loads(read_text(path, "utf-8-sig"))  # Windows begins files by a BOM
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except RecursionError as error:

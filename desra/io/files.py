@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from desra.utils.errors import InputError
+from desra.utils.reading import open_file
 
 try:
     import fcntl
@@ -161,7 +162,7 @@ def write_json(path: StrPath, content: Any, indent: int | None = 1) -> None:
 def sha256_of(path: StrPath) -> str:
     """Return the SHA-256 of a file's content, as 64 hexadecimal digits."""
     digest = hashlib.sha256()  # hashlib.file_digest came with Python 3.11
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()

@@ -29,6 +29,7 @@ from desra.artifacts import find_regions
 from desra.io.files import StrPath, atomic_write
 from desra.io.profiles import UnusableProfileError, conversion_of
 from desra.utils.errors import InputError
+from desra.utils.reading import NoRegularFileError, open_file
 
 Pixels: TypeAlias = NDArray[np.uint8 | np.uint16]
 
@@ -451,10 +452,10 @@ def _opened(path: Path) -> Generator[BinaryIO, None, None]:
     """Open a file for reading; errors of the system become an InputError."""
     if path.is_dir():
         raise InputError(f"{path} is a folder, an image file was expected")
-    if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise InputError(f"{path} is a pipe or a device, an image file was expected")
     try:
-        file = path.open("rb")
+        file = open_file(path)
+    except NoRegularFileError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"image file {path} does not exist; check the path") from error
     except OSError as error:

@@ -28,6 +28,7 @@ from desra.io import files
 from desra.io.files import StrPath, sha256_of
 from desra.options.loading import resolved
 from desra.utils.errors import InputError, listed
+from desra.utils.reading import read_bytes, read_text
 
 VERSION = 1
 _NONE = re.compile(r"(?!)")
@@ -106,7 +107,7 @@ class Ledger:
 
     def _read(self) -> bool:
         try:
-            *lines, rest = self.path.read_bytes().split(b"\n")
+            *lines, rest = read_bytes(self.path).split(b"\n")
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
@@ -373,7 +374,7 @@ def single_file(path: Path, stage: str, key: str = "-o") -> Generator[None]:
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
         content = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", content) if isinstance(content, dict) else {}
 
@@ -449,12 +450,16 @@ def refuse_inputs_in(
                 )
 
 
+#: What PyYAML itself raises at a tag such as ``!!timestamp`` with a text that is none.
+_BY_YAML = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
 def machine_written(path: Path) -> dict[str, Any]:
     """Return the options in a file that `desra.io.manifest.write_options` wrote, else nothing."""
     try:
-        text = path.read_text("utf-8")
+        text = read_text(path)
         content = yaml.safe_load(text)
         same = yaml.safe_dump(content, sort_keys=False, allow_unicode=True) == text
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+    except (OSError, yaml.YAMLError, *_BY_YAML):
         return {}
     return cast("dict[str, Any]", content) if same and isinstance(content, dict) else {}

@@ -12,8 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from desra.io.files import atomic_write
 from desra.options.base import FileName
-from desra.options.loading import read_yaml, resolved
+from desra.options.loading import parse, read_yaml, resolved
+from desra.options.sections import FinderSections
 from desra.utils.errors import InputError
+from desra.utils.reading import read_bytes
 
 FILE = "manifest.jsonl"
 OPTIONS = "options.yml"
@@ -131,7 +133,7 @@ def read(folder: Path) -> dict[str, Row]:
     if not path.is_file():
         return {}
     rows: dict[str, Row] = {}
-    *lines, _ = path.read_bytes().split(b"\n")
+    *lines, _ = read_bytes(path).split(b"\n")
     for number, line in enumerate(lines, 1):
         try:
             row = _from_line(line)
@@ -182,11 +184,21 @@ def write_options(folder: Path, options: BaseModel) -> Path:
     return path
 
 
-def read_options(folder: str | Path) -> dict[str, Any]:
-    """Read the options that `write_options` wrote into a folder; empty without any.
+def read_options(folder: str | Path) -> FinderSections | None:
+    """Read how the map and the masks of a folder were made, from what `write_options` wrote there.
+
+    Args:
+        folder: what detect wrote.
+
+    Returns:
+        The sections; those that the file gives are in ``model_fields_set``. None: no such file.
 
     Raises:
-        InputError: the file cannot be read.
+        InputError: the file cannot be read, or was edited so that it holds no such options.
     """
     path = Path(folder) / OPTIONS
-    return read_yaml(path) if path.is_file() else {}
+    if not path.is_file():
+        return None
+    content = read_yaml(path)
+    sections = {key: content[key] for key in FinderSections.model_fields if key in content}
+    return parse(FinderSections, sections, f"{path}, which tells how the masks beside it were made")

@@ -15,6 +15,7 @@ from desra.models.low_rank import add_low_rank, merged
 from desra.models.objective import Objective, Targets
 from desra.models.recompute import recompute_blocks
 from desra.models.schedules import make_optimizer, make_schedule
+from desra.models.trial import try_network
 from desra.models.update import Update
 from desra.networks import checkpoints
 from desra.networks.load import probe_scale
@@ -94,9 +95,8 @@ def _load_optimizer(name: str, optimizer: torch.optim.Optimizer, state: dict[str
     optimizer.load_state_dict(state)
     for before, group in zip(groups, optimizer.param_groups, strict=True):
         for key, value in before.items():
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if key not in group or (number and not isinstance(group[key], int | float | Tensor)):
-                raise ValueError(f"optimizers.{name}: {key} is no number")
+            if key not in group or (key != "params" and not _alike(value, group[key])):
+                raise ValueError(f"optimizers.{name}: {key} is not like {value}")
     for weight, kept in optimizer.state.items():
         for key, value in kept.items():
             if not isinstance(value, Tensor | int | float | None):
@@ -108,6 +108,18 @@ def _load_optimizer(name: str, optimizer: torch.optim.Optimizer, state: dict[str
                     f"optimizers.{name}: {key} has shape {tuple(value.shape)} and {value.dtype}, "
                     f"and its weight {tuple(weight.shape)} and {weight.dtype}"
                 )
+
+
+def _alike(setting: Any, kept: Any) -> bool:
+    """Return whether a kept setting of an optimiser is of the kind of the one that it has now."""
+    if isinstance(setting, list | tuple):
+        pairs = isinstance(kept, list | tuple) and len(kept) == len(setting)
+        return pairs and all(map(_alike, setting, kept))
+    if isinstance(setting, bool) or setting is None:  # torch decides for itself where it is None
+        return isinstance(kept, bool) or (setting is None and kept is None)
+    if isinstance(setting, int | float | Tensor):
+        return isinstance(kept, int | float | Tensor) and not isinstance(kept, bool)
+    return isinstance(kept, type(setting))
 
 
 #: What Adafactor keeps in another size than a weight's.
@@ -162,6 +174,7 @@ class DeSRAModel(TrainableModel):
             self.net_d = self._network(opt.network_d, opt.path.pretrain_network_d, "network_d")
             self.optimizers["d"] = make_optimizer(step.optim_d, self.net_d, "train.optim_d")
         self._check_crops()
+        self._try_networks()
         self.schedulers = {name: make_schedule(step, o) for name, o in self.optimizers.items()}
         self._updates = {
             name: Update(o, self.device, self.dtype, step.clip_grad_norm)
@@ -208,6 +221,20 @@ class DeSRAModel(TrainableModel):
                     f"datasets.{name}.gt_size: {size} / {self.opt.scale} must be a multiple of "
                     f"the window of {type(self.net_g).__name__}, {window}"
                 )
+
+    def _try_networks(self) -> None:
+        """Run a copy of each network on noise of the size of the crops, if that is known.
+
+        Raises:
+            InputError: one cannot take them.
+        """
+        section = self.opt.datasets.train
+        size, scale = section.spec().get("gt_size") if section else None, self.opt.scale
+        if not isinstance(size, int) or (low := size // scale) < 1:
+            return
+        try_network(self.net_g, "network_g", low, (3, low * scale, low * scale), self.device)
+        if self.net_d is not None:
+            try_network(self.net_d, "network_d", size, None, self.device)
 
     # ------------------------------------------------------------------------------------- step
 

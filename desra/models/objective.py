@@ -2,13 +2,10 @@
 
 import copy
 import inspect
-import random
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,6 +13,7 @@ from desra.losses.gan_loss import AdversarialLoss, Discriminator, DiscriminatorL
 from desra.losses.masked import pixel_weight, weigh_gradient
 from desra.losses.needs import AVERAGE, DISCRIMINATOR, needs_of
 from desra.losses.usm import usm_sharp
+from desra.models.trial import kept_randomness
 from desra.models.vgg import load_vgg
 from desra.options.train import LossOptions, StepOptions
 from desra.registry import LOSS_REGISTRY, build, find, vgg_from
@@ -88,18 +86,6 @@ class _Term(NamedTuple):
         return value if self.factor == 1 else self.factor * value
 
 
-@contextmanager
-def _kept_randomness(device: torch.device) -> Generator[None]:
-    """Leave the random numbers of torch, numpy and Python as they were."""
-    states = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-
-
 def _try_loss(term: _Term, device: torch.device) -> None:
     """Take the gradient of a copy of a loss, on an image of noise.
 
@@ -115,7 +101,7 @@ def _try_loss(term: _Term, device: torch.device) -> None:
         trial = term._replace(loss=copy.deepcopy(term.loss))
     except Exception:  # what cannot be copied might change by a trial
         return
-    with _kept_randomness(device):
+    with kept_randomness(device):
         output, target, average = torch.rand(3, 1, 3, _TRIED, _TRIED, device=device)
         mask = torch.zeros_like(output[:, :1])
         mask[..., : _TRIED // 2] = 1

@@ -24,6 +24,7 @@ from desra.networks import file_types, zoo
 from desra.networks.soundness import fault_of
 from desra.networks.wrapping import contains_network, is_ema, unwrapped
 from desra.utils.errors import InputError, logger
+from desra.utils.reading import open_file
 
 _ASSETS = Path(__file__).parent.parent / "assets"
 EMBEDDED = {
@@ -118,7 +119,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         if kind == "safetensors":
             return dict(load_file(path))
-        with path.open("rb") as file:  # with a path, torch would judge by its suffix
+        with open_file(path) as file:  # with a path, torch would judge by its suffix
             content = torch.load(file, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         if _is_out_of_memory(error):

@@ -6,6 +6,8 @@ import zlib
 from pathlib import Path
 from typing import Literal
 
+from desra.utils.reading import open_file
+
 _HEAD = 1 << 20
 _MODULE = b"torch.nn.modules"
 # What zipfile raises on damaged bytes; a RuntimeError or its child for unknown versions and keys.
@@ -33,7 +35,7 @@ def weights_format(path: Path) -> Literal["safetensors", "torch"]:
         OSError: it cannot be read.
     """
     size = path.stat().st_size
-    with path.open("rb") as file:
+    with open_file(path) as file:
         head = file.read(512)
     if not head.strip(b"\0"):
         raise ValueError(f"is empty; {_AGAIN}" if not size else f"holds only zeros; {_AGAIN}")
@@ -113,5 +115,5 @@ def holds_module(path: Path) -> bool:
     except StopIteration:
         return False
     except _DAMAGED_ZIP:  # or no zip file: a pickle, as torch wrote before 1.6
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return _MODULE in file.read(_HEAD)

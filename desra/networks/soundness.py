@@ -28,6 +28,9 @@ def fault_of(tensors: Mapping[str, Tensor]) -> str | None:
 def _fault(entry: tuple[str, Tensor]) -> str | None:
     name, tensor = entry
     is_weight = name.rpartition(".")[2] in ("weight", "bias")
+    if tensor.layout != torch.strided or tensor.is_meta:
+        stored = "without values (on the device meta)" if tensor.is_meta else "sparse"
+        return f"has a tensor that is {stored}, {name}, where a dense one is expected"
     kind = str(tensor.dtype).removeprefix("torch.")
     if tensor.is_complex() or tensor.is_quantized or (is_weight and not tensor.is_floating_point()):
         return f"has {kind} numbers in {name}, where float ones are expected"

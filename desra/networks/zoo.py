@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from desra.io.files import sha256_of, write_json
 from desra.utils.errors import InputError, did_you_mean
+from desra.utils.reading import read_text
 
 logger = logging.getLogger("desra")
 
@@ -421,8 +422,8 @@ def recorded(entry: Entry) -> str | None:
     if not path.is_file():
         return None
     try:
-        return str(json.loads(path.read_text("utf-8"))["sha256"])
-    except (ValueError, KeyError, TypeError, OSError) as error:
+        return str(json.loads(read_text(path))["sha256"])
+    except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise InputError(f"weights: {path} is no record of a checksum; delete it") from error
 
 

@@ -16,6 +16,7 @@ from desra.options.base import Strict
 from desra.options.foreign import is_foreign, translate
 from desra.options.values import completed, fields_of, sections_in
 from desra.utils.errors import InputError, did_you_mean, listed
+from desra.utils.reading import read_text
 
 logger = logging.getLogger("desra")
 
@@ -71,7 +72,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise InputError(f"{path}: is larger than {_MAX_BYTES // 2**20} MiB, and no options")
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text ({error})") from error
     try:

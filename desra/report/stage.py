@@ -19,6 +19,7 @@ from desra.report.page import page
 from desra.report.pictures import FOLDER, Pictures
 from desra.report.tables import part, read_json, read_table, score_tables, values
 from desra.utils.errors import InputError
+from desra.utils.reading import read_text
 
 logger = logging.getLogger("desra")
 
@@ -33,7 +34,7 @@ def _settings(path: str) -> dict[str, str]:
     """
     try:
         file = find_options_file(path)
-        return {"name": path, "text": file.read_text("utf-8")}
+        return {"name": path, "text": read_text(file)}
     except InputError as error:
         raise InputError(f"settings: {path} does not exist") from error
     except (OSError, UnicodeDecodeError) as error:

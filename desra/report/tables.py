@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, cast
 
 from pydantic import (
@@ -18,6 +17,7 @@ from desra.metrics.rows import from_older, titles
 from desra.options.base import Strict
 from desra.options.loading import parse, resolved
 from desra.utils.errors import InputError
+from desra.utils.reading import read_text
 
 Cell = str | int | float | bool | None
 
@@ -128,7 +128,7 @@ def read_json(path: str, key: str) -> dict[str, Any]:
         InputError: it cannot be read, or holds something else.
     """
     try:
-        text = Path(path).read_text("utf-8")
+        text = read_text(path)
         content = json.loads(text, parse_constant=lambda _: None)
     except OSError as error:
         raise InputError(f"{key}: {path} cannot be read: {error.strerror}") from error

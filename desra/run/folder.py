@@ -10,12 +10,13 @@ from desra.evaluate.folder import KIND as EVALUATE
 from desra.io.ledger import Kind
 from desra.report.folder import KIND as REPORT
 from desra.train.run_folder import KIND as TRAIN
+from desra.utils.reading import read_bytes
 
 
 def _lineage(folder: Path) -> dict[str, Any]:
     """Read the lineage in a folder; empty if there is none."""
     try:
-        content = json.loads((folder / "lineage.json").read_bytes())
+        content = json.loads(read_bytes(folder / "lineage.json"))
     except (OSError, ValueError, RecursionError):
         return {}
     keys = {"identity", "images", "rounds", "options", "original"}
@@ -34,7 +35,8 @@ def _of_earlier(folder: Path, name: str) -> bool:
     if parts[0] != "images":
         return True
     stem = PurePosixPath(*parts[2:]).with_suffix("").as_posix()
-    return stem in _lineage(folder)["images"].get(parts[1], {})
+    images = _lineage(folder).get("images", {}).get(parts[1])
+    return isinstance(images, dict) and stem in images
 
 
 _SIDES = "(finetuned|heldout)"

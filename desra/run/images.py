@@ -17,6 +17,7 @@ from desra.io.listing import list_images, refuse_output_in
 from desra.options.run import RunOptions
 from desra.run.lineage import SIDES, Lineage
 from desra.utils.errors import InputError, listed
+from desra.utils.reading import read_bytes
 
 logger = logging.getLogger("desra")
 
@@ -106,7 +107,7 @@ def take_in(opt: RunOptions, lineage: Lineage, number: int, ledger: Ledger) -> d
             if stem in entries:
                 stem = f"{stem}_{image.sha256[:6]}"
             with atomic_write(folder / f"{stem}{image.source.suffix}") as file:
-                file.write(image.source.read_bytes())
+                file.write(read_bytes(image.source))
             entries[stem] = {
                 "sha256": image.sha256,
                 "source": str(image.source),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from desra.io.files import atomic_write, sha256_of
+from desra.utils.reading import read_bytes
 
 
 def exported(folder: Path) -> dict[str, str]:
@@ -25,5 +26,5 @@ def take_changed(folder: Path, before: dict[str, str]) -> list[str]:
     changed = [n for n, sha in exported(folder).items() if before.get(n) != sha]
     for name in changed:
         with atomic_write(folder / "reviewed" / name) as file:
-            file.write((folder / "labelme" / name).read_bytes())
+            file.write(read_bytes(folder / "labelme" / name))
     return changed

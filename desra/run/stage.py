@@ -29,6 +29,7 @@ from desra.run.networks import Networks, find_networks
 from desra.run.verdict import spent, verdict, why_stop
 from desra.train import train
 from desra.utils.errors import InputError, listed
+from desra.utils.reading import read_bytes
 
 logger = logging.getLogger("desra")
 
@@ -359,7 +360,7 @@ class Rounds:
         if name != "original":
             final = self.output / "net_g.pth"
             with atomic_write(final) as file:
-                file.write(Path(self._weights(name)).read_bytes())
+                file.write(read_bytes(self._weights(name)))
         lineage.stopped = reason
         lineage.final = final and identified(str(final))
         lineage.save()

@@ -24,7 +24,6 @@ from desra.io.ledger import Kind, Ledger, inputs_of, refuse_inputs_in
 from desra.io.listing import list_images
 from desra.io.lock import held_folder
 from desra.metrics.mask_scores import MaskCounts, covered, mean_iou
-from desra.options.loading import parse
 from desra.options.sections import FinderSections
 from desra.options.sweep import SweepOptions
 from desra.registry import import_modules
@@ -183,9 +182,7 @@ def _sections_of(opt: SweepOptions) -> FinderSections:
     Raises:
         InputError: the folder's options cannot be read, or are not detect's.
     """
-    kept = manifest.read_options(opt.input)
-    content = {key: kept[key] for key in FinderSections.model_fields if key in kept}
-    sections = parse(FinderSections, content, f"{Path(opt.input) / manifest.OPTIONS}")
+    sections = manifest.read_options(opt.input) or FinderSections()
     own = {key: getattr(opt, key) for key in ("window", "detector") if getattr(opt, key)}
     morphology = {
         key: getattr(opt, key)

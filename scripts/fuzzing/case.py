@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ class Case:
         stage: name of the package whose ``main`` is called.
         argv: its arguments; paths are relative to the folder.
         files: path -> content, over the good files; None: the file is removed. An empty folder is
-            meant by a path that ends in a slash, a FIFO by one that ends in ``|``.
+            meant by a path that ends in a slash, a FIFO by one that ends in ``|``, a socket by
+            ``=``, a link to a device that has no end by ``@``.
         writes: files and folders of the good ones that the command may change.
     """
 
@@ -50,12 +52,16 @@ class Case:
     def place(self, folder: Path) -> None:
         """Write the files of the case into a folder."""
         for name, content in self.files.items():
-            path = folder / name.rstrip("/|")
+            path = folder / name.rstrip("/|=@")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
             if name.endswith("/"):
                 path.mkdir()
             elif name.endswith("|"):
                 os.mkfifo(path)
+            elif name.endswith("="):
+                os.mknod(path, stat.S_IFSOCK | 0o600)
+            elif name.endswith("@"):
+                path.symlink_to("/dev/zero")
             elif content is not None:
                 path.write_bytes(content)

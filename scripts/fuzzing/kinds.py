@@ -46,12 +46,40 @@ _MODULES = {
 }
 
 
+LABELS = {"type": "labels", "labels": "labels", "names": "names.txt"}
+#: What stages keep for themselves in their folders.
+OWN_FILES = ("options.yml", "manifest.jsonl", "coco.json", "labelme/p0.json", ".desra_detect.jsonl")
+TRAINING_FILES = (
+    "training_states/latest.state",
+    "models/net_g_latest.pth",
+    "options.yml",
+    ".desra_train.jsonl",
+    "losses.csv",
+)
+RUN_FILES = (
+    "lineage.json",
+    "rounds.json",
+    "options.yml",
+    "net_g.pth",
+    "images/finetuned/p0.png",
+    "images/heldout/p0.png",
+    "round_1/train/models/net_g_latest.pth",
+    "original/finetuned/manifest.jsonl",
+    ".desra_run.jsonl",
+)
+FINETUNING = ground.FINETUNING
+
+
+def _files(options: dict[str, Any], files: dict[str, bytes | None]) -> dict[str, bytes | None]:
+    """Return the options as a file, and others."""
+    return {"case.yml": yaml_of(options).encode(), **files}
+
+
 def _command(
     kind: str, stage: str, options: dict[str, Any], files: dict[str, bytes | None], *argv: str
 ) -> Case:
     """Return a case of good options, in whose files the fault is."""
-    text = yaml_of(options).encode()
-    return Case(kind, stage, ("-opt", "case.yml", *argv), {"case.yml": text, **files})
+    return Case(kind, stage, ("-opt", "case.yml", *argv), _files(options, files))
 
 
 def _with(options: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -426,25 +454,51 @@ def images(good: Path, count: int, seed: int) -> list[Case]:
 
 
 def fifos(good: Path, count: int, seed: int) -> list[Case]:
-    """FIFOs, which nobody writes into, in the place of files."""
+    """FIFOs, which nobody writes into, sockets and devices in the place of files."""
     rng = random.Random(seed)
     options = ground.OPTIONS
+    trained = _with(options["train"], datasets__train__meta_info="pairs.txt")
+    again = {"experiments_root": "experiments", "pretrain_network_g": "gan.pth"}
+    resumed = _with(options["train"], path=again, val=None, train__total_iter=2)
+    table = _with(options["detect"], segment=LABELS | {"table": "table.json"})
+    in_before = _with(options["detect"], output="before")
+    whole = _with(options["run"], output="whole")
     readers = [
         ("upscale", options["upscale"], "lq/p0.png"),
         ("detect", options["detect"], "lq/p0.png"),
         *((stage, settings, "human/p0.json") for stage, settings in mask_readers("human")),
         *((stage, settings, "human.json") for stage, settings in mask_readers("human.json")),
         *((stage, settings, "masks/p0.png") for stage, settings in mask_readers("masks")),
+        *(("upscale", options["upscale"], f"out/{name}") for name in ("p0.png", "net_g.pth")),
         ("upscale", _with(options["upscale"], sr_gan__weights="case.pth"), "case.pth"),
         ("report", options["report"], "table.json"),
         ("report", options["report"], "scores/scores.json"),
+        ("report", options["report"], "before/options.yml"),
+        ("report", options["report"], "before/mask/p0.png"),
+        ("report", options["report"], "out/index.html"),
+        ("evaluate", options["evaluate"], "before/map/p0.png"),
+        ("evaluate", options["evaluate"], "out/scores.json"),
         ("sweep", options["sweep"], "before/manifest.jsonl"),
+        ("sweep", options["sweep"], "before/options.yml"),
         ("sweep", options["sweep"], "before/sr_gan/p0.png"),
         ("calibrate", options["calibrate"], "names.txt"),
+        ("calibrate", options["calibrate"], "labels/p0.png"),
+        ("calibrate", options["calibrate"], "out/intervals.yml"),
+        ("detect", table, "table.json"),
+        *(("detect", in_before, f"before/{name}") for name in OWN_FILES),
         ("train", options["train"], "gt/p0.png"),
+        ("train", trained, "pairs.txt"),
+        ("train", FINETUNING, "before/pseudo_gt/p0.png"),
+        *(("train", resumed, f"experiments/tiny/{name}") for name in TRAINING_FILES),
+        *(("run", whole, f"whole/{name}") for name in RUN_FILES),
     ]
-    chosen = rng.sample(readers, min(count, len(readers)))  # a second time tells nothing new
-    return [_command("fifos", *reader[:2], {f"{reader[2]}|": b""}) for reader in chosen]
+    every = [(*reader, end) for end in "|=@" for reader in readers]
+    chosen = rng.sample(every, min(count, len(every)))  # a second time tells nothing new
+    return [
+        Case("fifos", stage, ("-opt", "case.yml"), _files(settings, {f"{path}{end}": b""}), writes)
+        for stage, settings, path, end in chosen
+        for writes in [("out", path.partition("/")[0])]
+    ]
 
 
 def weights(good: Path, count: int, seed: int) -> list[Case]:

@@ -243,7 +243,9 @@ class Bench:
             return importlib.import_module(f"desra.{case.stage}.__main__").main(list(case.argv))
 
         limits = self._limits
-        if any(name.endswith("|") for name in case.files):  # waiting for it takes no longer
+        if any(
+            name.endswith(("|", "=", "@")) for name in case.files
+        ):  # waiting for it takes no longer
             limits = Limits(min(limits.seconds, FIFO_SECONDS), limits.gigabytes)
         outcome = in_fork(command, self.folder, limits)
         after = digests(self.folder)

@@ -99,3 +99,21 @@ def test_an_unknown_split(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="embedded:finetune"):
         provide_folder("embedded:test", "lq")
+
+
+@pytest.mark.parametrize(
+    "edited", ["[]", '{"files": []}', '{"by": 1, "files": {"../../x.png": ""}}']
+)
+def test_an_edited_list_of_pictures_is_none(folders, edited: str):
+    """What it names is not deleted, and the pictures are written again."""
+    stamp = folders[0].parent / "made.json"
+    foreign = stamp.parent / "../../x.png"
+    foreign.write_text("of others")
+    next(folders[0].iterdir()).unlink()
+    stamp.write_text(edited)
+    provide_folder("embedded:heldout", "lq")
+    assert is_as_made(*folders) and foreign.read_text() == "of others"
+    stamp.write_text(json.dumps(json.loads(stamp.read_text()) | {"files": {}}))
+    next(folders[0].iterdir()).unlink()
+    provide_folder("embedded:heldout", "lq")
+    assert is_as_made(*folders)

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
@@ -990,7 +991,7 @@ def test_a_network_without_a_known_partner_asks_for_it(tmp_path: Path, capsys: A
     assert "sr_mse: give the MSE-trained partner of " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert detect.main([*command, "--partner", str(mine)]) == 0
-    kept = manifest.read_options(tmp_path / "out")
+    kept = yaml.safe_load((tmp_path / "out/options.yml").read_text())
     assert kept["sr_mse"]["weights"] == str(mine)
     alone = ["--force_yml", "sr_mse=null", "detector={type: bicubic_reference}"]
     assert detect.main([*command, *alone]) == 0

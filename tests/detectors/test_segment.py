@@ -144,6 +144,9 @@ def test_faulty_label_folders(tmp_path: Path):
         LabelFolder(str(tmp_path), ["x", "y", "x"])
     with pytest.raises(InputError, match=r"must differ and not be empty$"):
         LabelFolder(str(tmp_path), ["x", ""])
+    (tmp_path / "blank.txt").write_text("\n \n")
+    with pytest.raises(InputError, match=r"segment\.names: there is no name of a class"):
+        LabelFolder(str(tmp_path), read_names(str(tmp_path / "blank.txt")))
     with pytest.raises(InputError, match=r"segment\.names: .*none\.txt cannot be read"):
         read_names(str(tmp_path / "none.txt"))
 

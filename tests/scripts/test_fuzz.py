@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -152,23 +151,13 @@ def test_same_seed_same_cases(fuzz: ModuleType, tmp_path: Path) -> None:
         assert KINDS[kind](good, 5, 4) != once
 
 
-#: What is not mended yet, by the file and the type of the error: strike out what is.
-KNOWN = {
-    "hangs: more than 5 s",  # FIFOs as LabelMe files, tables, scores, names of classes
-    "hangs: more than 20 s",  # 13 kB of PNG that are 9000 x 9000 pixels
-    "tracebacks: artifacts/semantic.py ValueError",  # names.txt without a name
-    "tracebacks: models/desra_model.py RuntimeError",  # archs that do not take what lq is
-}
-
-
 @pytest.mark.slow
 def test_a_minute_finds_nothing(
     fuzz: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first half a thousand cases; other seeds and more of them are for the command line."""
-    fuzz.main(["--cases", "25", "--seconds", "60", "--save", str(tmp_path), "--causes", "999"])
+    argv = ["--cases", "25", "--seconds", "60", "--save", str(tmp_path), "--causes", "999"]
+    status = fuzz.main(argv)
     out = capsys.readouterr().out
     assert "cases, seed 0" in out
-    causes = re.findall(r"^ *\d+ (\w+: .+?)   \S+$", out, flags=re.MULTILINE)
-    told = {re.sub(r":\d+ ", " ", cause) for cause in causes}
-    assert not told - KNOWN, out
+    assert status == 0, out

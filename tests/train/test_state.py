@@ -43,6 +43,14 @@ def no_rate(state: dict[str, Any]) -> None:
     state["optimizers"]["g"]["param_groups"][0]["lr"] = "fast"
 
 
+def one_beta(state: dict[str, Any]) -> None:
+    state["optimizers"]["g"]["param_groups"][0]["betas"] = (0.9,)
+
+
+def no_switch(state: dict[str, Any]) -> None:
+    state["optimizers"]["g"]["param_groups"][0]["amsgrad"] = "yes"
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [
@@ -75,6 +83,8 @@ def no_rate(state: dict[str, Any]) -> None:
         ("", other_shape),
         ("", no_number),
         ("", no_rate),
+        ("", one_beta),
+        ("", no_switch),
     ],
 )
 def test_refused(folder: Path, photographs: Path, path: str, value: Any):
