@@ -153,7 +153,7 @@ class Bench:
 
             def moment(place: float, kind: int) -> Moment:
                 if kind % 2 == 0:
-                    return Moment("time", 0.98 * place * seconds)
+                    return Moment("time", 0.001 + 0.98 * place * (seconds - 0.001))
                 how = "before" if kind % 4 == 1 else "after"
                 return Moment(how, 1 + int(place * operations))
 
@@ -199,9 +199,7 @@ class Bench:
         if self.output.is_dir():
             shutil.rmtree(self.output)
 
-    def _lives(
-        self, name: str, moments: Sequence["Moment"], count: Count
-    ) -> tuple[list[str], int]:
+    def _lives(self, name: str, moments: Sequence["Moment"], count: Count) -> tuple[list[str], int]:
         """Live once for each moment; return what was wrong, and how many were hit at work."""
         from killing.life import live
 

@@ -80,15 +80,16 @@ def live(
         _be_child(stage, folder, logs, begin, number, moment)
     os.close(begin)
     begun = sent = time.monotonic()
-    hit, operations, status = False, 0, None
+    working = hit = False
+    operations, status = 0, None
     try:
         while status is None:
             now = time.monotonic()
-            due = moment is not None and moment.how == "time" and not hit
+            due = moment is not None and moment.how == "time" and working and not hit
             wait = max(begun + moment.at - now, 0) if due and moment else 0.005
             told = os.read(end, 1 << 12) if select.select([end], [], [], wait)[0] else b""
             if _BEGUN in told:
-                begun = time.monotonic()
+                begun, working = time.monotonic(), True
                 continue
             operations += told.count(_OPERATION)
             if not hit and (_REACHED in told or (due and not told)):

@@ -5,6 +5,8 @@ What is excused:
 - ``manifest.jsonl``, ``lineage.json``: the values of ``seconds``; how long a step took.
 - ``.desra_*.jsonl``, the ledgers: the order of the lines, and torn ones. A file whose place was not
   taken yet as the process ended is entered already.
+- ``training_states/latest.state``: how pickle shares equal texts. All values, their types and the
+  bits of all tensors count.
 - ``train.log``: all but that it is there; each line has a time. So with ``tb/events.*``, whose
   names hold times.
 """
@@ -14,7 +16,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.tmp")
 _EVENTS = re.compile(r"events\.out\.tfevents\..*")
 
 
@@ -48,7 +49,26 @@ def _content(path: Path) -> Any:
         return [_timeless(json.loads(line)) for line in path.read_bytes().splitlines()]
     if path.name == "lineage.json":
         return _timeless(json.loads(path.read_bytes()))
+    if path.suffix == ".state":
+        import torch
+
+        return _plain(torch.load(path, map_location="cpu", weights_only=True))
     return path.read_bytes()
+
+
+def _plain(content: Any) -> Any:
+    """Return the values of a state with their types, tensors as bytes."""
+    import torch
+
+    if isinstance(content, torch.Tensor):
+        flat = content.contiguous().reshape(-1).view(torch.uint8)
+        return str(content.dtype), tuple(content.shape), flat.numpy().tobytes()
+    name = type(content).__name__
+    if isinstance(content, dict):
+        return name, [(key, _plain(value)) for key, value in content.items()]
+    if isinstance(content, list | tuple):
+        return name, [_plain(value) for value in content]
+    return name, content
 
 
 def _is_whole(line: bytes) -> bool:
