@@ -215,7 +215,7 @@ class Bench:
             count.kills += 1
             count.hit += 1
             hits += 1
-            faults += list(self._wrong_end(name, ended))
+            faults += [f"{fault} (the kill at {moment})" for fault in self._wrong_end(name, ended)]
         return faults, hits
 
     def _wrong_end(self, name: str, ended: "Ended") -> Iterator[str]:

@@ -11,6 +11,8 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -133,7 +135,7 @@ def _be_child(
         sys.argv = ["desra", stage, "-opt", f"{stage}.yml"]
         command = importlib.import_module(f"desra.{stage}.__main__").main
         sys.addaudithook(_counting(folder / "out", pipe, number, moment))
-        os.write(pipe, _BEGUN)
+        _tell_begin(pipe)
         status = command(["-opt", f"{stage}.yml"])
     except SystemExit as error:
         status = error.code
@@ -143,6 +145,21 @@ def _be_child(
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status if isinstance(status, int) else 1)
+
+
+def _tell_begin(pipe: int) -> None:
+    """Tell that the work begins as soon as the command line answers for signals."""
+    from desra import cli
+
+    ended_by_sigterm = cli.ended_by_sigterm
+
+    @contextmanager
+    def telling() -> Generator[None]:
+        with ended_by_sigterm():
+            os.write(pipe, _BEGUN)
+            yield
+
+    cli.ended_by_sigterm = telling
 
 
 def _counting(output: Path, pipe: int, number: int, moment: Moment | None) -> Any:
