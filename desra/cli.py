@@ -15,6 +15,7 @@ from desra.options.base import Strict
 from desra.options.loading import load, resolved
 from desra.utils.errors import InputError, did_you_mean
 from desra.utils.printable import PrintableFormatter, printable
+from desra.utils.sigterm import STATUS, ended_by_sigterm
 
 Options = TypeVar("Options", bound=Strict)
 #: What a file system refuses, which is no fault of the program.
@@ -26,6 +27,7 @@ _TOLD = (
     errno.EACCES,
     errno.EPERM,
 )
+_STOPPED = "stopped; give the same command again to go on"
 
 
 def networks(partner: str = "its MSE-trained partner") -> dict[str, tuple[str, str]]:
@@ -124,9 +126,21 @@ def main(
     Returns:
         The exit status, as `status_of`.
     """
+    return status_of(lambda: _call(stage, purpose, model, work, argv, add_arguments, flags or {}))
+
+
+def _call(
+    stage: str,
+    purpose: str | None,
+    model: type[Options],
+    work: str | Callable[..., object],
+    argv: Sequence[str] | None,
+    add_arguments: Callable[[argparse.ArgumentParser], None] | None,
+    flags: Mapping[str, tuple[str, str]],
+) -> None:
+    """Do what `main` says."""
     _forget_working_folder()
     parser = Parser(prog=called(stage), description=purpose)
-    flags = flags or {}
     parser.add_argument("-opt", required=not flags, metavar="FILE", help="options (YAML)")
     for flag, (key, meaning) in flags.items():
         parser.add_argument(flag, dest=key, metavar=key.split(":")[-1].upper(), help=meaning)
@@ -148,14 +162,11 @@ def main(
     if required and not (path or values or assignments):
         parser.error(f"give -opt FILE, or {' and '.join(required)}")
 
-    def load_and_run() -> None:
-        options = load(model, path, assignments, values)
-        if check:
-            yaml.safe_dump(resolved(options), sys.stdout, sort_keys=False, allow_unicode=True)
-        else:
-            _loaded(work)(options, **args)
-
-    return status_of(load_and_run)
+    options = load(model, path, assignments, values)
+    if check:
+        yaml.safe_dump(resolved(options), sys.stdout, sort_keys=False, allow_unicode=True)
+    else:
+        _loaded(work)(options, **args)
 
 
 def _loaded(work: str | Callable[..., object]) -> Callable[..., object]:
@@ -170,14 +181,15 @@ def status_of(work: Callable[[], object]) -> int:
 
     Returns:
         0; 2 for an InputError, whose message goes to stderr, and for what the file system refuses
-        (a disk that is full, a name that is too long); 130 at Ctrl-C. Any other error is raised, so
-        that Python ends with status 1.
+        (a disk that is full, a name that is too long); 130 at Ctrl-C, 143 at SIGTERM. Any other
+        error is raised, so that Python ends with status 1.
     """
     console = logging.StreamHandler(sys.stderr)
     console.setFormatter(PrintableFormatter("%(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[console])
     try:
-        work()
+        with ended_by_sigterm():
+            work()
     except InputError as error:
         print(printable(f"error: {error}"), file=sys.stderr)
         return 2
@@ -188,6 +200,11 @@ def status_of(work: Callable[[], object]) -> int:
         print(f"error: {error.strerror}{place}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("stopped; give the same command again to go on", file=sys.stderr)
+        print(_STOPPED, file=sys.stderr)
         return 130
+    except SystemExit as end:
+        if end.code != STATUS:
+            raise
+        print(_STOPPED, file=sys.stderr)
+        return STATUS
     return 0

@@ -1,9 +1,6 @@
-"""What keeps the app to its own page, and ends it in order."""
+"""What keeps the app to its own page."""
 
-import signal
-import threading
-from collections.abc import Awaitable, Callable, Generator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,20 +46,3 @@ class RefuseForeign:
             await send({"type": "http.response.start", "status": 403, "headers": [text]})
             body = b"This page belongs to another site than the app.\n"
             await send({"type": "http.response.body", "body": body})
-
-
-@contextmanager
-def ended_by_sigterm() -> Generator[None]:
-    """Let SIGTERM end the block as SystemExit, so that temporary folders are deleted."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are the main thread's
-        return
-
-    def end(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

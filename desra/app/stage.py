@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from desra.app.guard import RefuseForeign, ended_by_sigterm
+from desra.app.guard import RefuseForeign
 from desra.app.inspection import Choice, Inspected, Inspector, shown, shown_overlay
 from desra.data.embedded import make
 from desra.io.images import write_image
@@ -292,11 +292,10 @@ def launch(page: Any, opt: AppOptions, wait: bool = True) -> str:
         ) from error
     logger.info("open %s in a browser; Ctrl-C ends it", address)
     if wait:
-        with ended_by_sigterm():
-            try:
-                page.block_thread()
-            finally:
-                page.close(verbose=False)
+        try:
+            page.block_thread()
+        finally:  # Ctrl-C, or SIGTERM, which the command line makes an exception
+            page.close(verbose=False)
     return address
 
 

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -393,11 +393,13 @@ def _detect(
             file.flush()
             return row
 
-        for written in overlapped(todo, detection.read, detection.find, write):
-            with unusable.passing_over():
-                row = written()
-                rows[row.stem] = row
-            bar.update()
+        # Closed at Ctrl-C too: nothing is written any more when the folder is let go of.
+        with closing(overlapped(todo, detection.read, detection.find, write)) as results:
+            for written in results:
+                with unusable.passing_over():
+                    row = written()
+                    rows[row.stem] = row
+                bar.update()
     finished = [rows[job.stem] for job in jobs if job.stem in rows]
     manifest.write(out, finished)
     unusable.refuse_if_all(len(finished))

@@ -92,22 +92,23 @@ def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
     if watcher is not None:
         watcher.refuse_foreign_file(path)
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = _open_locked(temporary)
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be written ({error.strerror}: {error.filename}); "
-            "choose an output folder that can be written"
-        ) from error
-    try:
+    try:  # from here on: Ctrl-C may come as the file is opened
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = _open_locked(temporary)
+        except OSError as error:
+            raise InputError(
+                f"{path} cannot be written ({error.strerror}: {error.filename}); "
+                "choose an output folder that can be written"
+            ) from error
         with file:
             yield file
         if watcher is not None:
             watcher.enter(path, temporary)
         os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # such as a folder that is none: the first error is the one to tell
+            temporary.unlink(missing_ok=True)
         raise
 
 

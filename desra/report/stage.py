@@ -70,7 +70,11 @@ def report(opt: ReportOptions) -> Path:
     with held_folder(output, KIND, "output", part=KIND.name) as ledger, ledger:
         with ThreadPoolExecutor(min(_WORKERS, os.cpu_count() or 1)) as workers:
             work = workers.map(lambda i: entry(results, rows[i], i, pictures), range(len(rows)))
-            entries = list(tqdm(work, desc="report", unit="image", total=len(rows)))
+            try:
+                entries = list(tqdm(work, desc="report", unit="image", total=len(rows)))
+            except BaseException:  # Ctrl-C, or an image that cannot be read
+                workers.shutdown(cancel_futures=True)
+                raise
         data = {
             "title": opt.title,
             "before": opt.before,

@@ -101,6 +101,8 @@ class Run:
                         break
                     if number := distributed.all_reduce_max(request.signal):
                         self._interrupted(number, losses, request)
+            if request.signal:  # it came in the last step: all is saved, but what follows must not
+                request.grant(request.signal)
         finally:
             reports.close()
 

@@ -1,6 +1,7 @@
 """Upscaling images one after the other, with or without their artifacts."""
 
 import logging
+from contextlib import closing
 from pathlib import Path
 from typing import Literal
 
@@ -150,8 +151,9 @@ def _upscale(
     def work(given: tuple[Path, Picture]) -> tuple[Path, Pixels, Pixels | None]:
         return given[0], *upscaler(given[1])
 
-    results = overlapped(files, read, work, lambda made: _write(*made))
-    for result in tqdm(results, total=len(files), desc="upscale", unit="image"):
-        with unusable.passing_over():
-            written.append(result())
+    # Closed at Ctrl-C too: nothing is written any more when the folder is let go of.
+    with closing(overlapped(files, read, work, lambda made: _write(*made))) as results:
+        for result in tqdm(results, total=len(files), desc="upscale", unit="image"):
+            with unusable.passing_over():
+                written.append(result())
     return written

@@ -1,7 +1,7 @@
 """Read, compute and write items at the same time, in their order."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NoReturn, TypeVar
 
@@ -18,12 +18,15 @@ def overlapped(
     read: Callable[[Item], Input],
     work: Callable[[Input], Output],
     write: Callable[[Output], Result],
-) -> Iterator[Callable[[], Result]]:
+) -> Generator[Callable[[], Result]]:
     """Call ``write(work(read(item)))`` for each item, the three steps in parallel.
 
     A thread reads the next item and another writes the previous one while ``work`` runs in the
     calling thread. Image codecs and file systems release Python's lock, so their time is hidden
     behind that of a network. Networks run in one thread and need no locks.
+
+    A caller that may stop early closes the generator (`contextlib.closing`), which waits for what
+    is being written.
 
     Args:
         items: the next item is taken in advance.
