@@ -4,7 +4,11 @@
     python scripts/fuzz.py                              # 150 cases of each kind
     python scripts/fuzz.py --kinds images weights --cases 1000 --seed 7
     python scripts/fuzz.py --seconds 60                 # as many as that allows, of all kinds
+    python scripts/fuzz.py --jobs 2 --cases 1000 --journal results/fuzz/long.jsonl
     python scripts/fuzz.py --replay results/fuzz/images-0f3a.json
+
+With a journal each case is counted in that file as soon as it was tried, and the same command goes
+on where it ended, however it did.
 
 Each case is a command, called as ``main(argv)`` in a fork of this process, in a copy of a folder of
 good files (tiny images and networks, results of detect, a run, a training that can be resumed).
@@ -17,15 +21,16 @@ there are any. The same seed gives the same cases. Needs `pip install 'desra[tes
 import argparse
 import contextlib
 import hashlib
+import multiprocessing
 import os
 import random
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fuzzing.case import Case
@@ -51,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
         help="stop after so many; as Ctrl-C, with a table of what was tried",
     )
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
+    parser.add_argument("--journal", type=Path, metavar="FILE", help="count there, and go on")
     parser.add_argument("--hang", type=float, default=20, help="seconds of a hang (%(default)s)")
     parser.add_argument("--memory", type=float, default=4, help="GB of too much (%(default)s)")
     parser.add_argument(
@@ -90,46 +97,39 @@ def _chosen(names: Sequence[str] | None, known: Iterable[str]) -> list[str]:
 
 
 class Tally:
-    """The counts of what came of the cases, and a file of each in which something was wrong.
+    """The counts of what came of the cases.
 
     Args:
         kinds: the kinds, in the order of the table.
-        folder: where the files go.
 
     Attributes:
         causes: how often each (fault, cause) came.
+        cpu: seconds that the processor worked for the cases.
+        slowest: seconds that the slowest case took.
     """
 
-    def __init__(self, kinds: Sequence[str], folder: Path):
+    def __init__(self, kinds: Sequence[str]):
         self._statuses = {kind: Counter[str]() for kind in kinds}
         self._faults = {kind: Counter[str]() for kind in kinds}
         self.causes: Counter[tuple[str, str]] = Counter()
-        self._examples: dict[tuple[str, str], Path] = {}
-        self._folder = folder
+        self.cpu = self.slowest = 0.0
+        self._examples: dict[tuple[str, str], str] = {}
 
     @property
     def cases(self) -> int:
         """Return the number of cases."""
         return sum(sum(counts.values()) for counts in self._statuses.values())
 
-    def add(self, case: "Case", outcome: "Outcome") -> None:
-        """Count a case, and save it if something was wrong."""
-        self._statuses[case.kind][outcome.status] += 1
-        self._faults[case.kind].update(outcome.faults)
-        if outcome.faults:
-            path = self._save(case, outcome)
-            for fault in outcome.faults:
-                self.causes[fault, outcome.cause] += 1
-                self._examples.setdefault((fault, outcome.cause), path)
-
-    def _save(self, case: "Case", outcome: "Outcome") -> Path:
-        notes = {"faults": outcome.faults, "cause": outcome.cause, "text": outcome.text}
-        text = case.to_json(**notes)
-        digest = hashlib.sha256(case.to_json().encode()).hexdigest()[:12]
-        path = self._folder / f"{case.kind.replace(' ', '_')}-{digest}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
+    def add(self, entry: Mapping[str, Any]) -> None:
+        """Count an entry of the journal, see `_entry`."""
+        kind, faults = entry["kind"], entry["faults"]
+        self._statuses[kind][entry["status"]] += 1
+        self._faults[kind].update(faults)
+        self.cpu += entry["cpu"]
+        self.slowest = max(self.slowest, entry["seconds"])
+        for fault in faults:
+            self.causes[fault, entry["cause"]] += 1
+            self._examples.setdefault((fault, entry["cause"]), entry["file"])
 
     def table(self) -> str:
         """Return the counts of each kind as text."""
@@ -157,6 +157,50 @@ class Tally:
         )
 
 
+def _entry(case: "Case", outcome: "Outcome", folder: Path) -> dict[str, Any]:
+    """Return what came of a case; it is saved in a folder if something was wrong."""
+    entry = {name: getattr(outcome, name) for name in ("status", "faults", "cause")}
+    times = {"seconds": round(outcome.seconds, 3), "cpu": round(outcome.cpu, 3)}
+    file = str(_save(case, outcome, folder)) if outcome.faults else ""
+    return {"kind": case.kind, **entry, **times, "file": file}
+
+
+def _save(case: "Case", outcome: "Outcome", folder: Path) -> Path:
+    notes = {"faults": outcome.faults, "cause": outcome.cause, "text": outcome.text}
+    digest = hashlib.sha256(case.to_json().encode()).hexdigest()[:12]
+    path = folder / f"{case.kind.replace(' ', '_')}-{digest}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(case.to_json(**notes), encoding="utf-8")
+    return path
+
+
+def _at_once(work: Callable[[int], None], jobs: int) -> None:
+    """Call ``work(0)`` to ``work(jobs - 1)``, each in a fork of this process; Ctrl-C ends them.
+
+    Raises:
+        SystemExit: one ended in an error.
+    """
+    if jobs == 1:
+        with contextlib.suppress(KeyboardInterrupt):
+            work(0)
+        return
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_quietly, args=(work, job)) for job in range(jobs)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        while worker.is_alive():
+            with contextlib.suppress(KeyboardInterrupt):  # the workers get it too, and end
+                worker.join()
+    if any(worker.exitcode for worker in workers):
+        raise SystemExit("fuzz.py: a process ended in an error, see above")
+
+
+def _quietly(work: Callable[[int], None], job: int) -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        work(job)
+
+
 def good_files(folder: Path) -> Path:
     """Make the good files in a new folder, and return the folder they are in.
 
@@ -180,30 +224,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.path.insert(0, str(Path(__file__).parent))
     load()
     from fuzzing.case import Case
+    from fuzzing.journal import Journal
     from fuzzing.kinds import KINDS
     from fuzzing.trial import Bench, Limits
 
     limits = Limits(args.hang, args.memory)
     with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
         good = good_files(Path(folder) / "good")
-        bench = Bench(good, Path(folder) / "case", limits)
         if args.replay is not None:
-            outcome = bench.try_case(Case.read(args.replay))
+            outcome = Bench(good, Path(folder) / "case", limits).try_case(Case.read(args.replay))
             print(outcome.text)
             print(f"status {outcome.status}; {', '.join(outcome.faults) or 'nothing is wrong'}")
             return int(bool(outcome.faults))
         begun = time.monotonic()
         chosen = _chosen(args.kinds, KINDS)
         cases = [case for kind in chosen for case in KINDS[kind](good, args.cases, args.seed)]
-        random.Random(args.seed).shuffle(cases)
-        tally = Tally(chosen, args.save)
-        with contextlib.suppress(KeyboardInterrupt):  # the table is of what was tried
-            for case in cases:
+        run = {"kinds": chosen, "cases": args.cases, "seed": args.seed}
+        journal = Journal(args.journal or Path(folder) / "journal.jsonl", run)
+        left = journal.left(range(len(cases)))
+        random.Random(args.seed).shuffle(left)
+
+        def work(job: int) -> None:
+            bench = Bench(good, Path(folder) / f"case{job}", limits)
+            for number in left[job :: args.jobs]:
                 if args.seconds is not None and time.monotonic() - begun > args.seconds:
                     break
-                tally.add(case, bench.try_case(case))
+                journal.add(number, _entry(cases[number], bench.try_case(cases[number]), args.save))
+
+        _at_once(work, args.jobs)
+        tally = Tally(chosen)
+        for entry in journal.entries():  # also what an earlier process tried
+            tally.add(entry)
     print(tally.table())
-    print(f"\n{tally.cases} cases, seed {args.seed}, {time.monotonic() - begun:.0f} s")
+    seconds = f"{time.monotonic() - begun:.0f} s, {tally.cpu:.0f} s of CPU"
+    print(f"\n{tally.cases} cases, seed {args.seed}, {seconds}, the slowest {tally.slowest:.1f} s")
     print(tally.most_frequent(args.causes))
     return int(bool(tally.causes))
 

@@ -55,6 +55,7 @@ class Outcome:
         cause: ``file:line type`` of an error, or what was changed.
         text: what the command printed, and the traceback.
         seconds: how long it took.
+        cpu: seconds that the processor worked for it.
     """
 
     status: str
@@ -62,6 +63,7 @@ class Outcome:
     cause: str = ""
     text: str = ""
     seconds: float = 0.0
+    cpu: float = 0.0
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -115,14 +117,14 @@ def in_fork(work: Callable[[], Any], folder: Path, limits: Limits) -> Outcome:
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)  # where it has not yet become a group of its own
         os.close(end)
-        _, status = os.waitpid(child, 0)
+        _, status, usage = os.wait4(child, 0)
     text = log.read_text(errors="replace") if log.is_file() else ""
-    seconds = time.monotonic() - begun
+    times = time.monotonic() - begun, usage.ru_utime + usage.ru_stime
     if hung:
-        return Outcome("hang", ("hangs",), f"more than {limits.seconds:g} s", text, seconds)
+        return Outcome("hang", ("hangs",), f"more than {limits.seconds:g} s", text, *times)
     if not message:
         cause = f"killed by signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "exit"
-        return Outcome("signal", ("tracebacks",), cause, text, seconds)
+        return Outcome("signal", ("tracebacks",), cause, text, *times)
     content = json.loads(message)
     faults = ["tracebacks"] if content["cause"] else []
     if content["gigabytes"] > limits.gigabytes:
@@ -130,7 +132,7 @@ def in_fork(work: Callable[[], Any], folder: Path, limits: Limits) -> Outcome:
         content["cause"] = content["cause"] or f"{content['gigabytes']:.1f} GB"
     if not faults and "Traceback (most recent call last)" in text:
         faults, content["cause"] = ["tracebacks"], "a traceback was printed"
-    return Outcome(str(content["status"]), tuple(faults), content["cause"], text, seconds)
+    return Outcome(str(content["status"]), tuple(faults), content["cause"], text, *times)
 
 
 def _be_child(work: Callable[[], Any], folder: Path, log: Path, limits: Limits, begin: int) -> None:
@@ -256,7 +258,7 @@ class Bench:
         cause = outcome.cause or f"desra.{case.stage} changed {lost[0]}"
         text = "\n".join([outcome.text, "changed or removed:", *lost])
         faults = (*outcome.faults, "changed")
-        return Outcome(outcome.status, faults, cause, text, outcome.seconds)
+        return Outcome(outcome.status, faults, cause, text, outcome.seconds, outcome.cpu)
 
     def _mend(self, files: dict[str, str]) -> None:
         """Put the good files back, given the digests of what is there."""

@@ -3,12 +3,14 @@
 A fork has the modules loaded already, so that a signal hits the work and not the imports.
 """
 
+import faulthandler
 import importlib
 import os
 import select
 import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 from collections.abc import Generator
@@ -142,6 +144,10 @@ def _be_child(
     except BaseException:
         traceback.print_exc()
     finally:
+        # An interpreter waits for its threads as it ends.
+        for thread in threading.enumerate():
+            if thread is not threading.current_thread() and not thread.daemon:
+                thread.join()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status if isinstance(status, int) else 1)
@@ -157,6 +163,7 @@ def _tell_begin(pipe: int) -> None:
     def telling() -> Generator[None]:
         with ended_by_sigterm():
             os.write(pipe, _BEGUN)
+            faulthandler.dump_traceback_later(PATIENCE - 1, file=2)  # where a command hangs
             yield
 
     cli.ended_by_sigterm = telling
