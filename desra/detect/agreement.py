@@ -120,7 +120,7 @@ def shift(cells: Cells, reference: Cells) -> tuple[float, float]:
     total = np.zeros(2)
     aligned = moved
     for _ in range(4):
-        dy, dx = np.gradient((aligned + target) / 2)
+        dy, dx = map(np.asarray, np.gradient((aligned + target) / 2))
         slopes = np.stack([dx[inner].ravel(), dy[inner].ravel()], axis=1).astype(np.float64)
         difference = (target - aligned)[inner].ravel().astype(np.float64)
         step, _, rank, _ = np.linalg.lstsq(slopes, difference, rcond=1e-3)

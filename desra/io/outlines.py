@@ -71,18 +71,25 @@ def _parts(
     Returns:
         Top and left of the box of a part, and the part in it, bool (h, w).
     """
-    labels, _ = ndimage.label(mask, neighbours)
+    labels = _numbered(mask, neighbours)
     for label, (rows, columns) in enumerate(ndimage.find_objects(labels), 1):
         part = labels[rows, columns] == label
-        holes, count = ndimage.label(ndimage.binary_fill_holes(part, of_holes) & ~part, of_holes)
-        if not count:
+        holes = _numbered(ndimage.binary_fill_holes(part, of_holes) & ~part, of_holes)
+        if not holes.any():
             yield rows.start, columns.start, part
             continue
-        _, across = ndimage.find_objects(holes)[np.argmax(np.bincount(holes.ravel())[1:])]
-        cut = (across.start + across.stop) // 2  # through the largest hole: there is part each side
+        # Through the hole nearest to the middle: there is part at each side of it, and both halves
+        # are about as wide, so that many holes take few levels.
+        cuts = [(across.start + across.stop) // 2 for _, across in ndimage.find_objects(holes)]
+        cut = min(cuts, key=lambda column: abs(2 * column - part.shape[1]))
         for start, half in ((0, part[:, :cut]), (cut, part[:, cut:])):
             for top, left, piece in _parts(half, neighbours, of_holes):
                 yield rows.start + top, columns.start + start + left, piece
+
+
+def _numbered(mask: Mask, neighbours: NDArray[np.bool_]) -> NDArray[np.integer]:
+    """Return the number of the part at each pixel, from 1 on; 0: none."""
+    return np.asarray(ndimage.label(mask, neighbours)[0])
 
 
 def _around(part: Mask) -> Points:
@@ -107,9 +114,7 @@ def _around(part: Mask) -> Points:
         while way in ways[corner]:
             ways[corner].remove(way)
             corner = corner[0] + way[0], corner[1] + way[1]
-            if (
-                _turned(way) in ways[corner]
-            ):  # around the pixel at hand, where two touch by a corner
+            if _turned(way) in ways[corner]:  # around the pixel, where two touch by a corner
                 break
         if not ways[corner]:  # back at the first one
             return np.array(points, np.int64)

@@ -200,6 +200,8 @@ def blend(before: str, after: str, strength: float, output: Path) -> None:
         old, new = (checkpoints.with_new_names(checkpoints.tensors_of(path)) for path in paths)
         params = checkpoints.blended(old, new, strength)
         if fault := fault_of(params):
-            raise InputError(f"--strength: with {strength:g} the result {fault}; take a smaller one")
+            raise InputError(
+                f"--strength: with {strength:g} the result {fault}; take a smaller one"
+            )
         checkpoints.save_atomically({"params": params}, output)
     print(f"{output}: {before} with {strength:g} of the change to {after}")
