@@ -87,9 +87,11 @@ def _parts(
                 yield rows.start + top, columns.start + start + left, piece
 
 
-def _numbered(mask: Mask, neighbours: NDArray[np.bool_]) -> NDArray[np.integer]:
+def _numbered(mask: Mask, neighbours: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Return the number of the part at each pixel, from 1 on; 0: none."""
-    return np.asarray(ndimage.label(mask, neighbours)[0])
+    labels = np.empty(mask.shape, np.int32)
+    ndimage.label(mask, neighbours, output=labels)
+    return labels
 
 
 def _around(part: Mask) -> Points:

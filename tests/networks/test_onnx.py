@@ -152,13 +152,14 @@ def test_a_file_that_differs_is_not_left(
     def wrongly(_module: torch.nn.Module, name: str) -> Any:
         return traced(onnx_export._AnySize(other).eval(), name)
 
+    out, earlier = tmp_path / "out.onnx", tmp_path / "earlier.onnx"
+    export.export(str(weights), earlier)
+    content = earlier.read_bytes()
     monkeypatch.setattr(onnx_export, "_traced", wrongly)
-    out = tmp_path / "out.onnx"
     assert "differs from torch by 0." in refusal(capsys, weights, "-o", out)
     assert not out.exists()
-    out.write_bytes(b"earlier")
-    assert "no file is left" in refusal(capsys, weights, "-o", out)
-    assert out.read_bytes() == b"earlier"
+    assert "no file is left" in refusal(capsys, weights, "-o", earlier)
+    assert earlier.read_bytes() == content
 
 
 class Baked(torch.nn.Module):
