@@ -3,8 +3,8 @@
 What is excused:
 
 - ``manifest.jsonl``, ``lineage.json``: the values of ``seconds``; how long a step took.
-- ``.desra_*.jsonl``, the ledgers: the order of the lines, and torn ones. A file whose place was not
-  taken yet as the process ended is entered already.
+- ``.desra_*.jsonl``, the ledgers: the values of ``time``, the order of the lines, and torn ones. A
+  file whose place was not taken yet as the process ended is entered already.
 - ``training_states/latest.state``: how pickle shares equal texts. All values, their types and the
   bits of all tensors count.
 - ``train.log``: all but that it is there; each line has a time. So with ``tb/events.*``, whose
@@ -44,7 +44,8 @@ def _content(path: Path) -> Any:
     if path.name == "train.log" or _EVENTS.fullmatch(path.name):
         return None
     if path.name.startswith(".desra_"):
-        return {line for line in path.read_bytes().split(b"\n") if _is_whole(line)}
+        lines = (_parsed(line) for line in path.read_bytes().split(b"\n"))
+        return {json.dumps(_timeless(line, "time")) for line in lines if line is not None}
     if path.name == "manifest.jsonl":
         return [_timeless(json.loads(line)) for line in path.read_bytes().splitlines()]
     if path.name == "lineage.json":
@@ -71,21 +72,25 @@ def _plain(content: Any) -> Any:
     return name, content
 
 
-def _is_whole(line: bytes) -> bool:
+def _parsed(line: bytes) -> Any:
     try:
-        json.loads(line)
+        return json.loads(line)
     except ValueError:
-        return False
-    return True
+        return None
 
 
-def _timeless(content: Any) -> Any:
-    """Return JSON without the values of ``seconds``; their keys stay."""
+def _timeless(content: Any, name: str = "seconds") -> Any:
+    """Return JSON without the values of a key that holds times; the key stays."""
     if isinstance(content, list):
-        return [_timeless(value) for value in content]
+        return [_timeless(value, name) for value in content]
     if not isinstance(content, dict):
         return content
     return {
-        key: sorted(value) if key == "seconds" else _timeless(value)
+        key: _names(value) if key == name else _timeless(value, name)
         for key, value in content.items()
     }
+
+
+def _names(times: Any) -> list[str] | None:
+    """Return what the times are of, where they are several."""
+    return sorted(times) if isinstance(times, dict) else None
