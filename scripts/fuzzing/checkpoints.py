@@ -43,9 +43,8 @@ def _changed_tensor(tensor: Tensor, rng: random.Random) -> Any:
         case 0:
             return tensor.to(rng.choice(_DTYPES))
         case 1:
-            if not tensor.is_floating_point():
-        return torch.full_like(tensor, rng.choice((0, 1, torch.iinfo(tensor.dtype).max)))
-    return torch.full_like(tensor, rng.choice((float("nan"), float("inf"), 1e30)))
+            odd = (float("nan"), float("inf"), 1e30) if tensor.is_floating_point() else (0, 1)
+            return torch.full_like(tensor, rng.choice(odd))
         case 2:
             return tensor.flatten()
         case 3:
