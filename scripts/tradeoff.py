@@ -32,6 +32,7 @@ from desra.networks import checkpoints
 from desra.networks.load import Network, load_network
 from desra.networks.sr_network import SRNetwork
 from desra.options.loading import fingerprint, parse, resolved
+from desra.options.sections import FinderSections
 from desra.options.train import ValOptions
 from desra.registry import import_modules
 from desra.train.validation import Scoring, Tally
@@ -76,8 +77,9 @@ def val_of(detected: str, detector: str | None, min_area: float | None) -> ValOp
     Raises:
         InputError: options that detect kept cannot be read, or what is given is not possible.
     """
-    made = manifest.read_options(detected)
-    sections: dict[str, Any] = {k: made[k] for k in ("detector", "window", "mask") if k in made}
+    kept = manifest.read_options(detected) or FinderSections()
+    names = kept.model_fields_set & {"detector", "window", "mask"}
+    sections: dict[str, Any] = {name: resolved(kept)[name] for name in names}
     if detector is not None:
         sections["detector"] = {"type": detector}
     if min_area is not None:

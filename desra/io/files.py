@@ -65,8 +65,8 @@ def unwatch(watcher: Watcher) -> None:
 
 
 def _watcher_of(path: Path) -> Watcher | None:
-    """Return the watcher of the innermost folder that holds a file."""
-    asked = [watcher for watcher in list(_watchers) if watcher.name_of(path) is not None]
+    """Return the latest watcher of the innermost folder that holds a file."""
+    asked = [watcher for watcher in reversed(_watchers) if watcher.name_of(path) is not None]
     return max(asked, key=lambda watcher: len(watcher.folder.parts), default=None)
 
 

@@ -258,8 +258,11 @@ class Ledger:
         files.watch(self)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        files.unwatch(self)
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        # At a second Ctrl-C a thread may still be writing. What it writes is entered too: else the
+        # next process would take it for somebody else's.
+        if error is None or isinstance(error, Exception):
+            files.unwatch(self)
 
     def remove(self, path: Path) -> bool:
         """Delete a file if it is the stage's own, and return whether it was."""

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import NoReturn, TypeVar
 
 Item = TypeVar("Item")
@@ -36,7 +37,7 @@ def overlapped(
         For each item, in order, a function that waits until the item is written and returns the
         result of ``write``, or raises the error of a step.
     """
-    with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
+    with _pool("read") as reader, _pool("write") as writer:
         remaining = iter(items)
         inputs: deque[Future[Input]] = deque()
         done: deque[Callable[[], Result]] = deque()
@@ -67,6 +68,20 @@ def overlapped(
             # Where the caller stops early, or at Ctrl-C: what has not begun is dropped.
             for future in inputs:
                 future.cancel()
+
+
+@contextmanager
+def _pool(name: str) -> Generator[ThreadPoolExecutor]:
+    """Make a thread that is waited for in any case, also where a signal comes meanwhile."""
+    pool = ThreadPoolExecutor(1, name)
+    try:
+        yield pool
+    finally:
+        try:
+            pool.shutdown()
+        except BaseException:
+            pool.shutdown()
+            raise
 
 
 def _raising(error: Exception) -> Callable[[], NoReturn]:

@@ -144,6 +144,7 @@ def _be_child(
     except BaseException:
         traceback.print_exc()
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # else the fork would go on with our work
         # An interpreter waits for its threads as it ends.
         for thread in threading.enumerate():
             if thread is not threading.current_thread() and not thread.daemon:

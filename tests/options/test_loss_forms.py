@@ -122,6 +122,7 @@ def test_a_run_that_an_earlier_desra_began_goes_on(photographs: Path, tmp_path: 
     identity |= {f"train.pixel_opt.{key}": value for key, value in old.items()}
     state["identity"] = identity | {"train.gan_mode": "standard"}
     torch.save(state, state_file)
+    (root / ".desra_train.jsonl").unlink()  # which there was not yet
     assert train(opt) == latest
     longer = load(TrainOptions, str(tmp_path / "o.yml"), ["train:losses:pix:weight=3"])
     with pytest.raises(InputError, match=r"other options .*train\.losses\.pix\.weight: 2\.0 -> 3"):

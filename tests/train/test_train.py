@@ -129,9 +129,11 @@ def test_other_options_are_refused_without_overwrite(photographs: Path, tmp_path
         train.train(other)
     assert {p: p.read_bytes() for p in root.rglob("*") if p.is_file()} == before
 
-    (root / "models/net_g_99.pth").write_bytes(b"old")
+    (root / "models/net_g_99.pth").write_bytes(b"of another")
+    with pytest.raises(InputError, match=r"did not write \(models/net_g_99.pth\)"):
+        train.train(other, overwrite=True)
+    (root / "models/net_g_99.pth").unlink()
     train.train(other, overwrite=True)
-    assert not (root / "models/net_g_99.pth").exists()
     assert read(root / "training_states/latest.state")["iteration"] == 6
 
 
