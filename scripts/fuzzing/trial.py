@@ -173,8 +173,15 @@ def _fence(folder: Path, limits: Limits) -> None:
     def refuse(*_: object, **__: object) -> Any:
         raise ConnectionError("no network while fuzzing")
 
+    def refusing(connect: Any) -> Any:
+        def to(self: socket.socket, address: Any) -> Any:
+            # Loader processes of torch speak over sockets of the machine itself.
+            return connect(self, address) if self.family == socket.AF_UNIX else refuse()
+
+        return to
+
     for name in ("connect", "connect_ex"):
-        setattr(socket.socket, name, refuse)
+        setattr(socket.socket, name, refusing(getattr(socket.socket, name)))
     setattr(socket, "getaddrinfo", refuse)  # noqa: B010
     home = folder.parent / "home"
     home.mkdir(exist_ok=True)
