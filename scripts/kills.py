@@ -286,8 +286,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     sys.path.insert(0, str(Path(__file__).parent))
     import fuzz
+    from PIL import Image
 
     fuzz.load()
+    Image.preinit()  # Python 3.11 tells of Ctrl-C within such an import as of another error
     begun = time.monotonic()
     counts: dict[tuple[str, str], Count] = {}
     with tempfile.TemporaryDirectory(prefix="kills") as name:

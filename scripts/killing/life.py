@@ -81,7 +81,10 @@ def live(
     child = os.fork()
     if child == 0:
         os.close(end)
-        _be_child(stage, folder, logs, begin, number, moment)
+        try:
+            _be_child(stage, folder, logs, begin, number, moment)
+        finally:  # a signal came as the command had ended: the fork must not go on with our work
+            os._exit(0)
     os.close(begin)
     begun = sent = time.monotonic()
     working = hit = False
@@ -144,7 +147,6 @@ def _be_child(
     except BaseException:
         traceback.print_exc()
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # else the fork would go on with our work
         # An interpreter waits for its threads as it ends.
         for thread in threading.enumerate():
             if thread is not threading.current_thread() and not thread.daemon:

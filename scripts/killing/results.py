@@ -3,8 +3,9 @@
 What is excused:
 
 - ``manifest.jsonl``, ``lineage.json``: the values of ``seconds``; how long a step took.
-- ``.desra_*.jsonl``, the ledgers: the values of ``time``, the order of the lines, torn ones, and
-  what a file held before or that is gone (an interrupted training saves its state once more).
+- ``.desra_*.jsonl``, the ledgers: the values of ``time``, the order of the lines, torn ones, what
+  a file held before or that is gone (an interrupted training saves its state once more), and the
+  digest of a state.
 - ``training_states/latest.state``: how pickle shares equal texts. All values, their types and the
   bits of all tensors count.
 - ``train.log``: all but that it is there; each line has a time. So with ``tb/events.*``, whose
@@ -46,7 +47,8 @@ def _content(path: Path) -> Any:
     if path.name.startswith(".desra_"):
         lines = (_parsed(line) for line in path.read_bytes().split(b"\n"))
         rows = {line.get("file"): _timeless(line, "time") for line in lines if line is not None}
-        return {name: row for name, row in rows.items() if (path.parent / (name or "")).exists()}
+        there = {n: row for n, row in rows.items() if (path.parent / (n or "")).exists()}
+        return {n: None if n and n.endswith(".state") else row for n, row in there.items()}
     if path.name == "manifest.jsonl":
         return [_timeless(json.loads(line)) for line in path.read_bytes().splitlines()]
     if path.name == "lineage.json":
