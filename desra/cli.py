@@ -5,6 +5,7 @@ import errno
 import importlib
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -176,6 +177,15 @@ def _loaded(work: str | Callable[..., object]) -> Callable[..., object]:
     return getattr(importlib.import_module(module), name)
 
 
+def _told_by_the_main_thread(args: threading.ExceptHookArgs) -> None:
+    """Print the error of a thread, unless the file system refused what it wrote.
+
+    TensorBoard's thread leaves that error to the main thread, which tells it.
+    """
+    if not (isinstance(args.exc_value, OSError) and args.exc_value.errno in _TOLD):
+        threading.__excepthook__(args)
+
+
 def status_of(work: Callable[[], object]) -> int:
     """Run the work of a command line, and return its exit status; log messages go to stderr.
 
@@ -187,6 +197,7 @@ def status_of(work: Callable[[], object]) -> int:
     console = logging.StreamHandler(sys.stderr)
     console.setFormatter(PrintableFormatter("%(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[console])
+    before, threading.excepthook = threading.excepthook, _told_by_the_main_thread
     try:
         with ended_by_sigterm():
             work()
@@ -207,4 +218,6 @@ def status_of(work: Callable[[], object]) -> int:
             raise
         print(_STOPPED, file=sys.stderr)
         return STATUS
+    finally:
+        threading.excepthook = before
     return 0

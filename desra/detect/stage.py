@@ -34,6 +34,7 @@ from desra.networks.pair import partner_of
 from desra.options.detect import DetectOptions
 from desra.options.loading import fingerprint, resolved
 from desra.registry import import_modules
+from desra.utils.disk import told_if_full
 from desra.utils.errors import Unusable, listed
 from desra.utils.pipeline import overlapped
 
@@ -385,7 +386,8 @@ def _detect(
             listed(kept),
         )
     bar = tqdm(total=len(jobs), initial=len(rows), desc="detect", unit="image")
-    with bar, (out / manifest.FILE).open("a", encoding="utf-8") as file:
+    log = out / manifest.FILE
+    with bar, told_if_full(log), log.open("a", encoding="utf-8") as file:
 
         def write(result: JobResult) -> manifest.Row:
             row = detection.write(result, ledger)

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from desra.utils.disk import reserve, told_if_full
 from desra.utils.errors import InputError
 from desra.utils.reading import open_file
 
@@ -84,6 +85,7 @@ def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
     Raises:
         InputError: the folder can't be created or written, ``path`` is a folder, or it is a file
             that the stage at work did not write, see `desra.io.ledger`.
+        DiskFullError: there is no room for it.
     """
     path = Path(path)
     if path.is_dir():
@@ -101,11 +103,12 @@ def atomic_write(path: StrPath) -> Generator[BinaryIO, None, None]:
                 f"{path} cannot be written ({error.strerror}: {error.filename}); "
                 "choose an output folder that can be written"
             ) from error
-        with file:
-            yield file
-        if watcher is not None:
-            watcher.enter(path, temporary)
-        os.replace(temporary, path)
+        with told_if_full(path):
+            with file:
+                yield file
+            if watcher is not None:
+                watcher.enter(path, temporary)
+            os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):  # such as a folder that is none: the first error is the one to tell
             temporary.unlink(missing_ok=True)
@@ -186,9 +189,15 @@ def scratch(shape: tuple[int, ...], dtype: DTypeLike, folder: StrPath) -> NDArra
     Args:
         shape, dtype: of the array; its values are undefined.
         folder: where the file is; created. The file is deleted with the array.
+
+    Raises:
+        DiskFullError: there is no room for the file.
     """
-    if math.prod(shape) * np.dtype(dtype).itemsize <= _IN_MEMORY:
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    if size <= _IN_MEMORY:
         return np.empty(shape, dtype)
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        return np.memmap(file, dtype, "w+", shape=shape)
+    with told_if_full(folder):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            reserve(file.fileno(), size)
+            return np.memmap(file, dtype, "w+", shape=shape)

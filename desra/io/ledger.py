@@ -27,6 +27,7 @@ from pydantic import BaseModel
 from desra.io import files
 from desra.io.files import StrPath, sha256_of
 from desra.options.loading import resolved
+from desra.utils.disk import told_if_full
 from desra.utils.errors import InputError, listed
 from desra.utils.reading import read_bytes, read_text
 
@@ -227,7 +228,7 @@ class Ledger:
         self._times.setdefault(name, set()).add((size, time))
 
     def _append(self, line: Mapping[str, Any]) -> None:
-        with self._lock, self.path.open("ab") as file:
+        with told_if_full(self.path), self._lock, self.path.open("ab") as file:
             file.write(b"\n" * self._torn + json.dumps(line).encode() + b"\n")
             self._torn = False
 

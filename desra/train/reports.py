@@ -1,6 +1,7 @@
 """The progress bar, the text log and TensorBoard of a run; the main process alone writes them."""
 
 import logging
+import sys
 import time
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -21,6 +22,16 @@ logger = logging.getLogger("desra")
 Batch = TypeVar("Batch")
 
 
+class _LogFile(logging.FileHandler):
+    """A log file that raises where it cannot be written: a full disk ends the run."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Raise an OSError again; other errors, such as of a wrong message, are printed."""
+        if isinstance(sys.exc_info()[1], OSError):
+            raise
+        super().handleError(record)
+
+
 @contextmanager
 def text_log(path: Path) -> Generator[None]:
     """Log to the file ``path`` too, while inside; other processes log warnings only."""
@@ -32,7 +43,7 @@ def text_log(path: Path) -> Generator[None]:
         finally:
             logger.setLevel(level)
         return
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(PrintableFormatter("%(asctime)s %(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)  # also where train() is called from Python, without our set-up

@@ -19,6 +19,7 @@ from desra.train.state import restored
 from desra.train.validation import Best, Validation
 from desra.utils import distributed
 from desra.utils.device import select_device
+from desra.utils.disk import told_if_full
 from desra.utils.errors import InputError
 
 logger = logging.getLogger("desra")
@@ -38,7 +39,8 @@ def train(opt: TrainOptions, overwrite: bool = False, auto_resume: bool = True) 
         The checkpoint ``net_g_latest.pth``.
 
     Raises:
-        InputError: wrong options, weights or data; nothing of an existing run is lost.
+        InputError: wrong options, weights or data, or a full disk; nothing of an existing run is
+            lost.
         FloatingPointError: a loss is not finite; the last checkpoint is kept.
     """
     import_modules(opt.imports)
@@ -57,7 +59,7 @@ def _train(opt: TrainOptions, overwrite: bool) -> Path:
     folder = RunFolder(opt, dataset.fingerprint)
     state = distributed.broadcast(lambda: folder.open(overwrite))
     try:
-        with text_log(folder.log):
+        with told_if_full(folder.root), text_log(folder.log):
             run = Run(opt, model, folder, validation=validation)
             _resume(run, state, dataset)
             if run.finished:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Literal, TypeVar
@@ -20,6 +21,26 @@ class InputError(ValueError):
     Its message is one clear sentence: the file or key path, what was expected, what to do.
     Command lines print it without a traceback, and end with status 2.
     """
+
+
+class DiskFullError(OSError, InputError):
+    """The error of a file for which there is no room.
+
+    Unlike other InputErrors it is never skipped: the next file would meet it too.
+
+    Args:
+        number: the error's number, such as ``errno.ENOSPC``.
+        path: the file or folder that was being written.
+    """
+
+    def __init__(self, number: int, path: str | os.PathLike[str]):
+        super().__init__(number, os.strerror(number), os.fspath(path))
+
+    def __str__(self) -> str:
+        return (
+            f"{self.filename} cannot be written: {self.strerror}; free space there or choose "
+            "another folder, and give the same command again"
+        )
 
 
 def listed(items: Iterable[str], separator: str = ", ") -> str:
@@ -110,7 +131,7 @@ class Unusable:
         try:
             yield
         except InputError as error:
-            if not self._skip:
+            if not self._skip or isinstance(error, DiskFullError):
                 raise
             self._note(str(error))
 

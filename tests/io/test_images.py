@@ -26,7 +26,7 @@ from desra.io.images import (
     write_image,
 )
 from desra.io.listing import list_images
-from desra.utils.errors import InputError
+from desra.utils.errors import DiskFullError, InputError
 
 H, W = 14, 10
 RNG = np.random.default_rng(0)
@@ -610,7 +610,7 @@ def test_a_failing_replace_leaves_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DiskFullError, match=r"a\.png cannot be written: No space left"):
         write_image(path, RGB8[::-1])
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -26,7 +26,7 @@ from desra.options.train import TrainOptions
 from desra.train import run_folder, stage
 from desra.train.loader import make_loader
 from desra.train.validation import Validation
-from desra.utils.errors import InputError
+from desra.utils.errors import DiskFullError, InputError
 from helpers.paths import HELPERS, TESTS
 from helpers.small import photograph, save_compact, save_png, train_settings
 from helpers.torchrun import torchrun
@@ -252,7 +252,7 @@ def test_a_crash_in_a_save_leaves_the_last_one(
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoints.torch, "save", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(DiskFullError, match="No space left on device; free space"):
             train.train(parts)
     for path in (tmp_path / "parts").rglob("*.pth"):
         read(path)  # whole
