@@ -34,7 +34,8 @@ step "5/6 Evaluate: what the finetuning removed, and what it kept"
 "$python" -m desra.evaluate -opt options/evaluate.yml
 
 step "6/6 Report: a page to look at"
-"$python" -m desra.report -opt options/report.yml
+"$python" -m desra.report -opt options/report.yml --force_yml \
+    settings="[experiments/finetune/options.yml]"
 
 printf '\nDone in %d s after installation.\n' $((SECONDS - started))
 printf 'Look at %s (input, MSE-SR, GAN-SR, D, mask; after: GAN-SR, mask)\nand, in a browser, at %s\n' \

@@ -78,13 +78,17 @@ def find_images(
     images: list[ComparedImage] = []
     lost: list[str] = []
     for before, after in pairs:
-        name = before.lq or after.lq
-        lq = Path(name) if name is not None and Path(name).is_file() else None
-        if name and not lq:
+        named = [Path(name) for name in (before.lq, after.lq) if name]
+        lq = next((path for path in named if path.is_file()), None)
+        if named and not lq:
             lost.append(before.stem)
         images.append(ComparedImage(before, after, lq, truth.get(before.stem)))
     if lost:
-        logger.warning("LR images that are no longer there, left out: %s", listed(sorted(lost)))
+        logger.warning(
+            "LR images that are no longer there, left out: %s (%s)",
+            listed(sorted(lost)),
+            manifest.places_of_lq(before_folder),
+        )
     return images
 
 

@@ -3,7 +3,7 @@ image, and ``options.yml``, the options of its last run."""
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -153,6 +153,9 @@ def read(folder: Path) -> dict[str, Row]:
 def read_results(folder: str | Path, key: str) -> dict[str, Row]:
     """Read the rows of a folder that detect must have written, by stem.
 
+    The path of an LR image may be relative to the working folder of then. Where there is no such
+    file now, it is looked for beside the manifest.
+
     Args:
         folder: the folder.
         key: the option that names it, for the message.
@@ -166,7 +169,18 @@ def read_results(folder: str | Path, key: str) -> dict[str, Row]:
             f"{key}: {folder} holds no {FILE}; make it with "
             "`python -m desra.detect -opt options/detect.yml`"
         )
-    return rows
+    return {stem: _with_lq_here(row, Path(folder)) for stem, row in rows.items()}
+
+
+def _with_lq_here(row: Row, folder: Path) -> Row:
+    if row.lq is None or Path(row.lq).is_file() or not (folder / row.lq).is_file():
+        return row
+    return replace(row, lq=str(folder / row.lq))
+
+
+def places_of_lq(folder: str | Path) -> str:
+    """Return where the LR images of a manifest are looked for, for a message."""
+    return f"a relative path in {folder}/{FILE} is looked for in {Path.cwd()} and in {folder}"
 
 
 def write(folder: Path, rows: Iterable[Row]) -> None:

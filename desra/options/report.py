@@ -19,7 +19,8 @@ class ReportOptions(Strict):
     tables: list[str] = []
     """More tables and curves: JSON files of `{title, note, columns, rows, curves}`."""
     settings: list[str] = []
-    """YAML files to show, such as the options that the results were made with."""
+    """More YAML files to show, such as the options of a training; what detect wrote into `before`
+    and `after` of its options is shown by itself."""
     output: str
     """Folder for index.html."""
     title: Annotated[str, Field(min_length=1)] = "DeSRA report"

@@ -8,6 +8,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from desra.io import manifest
 from desra.io.files import atomic_write
 from desra.io.ledger import Ledger, inputs_of, refuse_inputs_in
 from desra.io.lock import held_folder
@@ -24,6 +25,13 @@ from desra.utils.reading import read_text
 logger = logging.getLogger("desra")
 
 _WORKERS = 4  # each holds an image; codecs let go of the interpreter
+
+
+def _options_of(opt: ReportOptions) -> list[str]:
+    """Return the files of the options that the folders were made with, where detect left them."""
+    folders = [opt.before] if opt.after is None else [opt.before, opt.after]
+    files = [Path(folder) / manifest.OPTIONS for folder in folders]
+    return [str(file) for file in files if file.is_file()]
 
 
 def _settings(path: str) -> dict[str, str]:
@@ -61,7 +69,7 @@ def report(opt: ReportOptions) -> Path:
     source = opt.scores or ""
     results = read_results(opt.before, opt.after, part(scores, "images", source))
     tables = [*score_tables(scores, source), *map(read_table, opt.tables)]
-    settings = [_settings(path) for path in opt.settings]
+    settings = [_settings(path) for path in [*_options_of(opt), *opt.settings]]
 
     rows = results.worst_first
     embedded = len(rows) <= opt.max_embedded

@@ -229,11 +229,12 @@ class _Maps:
         if gone and self._finder.detector.wants("lq"):
             logger.warning(
                 "%d of %d LR images that detect had are gone, such as %s; %s looks at these "
-                "without, and finds something else than detect did",
+                "without, and finds something else than detect did (%s)",
                 len(gone),
                 len(rows),
                 gone[0],
                 sections.detector.type,
+                manifest.places_of_lq(opt.input),
             )
 
     def __call__(self, row: manifest.Row) -> Map:

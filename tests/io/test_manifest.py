@@ -7,11 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from desra.io import manifest
 from desra.io.manifest import Row
 from desra.utils.errors import InputError
+from helpers.small import save_png
 
 ROW = Row("a/b", "lq/b.png", (8, 6), (32, 24), 4, 5, 1, 0.9, {"sr": 0.5}, "0f", ("note",), 1.5)
 
@@ -20,6 +22,27 @@ def test_what_is_written_is_what_is_read(tmp_path: Path):
     bare = Row("c\udcff", None, None, (32, 24), 4, 0, 0, None, {}, "0f", (), None)
     manifest.write(tmp_path, [ROW, bare])
     assert manifest.read(tmp_path) == {"a/b": ROW, "c\udcff": bare}
+
+
+def test_an_lr_image_that_is_not_there_is_looked_for_beside_the_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    results = tmp_path / "results"
+    results.mkdir()
+    manifest.write(results, [ROW])
+    monkeypatch.chdir(tmp_path)
+
+    def lq() -> str | None:
+        return manifest.read_results(results, "input")["a/b"].lq
+
+    assert lq() == "lq/b.png"  # nowhere: the name stays, for messages
+    save_png(results / "lq/b.png", np.zeros((8, 6, 3), np.uint8))
+    assert lq() == str(results / "lq/b.png")
+    save_png(tmp_path / "lq/b.png", np.zeros((8, 6, 3), np.uint8))
+    assert lq() == "lq/b.png"  # where detect saw it
+    assert manifest.read(results) == {"a/b": ROW}  # what is written again is as it was
+    words = manifest.places_of_lq(results)
+    assert str(tmp_path) in words and f"{results}/manifest.jsonl" in words
 
 
 @pytest.mark.parametrize(
