@@ -109,10 +109,9 @@ def test_what_the_page_is_told(
     assert images["a"]["psnr_outside"] == 40 and images["tiny"]["psnr_outside"] is None
     assert ["NIQE (lower is better), before", "4.500"] in images[HOSTILE]["scores"]
     assert [t["title"] for t in data["tables"]][-1] == "Rounds"
-    used = [folder / "options.yml" for folder in folders]
+    shown = [*(str(folder / "options.yml") for folder in folders), "options/detect.yml"]
     assert data["settings"] == [
-        {"name": str(path), "text": path.read_text("utf-8")}
-        for path in (*used, ROOT / "options/detect.yml")
+        {"name": name, "text": (ROOT / name).read_text("utf-8")} for name in shown
     ]
     tiles = {tile["label"]: (tile["value"], tile["note"]) for tile in data["summary"]}
     assert tiles["Images with artifacts"] == ("3 → 4", "of 5 images")

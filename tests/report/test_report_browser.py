@@ -368,7 +368,7 @@ def test_tables_curves_and_settings(open_page: Any) -> None:
     marks = charts.nth(1).locator("circle title").all_text_contents()
     assert marks == ["removal: 0, 0", "removal: 1, 0.5", "addition: 0, 0", "addition: 2, 0.25"]
     reader.page.click("[data-tab=Settings]")
-    assert "sr_gan: {weights" in reader.page.locator("pre").inner_text()
+    assert "sr_gan: {weights" in reader.page.locator("pre").last.inner_text()
     reader.page.keyboard.press("j")  # keys of the list are off here
     reader.page.click("[data-tab=Images]")
     assert reader.card("a").is_visible()
