@@ -9,7 +9,6 @@ In options they are called ``embedded:finetune`` and ``embedded:heldout``; `prov
 them as files.
 """
 
-import json
 import re
 import zlib
 from importlib.metadata import version
@@ -28,7 +27,7 @@ from desra.io.images import write_image
 from desra.options.degradation import Degradation
 from desra.options.loading import fingerprint
 from desra.utils.errors import InputError
-from desra.utils.reading import read_bytes
+from desra.utils.reading import parse_json, read_bytes
 
 SCALE = 4
 FOLDER = Path("datasets") / "embedded"
@@ -165,7 +164,7 @@ def _read(stamp: Path) -> tuple[Any, dict[str, str]]:
     What is no picture of this folder is left out, as an edited file may name anything.
     """
     try:
-        content = json.loads(read_bytes(stamp))
+        content = parse_json(read_bytes(stamp))
         files = content["files"]
         return content["by"], {
             name: digest for name, digest in files.items() if _PICTURE.fullmatch(name)

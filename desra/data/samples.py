@@ -109,7 +109,7 @@ def augment(images: Sequence[Array], rng: Generator, hflip: bool, rot: bool) -> 
 def to_tensor(image: Array) -> torch.Tensor:
     """Convert (H, W, C) or (H, W), uint8, bool or float, to float32 (C, H, W); uint8 to [0, 1]."""
     array = image if image.ndim == 3 else image[..., None]
-    tensor = torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
+    tensor = torch.from_numpy(array.transpose(2, 0, 1).copy())  # with strides that are not negative
     return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor.float()
 
 

@@ -27,8 +27,7 @@ def batched_map(images: Images, window: WindowSpec, device: str) -> Map:
     from desra.artifacts.local_variance_torch import artifact_map_batch
 
     def batch(image: Any) -> Any:
-        planes = np.ascontiguousarray(image.transpose(2, 0, 1)[None])
-        return torch.from_numpy(planes).to(device)
+        return torch.from_numpy(image.transpose(2, 0, 1)[None].copy()).to(device)
 
     with torch.inference_mode():
         D = artifact_map_batch(batch(images.mse), batch(images.gan), window)[0]

@@ -29,7 +29,7 @@ from desra.io.files import StrPath, sha256_of
 from desra.options.loading import resolved
 from desra.utils.disk import told_if_full
 from desra.utils.errors import InputError, listed
-from desra.utils.reading import read_bytes, read_text
+from desra.utils.reading import parse_json, read_bytes, read_text
 
 VERSION = 1
 _NONE = re.compile(r"(?!)")
@@ -377,7 +377,7 @@ def single_file(path: Path, stage: str, key: str = "-o") -> Generator[None]:
 
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
-        content = json.loads(line)
+        content = parse_json(line)
     except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", content) if isinstance(content, dict) else {}

@@ -15,7 +15,7 @@ from desra.options.base import FileName
 from desra.options.loading import parse, read_yaml, resolved
 from desra.options.sections import FinderSections
 from desra.utils.errors import InputError
-from desra.utils.reading import read_bytes
+from desra.utils.reading import parse_json, read_bytes
 
 FILE = "manifest.jsonl"
 OPTIONS = "options.yml"
@@ -113,7 +113,7 @@ class _RowThere(BaseModel):
 
 
 def _from_line(line: bytes) -> Row:
-    content: dict[str, Any] = json.loads(line)
+    content: dict[str, Any] = parse_json(line)
     if "components" in content:  # as version 0.1.0 called them
         content["regions"] = content.pop("components")
     _RowThere.model_validate(content)

@@ -12,7 +12,6 @@ Real-ESRGAN and for LDL; for SwinIR they trained their own, and the published PS
 natural choice).
 """
 
-import json
 import logging
 import os
 from collections.abc import Callable, Generator, Mapping
@@ -29,7 +28,7 @@ from tqdm import tqdm
 
 from desra.io.files import sha256_of, write_json
 from desra.utils.errors import InputError, did_you_mean
-from desra.utils.reading import read_text
+from desra.utils.reading import parse_json, read_text
 
 logger = logging.getLogger("desra")
 
@@ -422,7 +421,7 @@ def recorded(entry: Entry) -> str | None:
     if not path.is_file():
         return None
     try:
-        return str(json.loads(read_text(path))["sha256"])
+        return str(parse_json(read_text(path))["sha256"])
     except (ValueError, KeyError, TypeError, OSError, RecursionError) as error:
         raise InputError(f"weights: {path} is no record of a checksum; delete it") from error
 

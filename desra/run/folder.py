@@ -1,6 +1,5 @@
 """The folder of a run: what it writes there, and how an earlier version's is recognised."""
 
-import json
 import re
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,13 +9,13 @@ from desra.evaluate.folder import KIND as EVALUATE
 from desra.io.ledger import Kind
 from desra.report.folder import KIND as REPORT
 from desra.train.run_folder import KIND as TRAIN
-from desra.utils.reading import read_bytes
+from desra.utils.reading import parse_json, read_bytes
 
 
 def _lineage(folder: Path) -> dict[str, Any]:
     """Read the lineage in a folder; empty if there is none."""
     try:
-        content = json.loads(read_bytes(folder / "lineage.json"))
+        content = parse_json(read_bytes(folder / "lineage.json"))
     except (OSError, ValueError, RecursionError):
         return {}
     keys = {"identity", "images", "rounds", "options", "original"}

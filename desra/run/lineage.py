@@ -28,7 +28,7 @@ from desra.options.train import identity_from_older
 from desra.run.identity import refuse_other
 from desra.run.verdict import Verdict
 from desra.utils.errors import InputError
-from desra.utils.reading import read_bytes
+from desra.utils.reading import parse_json, read_bytes
 
 FILE = "lineage.json"
 SIDES = ("heldout", "finetuned")
@@ -190,7 +190,7 @@ class Lineage:
         self.stopped: str | None = None
         self.final: dict[str, str] | None = None
         try:
-            there: dict[str, Any] = json.loads(read_bytes(self.path))
+            there: dict[str, Any] = parse_json(read_bytes(self.path))
             _There.model_validate(there)
             identity_there = there["identity"]
             self._images = {side: there["images"][side] for side in SIDES}

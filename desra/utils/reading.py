@@ -1,9 +1,11 @@
 """Read the files that a user names: regular files alone, for a pipe would be waited for."""
 
 import errno
+import json
+import math
 import os
 import stat
-from typing import BinaryIO, TypeAlias
+from typing import Any, BinaryIO, NoReturn, TypeAlias
 
 from desra.utils.errors import InputError
 
@@ -74,3 +76,23 @@ def read_text(path: StrPath, encoding: str = "utf-8") -> str:
     """
     text = read_bytes(path).decode(encoding)
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON of this project's own files, whose numbers are finite.
+
+    Raises:
+        ValueError: it is no JSON, or holds NaN or an infinite number, which Python reads as well
+            but `desra.io.files.write_json` would not write again.
+        RecursionError: it is nested too deeply.
+    """
+    return json.loads(text, parse_constant=_refused, parse_float=_finite)
+
+
+def _refused(word: str) -> NoReturn:
+    raise ValueError(f"{word} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _refused(text)

@@ -89,6 +89,8 @@ def test_tensors():
     tensor = to_tensor(image[:, ::-1])
     assert tensor.dtype == torch.float32 and tensor.is_contiguous()
     np.testing.assert_allclose(tensor.numpy(), image[:, ::-1].transpose(2, 0, 1) / 255, rtol=1e-6)
+    for narrow in (image[:, :1][:, ::-1], image[:1][::-1]):  # numpy calls these contiguous
+        assert to_tensor(narrow).shape == (3, *narrow.shape[:2])
     mask = to_tensor(np.array([[True, False]]))
     assert mask.tolist() == [[[1.0, 0.0]]]
     assert to_tensor(np.float32([[0.25]])).tolist() == [[[0.25]]]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from desra.utils.errors import InputError
-from desra.utils.reading import open_file, read_bytes, read_text
+from desra.utils.reading import open_file, parse_json, read_bytes, read_text
 
 
 def fifo(path: Path) -> None:
@@ -61,3 +61,10 @@ def test_errors_of_the_system_stay_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xff")
     with pytest.raises(UnicodeDecodeError):
         read_text(tmp_path / "a.txt")
+
+
+def test_json_is_read_as_it_may_be_written():
+    assert parse_json(b'{"a": [1.5, -2e3, null, 1e-400]}') == {"a": [1.5, -2000.0, None, 0.0]}
+    for text in ("NaN", "[-Infinity]", '{"a": Infinity}', "1e999", "-1e400"):
+        with pytest.raises(ValueError, match="is no number of JSON"):
+            parse_json(text)
