@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import subprocess
+import sys
 from types import ModuleType
 
 from helpers.paths import SCRIPTS
@@ -17,3 +19,13 @@ def load_script(file: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def run_script(name: str, *argv: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in a process of its own.
+
+    What forks must not do so in a process of tests: torch refuses autograd in a fork of a process
+    in which it has begun threads.
+    """
+    command = [sys.executable, str(SCRIPTS / name), *argv]
+    return subprocess.run(command, capture_output=True, text=True, check=False)

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from helpers.paths import SCRIPTS
-from helpers.scripts import load_script
+from helpers.scripts import load_script, run_script
 
 pytest.importorskip("hypothesis", reason="pip install 'desra[test]'")
 if sys.platform == "win32":
@@ -33,8 +33,9 @@ def test_detect_and_report_go_on_after_a_kill(
 
 
 @pytest.mark.slow
-def test_all_stages_go_on_after_a_kill(kills: ModuleType) -> None:
-    assert kills.main(["--kills", "4", "--seed", "2"]) == 0
+def test_all_stages_go_on_after_a_kill() -> None:
+    ended = run_script("kills.py", "--kills", "4", "--seed", "2")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 def test_what_is_left_over_is_seen(

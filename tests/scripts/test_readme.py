@@ -110,6 +110,7 @@ ELSEWHERE = {
     "python scripts/docs/build.py": "scripts/test_docs.py::test_the_pages_of_the_api_"
     "are_built_without_a_warning",
     "python scripts/fuzz.py": "scripts/test_fuzz.py::test_a_minute_finds_nothing",
+    "python scripts/kills.py": "scripts/test_kills.py::test_all_stages_go_on_after_a_kill",
     "python scripts/benchmark.py detectors": "scripts/test_benchmark_detectors.py::"
     "test_run_on_folders_that_detect_wrote",
     "python scripts/benchmark.py NAME": "scripts/test_benchmark.py::test_sr",
