@@ -19,6 +19,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("weights", metavar="WEIGHTS", help="the network")
     parser.add_argument("-o", dest="output", type=Path, required=True, metavar="OUT")
+    parser.add_argument("--half", action="store_true", help="store the weights as float16")
     cli.add_force_yml(
         parser,
         "the architecture, where it cannot be told from the weights: "
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = load(NetworkOptions, None, args.force_yml, {"weights": args.weights})
         from desra.export import stage
 
-        stage.export_and_print(options, args.output)
+        stage.export_and_print(options, args.output, args.half)
 
     return cli.status_of(work)
 

@@ -17,21 +17,24 @@ from desra.options.sections import NetworkOptions
 from desra.utils.errors import InputError
 
 
-def export(weights: str, output: Path, network_g: Mapping[str, Any] | None = None) -> str:
+def export(
+    weights: str, output: Path, network_g: Mapping[str, Any] | None = None, half: bool = False
+) -> str:
     """Write a network for other programs.
 
     Args:
         weights: as for :func:`desra.networks.checkpoints.resolve`.
         output: the file; one that was exported before is replaced.
         network_g: ``type`` and arguments of the architecture; None: found from the weights.
+        half: whether the weights are stored as float16.
 
     Returns:
         A line about the file.
 
     Raises:
         InputError: weights that are no SR network's, another ending, ``output`` is the file of the
-            weights, or exists and was not exported there; of ONNX as
-            :func:`desra.networks.onnx.to_onnx`.
+            weights, or exists and was not exported there; ``half`` with ONNX or with weights that
+            float16 does not hold; of ONNX as :func:`desra.networks.onnx.to_onnx`.
     """
     write = _FORMATS.get(output.suffix.lower())
     if write is None:
@@ -41,23 +44,29 @@ def export(weights: str, output: Path, network_g: Mapping[str, Any] | None = Non
         raise InputError(f"-o: {output} is the file of the weights; choose another")
     with single_file(output, "export"):
         network = load_network(path, network_g)
-        content, said = write(network, path)
+        content, said = write(network, path, half)
         with atomic_write(output) as file:
             file.write(content)
     return f"{output}: {network.name} x{network.scale}, {len(content) / 1e6:.1f} MB; {said}"
 
 
-def export_and_print(options: NetworkOptions, output: Path) -> None:
+def export_and_print(options: NetworkOptions, output: Path, half: bool = False) -> None:
     """Export the network that the options name, and print the line about the file.
+
+    Args:
+        options: the network.
+        output, half: as for `export`.
 
     Raises:
         InputError: as `export`.
     """
     network_g = options.network_g.spec() if options.network_g else None
-    print(export(options.weights, output, network_g))
+    print(export(options.weights, output, network_g, half))
 
 
-def _onnx(network: Network, path: Path) -> tuple[bytes, str]:
+def _onnx(network: Network, path: Path, half: bool) -> tuple[bytes, str]:
+    if half:
+        raise InputError("--half: .onnx is written in float32; leave --half out, or name a .pth")
     content, difference = onnx.to_onnx(network, {"weights": path.name})
     return content, (
         f"ONNX opset {onnx.OPSET}, any size; ONNX Runtime differs from torch by at most "
@@ -65,21 +74,30 @@ def _onnx(network: Network, path: Path) -> tuple[bytes, str]:
     )
 
 
-def _safetensors(_network: Network, path: Path) -> tuple[bytes, str]:
-    tensors = _tensors(path)
+def _safetensors(_network: Network, path: Path, half: bool) -> tuple[bytes, str]:
+    tensors = _tensors(path, half)
     return safetensors.torch.save(tensors, {"format": "pt"}), _readers(tensors)
 
 
-def _pth(_network: Network, path: Path) -> tuple[bytes, str]:
-    tensors, file = _tensors(path), io.BytesIO()
+def _pth(_network: Network, path: Path, half: bool) -> tuple[bytes, str]:
+    tensors, file = _tensors(path, half), io.BytesIO()
     torch.save({"params_ema": tensors, "params": tensors}, file)  # the file holds them once
     return file.getvalue(), _readers(tensors)
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
+def _tensors(path: Path, half: bool) -> dict[str, Tensor]:
     """The weights by basicsr's names, each with memory of its own."""
     tensors = checkpoints.with_new_names(checkpoints.tensors_of(path))
+    if half:
+        tensors = {name: _in_half(name, tensor) for name, tensor in tensors.items()}
     return {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
+
+
+def _in_half(name: str, tensor: Tensor) -> Tensor:
+    stored = tensor.half() if tensor.is_floating_point() else tensor
+    if stored.isinf().any():
+        raise InputError(f"--half: {name} holds values beyond float16's 65504; leave --half out")
+    return stored
 
 
 def _readers(tensors: Mapping[str, Tensor]) -> str:
@@ -88,7 +106,7 @@ def _readers(tensors: Mapping[str, Tensor]) -> str:
     return f"{len(tensors)} tensors of {', '.join(dtypes)}{readable}"
 
 
-_FORMATS: Mapping[str, Callable[[Network, Path], tuple[bytes, str]]] = {
+_FORMATS: Mapping[str, Callable[[Network, Path, bool], tuple[bytes, str]]] = {
     ".onnx": _onnx,
     ".safetensors": _safetensors,
     ".pth": _pth,

@@ -121,6 +121,33 @@ def test_embedded_networks_by_name(tmp_path: Path, capsys: Any):
     np.testing.assert_array_equal(found, desra_image("embedded:gan", image))
 
 
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_half_is_half_as_large_and_nearly_the_same(suffix: str, tmp_path: Path, capsys: Any):
+    weights = save_compact(tmp_path / "g.pth")
+    before = torch.load(weights, weights_only=True)["params"]
+    out = tmp_path / f"half{suffix}"
+    assert "tensors of float16" in exported(capsys, weights, "-o", out, "--half")
+    stored = load_file(out) if suffix == ".safetensors" else torch.load(out, weights_only=True)
+    tensors = stored if suffix == ".safetensors" else stored["params_ema"]
+    assert all(torch.equal(tensors[name], before[name].half()) for name in before)
+    image = photograph(3, 17, 22)
+    difference = desra_image(out, image).astype(int) - desra_image(weights, image)
+    assert abs(difference).max() <= 1
+
+
+def test_half_that_cannot_be(tmp_path: Path, capsys: Any):
+    weights = save_compact(tmp_path / "g.pth")
+    assert "--half: .onnx is written" in refusal(
+        capsys, weights, "-o", tmp_path / "a.onnx", "--half"
+    )
+    content = torch.load(weights, weights_only=True)
+    content["params"]["body.0.bias"][0] = 70000.0
+    torch.save(content, weights)
+    words = refusal(capsys, weights, "-o", tmp_path / "a.pth", "--half")
+    assert "body.0.bias holds values beyond float16" in words
+    assert not list(tmp_path.glob("a.*"))
+
+
 def test_an_earlier_file_is_replaced_only_by_a_whole_one(
     both: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ):
