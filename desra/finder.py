@@ -28,6 +28,7 @@ from desra.options.base import Strict
 from desra.options.loading import resolved
 from desra.options.sections import DEFAULT_RULE, Tiles
 from desra.utils.device import select_device
+from desra.utils.errors import InputError
 
 logger = logging.getLogger("desra")
 
@@ -291,9 +292,16 @@ class ArtifactFinder:
                 for class weights (Eq. 9).
 
         Raises:
-            InputError: the detector needs what is not there.
+            InputError: the detector needs what is not there, or ``window.data_range`` is less than
+                what the images may hold.
             ValueError: images that do not fit together.
         """
+        of_bytes = self.detector.reads_window and images.gan.dtype == np.uint8
+        if of_bytes and self.window.data_range < np.iinfo(np.uint8).max:
+            raise InputError(
+                f"window.data_range: is {self.window.data_range:g}, but images of 8 bits hold "
+                "values up to 255; leave it out, or give 255"
+            )
         D = self._make(self.window.map_size(images.gan.shape), np.dtype(np.float64))
         total = 0.0
         for rows, part in self.detector.bands(images, self.window, self.device):

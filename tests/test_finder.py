@@ -268,3 +268,12 @@ def test_features_are_given_by_no_network_yet(weights: tuple[str, str]):
         ArtifactFinder(pair, by_features)
     images = Images(LQ, features=np.zeros((15, 13, 4)))
     assert ArtifactFinder(detector=by_features).look(images).map.min() == 1
+
+
+def test_a_range_below_that_of_the_images_is_refused() -> None:
+    images = Images(*np.zeros((2, 16, 16, 3), np.uint8))
+    finder = ArtifactFinder(
+        None, "relative_local_variance", window=WindowSpec(data_range=3), given={"mse"}
+    )
+    with pytest.raises(InputError, match=r"window\.data_range: is 3, but .* leave it out"):
+        finder.look(images)

@@ -22,8 +22,8 @@ from desra.artifacts import (
 )
 from desra.detect import detect
 from desra.detectors import Images, find_detector
-from desra.io.annotations import write_labelme
 from desra.io.images import read_rgb8, write_image
+from desra.io.labelme import write_labelme
 from desra.metrics.mask_scores import count_mask, mean_iou
 from desra.options.detect import DetectOptions
 from desra.options.loading import parse

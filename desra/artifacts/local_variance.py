@@ -13,7 +13,6 @@ from annotated_types import Ge, Gt, Le
 from numpy.typing import NDArray
 
 from desra.artifacts.bounds import SECTION, check_bounds
-from desra.utils.errors import InputError
 
 Map = NDArray[np.float64]
 
@@ -221,7 +220,7 @@ def _checked(name: str, image: NDArray[Any], window: WindowSpec) -> NDArray[Any]
         if not np.isfinite(image).all():
             raise ValueError(f"{name} has values that are not finite (NaN or infinite)")
     elif image.size and image.max() > window.data_range:
-        raise InputError(
+        raise ValueError(
             f"{name} has the value {image.max()}, but window.data_range is {window.data_range:g}; "
             "it is 255 for 8-bit images and 65535 for 16-bit ones"
         )

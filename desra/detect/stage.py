@@ -22,9 +22,11 @@ from desra.detectors import Detector, Images
 from desra.detectors.segment import Segmenter, make_segmenter, segment_weights
 from desra.finder import ArtifactFinder, Artifacts, log_seams
 from desra.io import drawing, manifest
-from desra.io.annotations import find_human_masks, write_coco, write_labelme
+from desra.io.annotations import find_human_masks
+from desra.io.coco import write_coco
 from desra.io.files import sha256_of
 from desra.io.images import Picture, Pixels, enlarge, read_image, to_uint8
+from desra.io.labelme import write_labelme
 from desra.io.ledger import Ledger, inputs_of, refuse_inputs_in
 from desra.io.lock import held_folder
 from desra.io.png import with_alpha, write_png

@@ -14,9 +14,10 @@ import numpy as np
 
 from desra.artifacts import border_between
 from desra.io import manifest
-from desra.io.annotations import RLE, find_human_masks, read_human_masks
+from desra.io.annotations import find_human_masks, read_human_masks
 from desra.io.images import image_size, read_image, read_mask
 from desra.io.listing import list_images
+from desra.io.rle import RLE
 from desra.metrics.curve import CurveCounts, PRCurve
 from desra.metrics.metric import Metric, Scores, measure, to_json, total_of
 from desra.metrics.rows import Against

@@ -142,6 +142,8 @@ def read(folder: Path) -> dict[str, Row]:
             if isinstance(error, ValidationError):
                 fault = error.errors()[0]
                 reason = f" ({'.'.join(map(str, fault['loc']))}: {fault['msg']})"
+            elif isinstance(error, ValueError) and not isinstance(error, json.JSONDecodeError):
+                reason = f" ({error})"
             raise InputError(
                 f"{path}, line {number}: is no row of a manifest{reason}; delete this line, and "
                 "run desra.detect again for the image that it was of"

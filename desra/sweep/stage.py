@@ -17,12 +17,13 @@ from desra.data.embedded import provide_folder
 from desra.detectors import Images, Map
 from desra.finder import ArtifactFinder, warn_if_other
 from desra.io import manifest
-from desra.io.annotations import RLE, find_human_masks
+from desra.io.annotations import find_human_masks
 from desra.io.files import atomic_write
 from desra.io.images import read_rgb8
 from desra.io.ledger import Kind, Ledger, inputs_of, refuse_inputs_in
 from desra.io.listing import list_images
 from desra.io.lock import held_folder
+from desra.io.rle import RLE
 from desra.metrics.mask_scores import MaskCounts, covered, mean_iou
 from desra.options.sections import FinderSections
 from desra.options.sweep import SweepOptions

@@ -10,8 +10,8 @@ from desra.data.paired_dataset import found_pairs
 from desra.detectors import Images
 from desra.finder import ArtifactFinder, warn_if_other
 from desra.io import manifest
-from desra.io.annotations import RLE
 from desra.io.images import image_size, read_mask, read_rgb8
+from desra.io.rle import RLE
 from desra.metrics.mask_scores import ChangeCounts, Sums, count_change
 from desra.metrics.quality import Detail, Mean, SquaredError, detail, psnr, squared_error, ssim
 from desra.models.base_model import TrainableModel

@@ -41,8 +41,9 @@ from desra.detectors import (
     register,
 )
 from desra.io import manifest
-from desra.io.annotations import write_coco, write_labelme
+from desra.io.coco import write_coco
 from desra.io.images import read_image, write_image
+from desra.io.labelme import write_labelme
 from desra.options.detect import DetectOptions
 from desra.options.loading import fingerprint, load, parse, resolved
 from desra.utils.errors import InputError

@@ -12,8 +12,9 @@ from scipy import ndimage
 
 from desra.evaluate import evaluate, main
 from desra.io import manifest
-from desra.io.annotations import write_coco, write_labelme
+from desra.io.coco import write_coco
 from desra.io.images import write_image
+from desra.io.labelme import write_labelme
 from desra.options.evaluate import EvaluateOptions
 from desra.utils.errors import InputError
 

@@ -21,8 +21,8 @@ import yaml
 from scipy import ndimage
 
 from desra import run
-from desra.io.annotations import write_labelme
 from desra.io.images import read_mask
+from desra.io.labelme import write_labelme
 from desra.networks.checkpoints import tensors_of
 from desra.networks.load import network_g_of
 from desra.options.loading import find_options_file, parse
