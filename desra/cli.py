@@ -14,6 +14,7 @@ import yaml
 
 from desra.options.base import Strict
 from desra.options.loading import load, resolved
+from desra.utils.disk import FULL
 from desra.utils.errors import InputError, did_you_mean
 from desra.utils.printable import PrintableFormatter, printable
 from desra.utils.sigterm import STATUS, ended_by_sigterm
@@ -21,9 +22,8 @@ from desra.utils.sigterm import STATUS, ended_by_sigterm
 Options = TypeVar("Options", bound=Strict)
 #: What a file system refuses, which is no fault of the program.
 _TOLD = (
+    *FULL,
     errno.ENAMETOOLONG,
-    errno.ENOSPC,
-    errno.EDQUOT,
     errno.EROFS,
     errno.EACCES,
     errno.EPERM,

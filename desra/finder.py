@@ -149,7 +149,8 @@ class ArtifactFinder:
         section: where in the options detector and window stand, such as ``val.``, for messages.
 
     Raises:
-        InputError: an unknown detector, or one that needs what is not there.
+        InputError: an unknown detector, or one that needs what is not there, or a
+            ``window.data_range`` that is less than what images hold.
 
     Example:
         >>> import numpy as np
@@ -189,6 +190,11 @@ class ArtifactFinder:
                     kind,
                     _WITHOUT_LQ if kind == "lq" else "",
                 )
+        if detector.reads_window and window.data_range < np.iinfo(np.uint8).max:
+            raise InputError(
+                f"{section}window.data_range: is {window.data_range:g}, but detectors see images "
+                "of 8 bits, which hold values up to 255; leave it out, or give 255"
+            )
         if window != WindowSpec() and not detector.reads_window:
             logger.warning(
                 "%swindow: %s does not look at it; of %s only size plays a part, in the border "
@@ -292,16 +298,9 @@ class ArtifactFinder:
                 for class weights (Eq. 9).
 
         Raises:
-            InputError: the detector needs what is not there, or ``window.data_range`` is less than
-                what the images may hold.
+            InputError: the detector needs what is not there.
             ValueError: images that do not fit together.
         """
-        of_bytes = self.detector.reads_window and images.gan.dtype == np.uint8
-        if of_bytes and self.window.data_range < np.iinfo(np.uint8).max:
-            raise InputError(
-                f"window.data_range: is {self.window.data_range:g}, but images of 8 bits hold "
-                "values up to 255; leave it out, or give 255"
-            )
         D = self._make(self.window.map_size(images.gan.shape), np.dtype(np.float64))
         total = 0.0
         for rows, part in self.detector.bands(images, self.window, self.device):

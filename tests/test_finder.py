@@ -271,9 +271,5 @@ def test_features_are_given_by_no_network_yet(weights: tuple[str, str]):
 
 
 def test_a_range_below_that_of_the_images_is_refused() -> None:
-    images = Images(*np.zeros((2, 16, 16, 3), np.uint8))
-    finder = ArtifactFinder(
-        None, "relative_local_variance", window=WindowSpec(data_range=3), given={"mse"}
-    )
     with pytest.raises(InputError, match=r"window\.data_range: is 3, but .* leave it out"):
-        finder.look(images)
+        ArtifactFinder(None, PAPERS, window=WindowSpec(data_range=3), given={"mse"})

@@ -187,10 +187,7 @@ class ArtifactDataset(Dataset[dict[str, Any]]):
             raise InputError(f"{row.stem}: detect was given no LR image (input.lq) for it")
         if row.scale != self.scale:
             raise InputError(f"{row.stem}: was made at scale {row.scale}, not {self.scale}")
-        if not Path(row.lq).is_file():
-            raise InputError(
-                f"{row.stem}: its LR image {row.lq} is not there ({manifest.places_of_lq(folder)})"
-            )
+        manifest.refuse_missing_lq(folder, row.stem, row.lq)
         lq = image_size(row.lq)
         for kind in ("pseudo_gt", "mask"):
             path = manifest.result(folder, kind, row.stem)

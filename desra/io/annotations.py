@@ -12,11 +12,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from desra.io.coco import read_coco
+from desra.io import coco, polygons
 from desra.io.images import image_size, read_drawn_mask
 from desra.io.labelme import read_labelme
 from desra.io.listing import list_images
-from desra.io.polygons import read_polygons
 from desra.io.rle import RLE
 from desra.io.shapes import Counts, Size, Sizes, all_shapes, read_json, stem_of
 from desra.utils.errors import InputError, listed
@@ -81,11 +80,10 @@ def read_human_masks(
 
 def _read_file(path: Path, check: Sizes, counts: Counts) -> dict[str, RLE]:
     """Read a file of all masks: COCO, or polygons by the name of the image."""
-    content = read_json(path, "COCO", ())
-    named = isinstance(content, dict) and "images" not in content
-    if named and all(isinstance(v, dict) and "regions" in v for v in content.values()):
-        return read_polygons(path, check, counts)
-    return read_coco(path, check, counts)
+    content = read_json(path)
+    if polygons.is_such(content):
+        return polygons.masks_of(content, path, check, counts)
+    return coco.masks_of(content, path, check, counts)
 
 
 def _read_mask_images(folder: Path, key: str, check: Sizes) -> dict[str, RLE]:
@@ -118,8 +116,8 @@ def find_human_masks(
 
     Args:
         source: a folder of LabelMe files (``<stem>.json``, sub-folders kept; images beside them
-            are ignored), a COCO file, a file of polygons as `read_polygons` takes it, or a folder
-            of mask images, 0 and 255.
+            are ignored), a COCO file, a file of polygons as `desra.io.polygons` reads it, or a
+            folder of mask images, 0 and 255.
         sizes: (height, width) of each SR image by stem.
         key: the option that names the source, for messages.
 

@@ -30,6 +30,7 @@ from desra.io.shapes import (
     read_json,
     reason_of,
     refuse_outside,
+    refuse_without_lists,
     regions_of,
     size_of,
     stem_of,
@@ -56,8 +57,12 @@ def read_coco(
             another size; or two images of the same stem.
     """
     path = Path(path)
-    content = read_json(path, "COCO", ("images", "annotations"))
-    sizes = Sizes() if sizes is None else sizes
+    return masks_of(read_json(path), path, Sizes() if sizes is None else sizes, counts)
+
+
+def masks_of(content: Any, path: Path, sizes: Sizes, counts: Counts) -> dict[str, RLE]:
+    """Return the masks of what a COCO file holds; arguments and errors as of `read_coco`."""
+    refuse_without_lists(content, path, "COCO", ("images", "annotations"))
     masks: dict[str, RLE] = {}
     where = "an annotation"
     try:

@@ -34,6 +34,7 @@ from desra.io.shapes import (
     read_json,
     reason_of,
     refuse_outside,
+    refuse_without_lists,
     regions_of,
     size_of,
 )
@@ -66,7 +67,8 @@ def read_labelme(
             type, or malformed.
     """
     path = Path(path)
-    content = read_json(path, "LabelMe", ("shapes",))
+    content = read_json(path)
+    refuse_without_lists(content, path, "LabelMe", ("shapes",))
     try:
         size = size_of(content, "imageHeight", "imageWidth")
     except MALFORMED as error:

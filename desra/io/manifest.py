@@ -175,14 +175,25 @@ def read_results(folder: str | Path, key: str) -> dict[str, Row]:
 
 
 def _with_lq_here(row: Row, folder: Path) -> Row:
-    if row.lq is None or Path(row.lq).is_file() or not (folder / row.lq).is_file():
+    if row.lq is None or Path(row.lq).is_absolute() or Path(row.lq).is_file():
         return row
-    return replace(row, lq=str(folder / row.lq))
+    beside = folder / row.lq
+    return replace(row, lq=str(beside)) if beside.is_file() else row
 
 
 def places_of_lq(folder: str | Path) -> str:
     """Return where the LR images of a manifest are looked for, for a message."""
     return f"a relative path in {folder}/{FILE} is looked for in {Path.cwd()} and in {folder}"
+
+
+def refuse_missing_lq(folder: str | Path, stem: str, lq: str | Path) -> None:
+    """Refuse an image of a folder whose LR image is not there.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not Path(lq).is_file():
+        raise InputError(f"{stem}: its LR image {lq} is not there ({places_of_lq(folder)})")
 
 
 def write(folder: Path, rows: Iterable[Row]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,9 +13,7 @@ from desra.io.shapes import (
     MALFORMED,
     Counts,
     Sizes,
-    all_shapes,
     coordinates,
-    read_json,
     reason_of,
     refuse_outside,
     size_of,
@@ -23,29 +21,33 @@ from desra.io.shapes import (
 from desra.utils.errors import InputError
 
 
-def read_polygons(
-    path: str | os.PathLike[str], sizes: Sizes | None = None, counts: Counts = all_shapes
-) -> dict[str, RLE]:
-    """Read the masks of a file of polygons by the names of the images.
+def is_such(content: Any) -> bool:
+    """Return whether a JSON file holds regions by the names of images."""
+    if not isinstance(content, dict) or not content or "images" in content:
+        return False
+    return all(isinstance(image, dict) and "regions" in image for image in content.values())
+
+
+def masks_of(content: Any, path: Path, sizes: Sizes, counts: Counts) -> dict[str, RLE]:
+    """Return the masks of what a file of polygons by the names of the images holds.
 
     ``{name: {"size": [width, height], "regions": [{"polygon": [[x, y], ...]}]}}``; coordinates are
     those of pixel centres, and the pixels under the outline belong to the polygon (OpenCV's
     ``fillPoly``).
 
     Args:
-        path: the file.
-        sizes: of the images that the masks belong to; None: any.
+        content: of the file; `is_such` says so.
+        path: the file, for messages.
+        sizes: of the images that the masks belong to.
         counts: which regions belong to the masks.
 
     Returns:
         Name -> the union of its regions; an image without regions has an empty mask.
 
     Raises:
-        InputError: not such a file, or a region that is malformed or lies outside.
+        InputError: a region that is malformed or lies outside, or a mask that belongs to no image
+            or has another size.
     """
-    path = Path(path)
-    content = read_json(path, "polygon", ())
-    sizes = Sizes() if sizes is None else sizes
     masks: dict[str, RLE] = {}
     where = "its images"
     try:

@@ -120,27 +120,39 @@ def stem_of(path: PurePath) -> str:
     return unicodedata.normalize("NFC", path.with_suffix("").as_posix())
 
 
-def read_json(path: Path, kind: str, keys: tuple[str, ...]) -> dict[str, Any]:
-    """Read a JSON object with a list under each of ``keys``.
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
 
     Raises:
-        InputError: the file is not readable, not JSON, or has no such lists.
+        InputError: the file is not readable, or not JSON.
     """
     try:
-        content = json.loads(read_text(path, "utf-8-sig"))  # Windows begins files by a BOM
+        return json.loads(read_text(path, "utf-8-sig"))  # Windows begins files by a BOM
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     except RecursionError as error:
         raise InputError(f"{path} is nested too deeply; export it again") from error
     except ValueError as error:
         raise InputError(f"{path} is not JSON ({error}); export it again") from error
+
+
+def refuse_without_lists(content: Any, path: Path, kind: str, keys: tuple[str, ...]) -> None:
+    """Refuse what is no JSON object with a list under each of ``keys``.
+
+    Args:
+        content: of the file.
+        path, kind: of the file, for the message.
+        keys: which lists.
+
+    Raises:
+        InputError: a list is missing.
+    """
     for name in keys:
         if not isinstance(content, dict) or not isinstance(content.get(name), list):
             raise InputError(
                 f"{path} is no {kind} file: it has no list '{name}'; LabelMe files are given by "
                 "their folder, a COCO file by its own path"
             )
-    return content
 
 
 def size_of(content: Mapping[str, Any], height: str, width: str) -> Size:

@@ -95,11 +95,8 @@ class Scoring:
         self._before: dict[str, RLE] = {}  # what is found by the network before, by stem
 
     def _check(self, subject: Subject) -> None:
-        if subject.folder and not subject.lq.is_file():
-            raise InputError(
-                f"{subject.stem}: its LR image {subject.lq} is not there "
-                f"({manifest.places_of_lq(subject.folder)})"
-            )
+        if subject.folder:
+            manifest.refuse_missing_lq(subject.folder, subject.stem, subject.lq)
         height, width = image_size(subject.lq)
         large = height * self._scale, width * self._scale
         kinds = ("sr_gan", "sr_mse", "mask") if subject.folder else ()

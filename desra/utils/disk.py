@@ -10,8 +10,8 @@ from desra.utils.errors import DiskFullError
 
 StrPath: TypeAlias = "str | os.PathLike[str]"
 
-#: No space, no quota, no larger file.
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: What the file system says of a full disk: no space, no quota, no larger file.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def told_if_full(path: StrPath) -> Generator[None]:
         raise
     except Exception as error:
         for number in _errnos(error):
-            if number in _FULL:
+            if number in FULL:
                 raise DiskFullError(number, path) from error
         raise
 
