@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Make the LR images that the embedded pair learned from, and those that it is labelled on.
+"""Make the LR images that students learn from, and those that are labelled.
 
     cd datasets
     python ../scripts/make_lq.py distill --photographs bsds500 -o distill/lq
@@ -14,12 +14,11 @@ photograph gives six: two cuts of itself, one of its half, its quarter, and one 
 Real-ESRGAN's two-stage model to a half and to a quarter, as the teacher was trained. Names begin
 with a number in random order, so that the first ones are a fair part of all.
 
-``labelled``: the photographs that ``data/labels_embedded.json`` names, by halves; those whose name
+``labelled``: the photographs of `LABELLED`, which are to be labelled, by halves; those whose name
 ends in ``_d`` degraded by the two-stage model.
 """
 
 import argparse
-import json
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +36,11 @@ from desra.options.degradation import Degradation
 
 Image = NDArray[np.uint8]
 SIDE = 96  # LR pixels
-LABELS = Path(__file__).parent / "data" / "labels_embedded.json"
+#: Photographs of BSDS500, and which are degraded.
+LABELLED = (
+    *("108082_d", "140055_d", "172032", "173036_d", "182053", "183055"),
+    *("209070_d", "236017_d", "26031", "296007_d", "370036", "86016"),
+)
 
 
 def cut(image: Image, rng: Generator) -> Image:
@@ -92,7 +95,7 @@ def distill(photographs: Path, output: Path, leave_out: Path | None, seed: int) 
 def labelled(photographs: Path, output: Path) -> None:
     """Write the LR images that the labels belong to."""
     files = {file.stem: file.path for file in list_images(photographs)}
-    for name in json.loads(LABELS.read_text()):
+    for name in LABELLED:
         photograph, _, treatment = name.partition("_")
         image = read_image(files[photograph]).rgb8
         if treatment == "d":
